@@ -1,0 +1,189 @@
+//! AAC: the `AudioSpecificConfig` (ISO/IEC 14496-3 §1.6.2.1).
+
+use bytes::Bytes;
+
+use crate::{Error, Timescale};
+
+/// A parsed `AudioSpecificConfig`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The record as it came, for the `esds` box.
+    pub asc: Bytes,
+    /// The audio object type of the core: 2 is AAC-LC.
+    pub core_object_type: u8,
+    /// What the codec string names: 2, or 5 (SBR) and 29 (PS) when signalled explicitly.
+    pub object_type: u8,
+    /// Index of the core's rate in the table of §1.6.3.4, 15 when the rate is spelled out.
+    pub sampling_frequency_index: u8,
+    /// Samples per second of the core: the timescale of the track.
+    pub sample_rate_hz: u32,
+    /// Samples per second after SBR, when signalled explicitly.
+    pub extension_sample_rate_hz: Option<u32>,
+    /// `channelConfiguration`: 1 mono, 2 stereo, 6 for 5.1, 7 for 7.1.
+    pub channel_configuration: u8,
+    /// Core samples an access unit holds: 1024, or 960 with `frameLengthFlag`.
+    pub samples_per_frame: u32,
+}
+
+const SAMPLE_RATES_HZ: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
+const AAC_LC: u8 = 2;
+const SBR: u8 = 5;
+const PS: u8 = 29;
+
+impl Config {
+    /// Longest record accepted; real ones have 2 to 11 bytes, `program_config_element` included.
+    pub const MAX_LEN: usize = 64;
+
+    /// Reads an `AudioSpecificConfig`.
+    ///
+    /// # Errors
+    /// When it is truncated, longer than [`Config::MAX_LEN`], or not AAC-LC, HE-AAC or HE-AAC v2
+    /// with a sample rate between 7 350 and 96 000 Hz and 1 to 8 channels.
+    pub fn parse(asc: Bytes) -> Result<Self, Error> {
+        if asc.len() > Self::MAX_LEN {
+            return Err(Error::Malformed {
+                what: "AudioSpecificConfig",
+                reason: format!("{} bytes, at most {}", asc.len(), Self::MAX_LEN),
+            });
+        }
+        let mut bits = Bits { bytes: &asc, at_bit: 0 };
+        let mut object_type = bits.object_type()?;
+        let (sampling_frequency_index, sample_rate_hz) = bits.sample_rate()?;
+        let channel_configuration = bits.take(4)? as u8;
+        let signalled = object_type;
+        let mut extension_sample_rate_hz = None;
+        if object_type == SBR || object_type == PS {
+            extension_sample_rate_hz = Some(bits.sample_rate()?.1);
+            object_type = bits.object_type()?;
+        }
+        if object_type != AAC_LC {
+            return Err(Error::Unsupported { what: "AAC audio object type", value: object_type.into() });
+        }
+        if !(7_350..=96_000).contains(&sample_rate_hz) {
+            return Err(Error::Unsupported { what: "AAC sample rate", value: sample_rate_hz.into() });
+        }
+        // 0 means a program_config_element describes the channels; nothing we feed understands it.
+        if !matches!(channel_configuration, 1..=7) {
+            return Err(Error::Unsupported {
+                what: "AAC channel configuration",
+                value: channel_configuration.into(),
+            });
+        }
+        let samples_per_frame = if bits.take(1)? == 1 { 960 } else { 1024 };
+        Ok(Self {
+            core_object_type: object_type,
+            object_type: signalled,
+            sampling_frequency_index,
+            sample_rate_hz,
+            extension_sample_rate_hz,
+            channel_configuration,
+            samples_per_frame,
+            asc,
+        })
+    }
+
+    /// The track's timescale: its core sample rate.
+    pub fn timescale(&self) -> Timescale {
+        Timescale::new(self.sample_rate_hz).unwrap_or(Timescale::MILLIS)
+    }
+
+    /// Loudspeakers fed: `channelConfiguration` 7 stands for eight.
+    pub fn channel_count(&self) -> u8 {
+        if self.channel_configuration == 7 { 8 } else { self.channel_configuration }
+    }
+
+    /// RFC 6381 form: `mp4a.40.2`, `mp4a.40.5` (SBR), `mp4a.40.29` (SBR and PS).
+    pub fn codec_string(&self) -> String {
+        format!("mp4a.40.{}", self.object_type)
+    }
+}
+
+/// Reads bits, most significant first.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at_bit: usize,
+}
+
+impl Bits<'_> {
+    fn take(&mut self, count: usize) -> Result<u32, Error> {
+        let mut value = 0;
+        for _ in 0..count {
+            let byte = self.bytes.get(self.at_bit / 8).ok_or(Error::Truncated {
+                what: "AudioSpecificConfig",
+                need: self.at_bit / 8 + 1,
+                have: self.bytes.len(),
+            })?;
+            value = value << 1 | u32::from(byte >> (7 - self.at_bit % 8) & 1);
+            self.at_bit += 1;
+        }
+        Ok(value)
+    }
+
+    fn object_type(&mut self) -> Result<u8, Error> {
+        Ok(match self.take(5)? as u8 {
+            31 => 32 + self.take(6)? as u8,
+            short => short,
+        })
+    }
+
+    fn sample_rate(&mut self) -> Result<(u8, u32), Error> {
+        let index = self.take(4)? as u8;
+        if index == 15 {
+            return Ok((index, self.take(24)?));
+        }
+        let rate = SAMPLE_RATES_HZ.get(usize::from(index)).ok_or(Error::Unsupported {
+            what: "AAC sampling frequency index",
+            value: index.into(),
+        })?;
+        Ok((index, *rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &'static [u8]) -> Result<Config, Error> {
+        Config::parse(Bytes::from_static(bytes))
+    }
+
+    #[test]
+    fn plain_aac_lc_at_44100_stereo() {
+        let config = parse(&[0x12, 0x10]).unwrap();
+        assert_eq!((config.sample_rate_hz, config.channel_configuration), (44_100, 2));
+        assert_eq!(config.codec_string(), "mp4a.40.2");
+        assert_eq!(config.samples_per_frame, 1024);
+    }
+
+    #[test]
+    fn ffmpeg_appends_a_backward_compatible_extension_that_changes_nothing() {
+        let config = parse(&[0x11, 0x90, 0x56, 0xe5, 0x00]).unwrap();
+        assert_eq!((config.sample_rate_hz, config.object_type), (48_000, AAC_LC));
+    }
+
+    #[test]
+    fn he_aac_signalled_explicitly_keeps_the_core_rate_as_its_timescale() {
+        // 5 (SBR), 24 kHz core, stereo, 48 kHz out, core AAC-LC.
+        let config = parse(&[0x2b, 0x11, 0x88, 0x00]).unwrap();
+        assert_eq!(config.sample_rate_hz, 24_000);
+        assert_eq!(config.extension_sample_rate_hz, Some(48_000));
+        assert_eq!(config.codec_string(), "mp4a.40.5");
+    }
+
+    #[test]
+    fn a_spelled_out_rate_is_read() {
+        // AAC-LC, index 15, 48 000 as 24 bits, stereo.
+        let config = parse(&[0x17, 0x80, 0x5d, 0xc0, 0x10]).unwrap();
+        assert_eq!(config.sample_rate_hz, 48_000);
+    }
+
+    #[test]
+    fn hostile_records_get_an_error() {
+        for bytes in [&[][..], &[0x12], &[0xff; 8], &[0x00; 8], &[0x12, 0x00], &[0x0a, 0x10]] {
+            assert!(parse(bytes).is_err(), "{bytes:x?}");
+        }
+        assert!(Config::parse(vec![0x12; 65].into()).is_err());
+    }
+}

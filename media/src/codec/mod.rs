@@ -1,0 +1,4 @@
+//! Configuration records of the codecs we carry. No picture is ever decoded here.
+
+pub mod aac;
+pub mod h264;

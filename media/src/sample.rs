@@ -1,0 +1,32 @@
+//! What flows from `ingest` to `packager`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Kind, Track};
+
+/// The data of one track at one time: a video access unit, or an audio frame of `AAC`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The track it belongs to.
+    pub kind: Kind,
+    /// Decode time in ticks of the track's timescale; never decreases within a track, never wraps.
+    pub dts_ticks: i64,
+    /// Presentation time minus decode time, in ticks. May be negative: some encoders send it so.
+    pub cts_ticks: i32,
+    /// Whether decoding may start here: an IDR picture, or any audio.
+    pub is_sync: bool,
+    /// The access unit: AVCC for H.264, raw for AAC. Never empty.
+    pub data: Bytes,
+}
+
+/// One step of a publisher's media.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A track appears or changes its configuration. A repeated identical configuration is not an
+    /// event.
+    TrackChanged(Arc<Track>),
+    /// A sample of a track announced before.
+    Sample(Sample),
+}
