@@ -1,0 +1,322 @@
+//! The in-memory home of one live.
+//!
+//! Here: one packager, its lock, who may push into it, what its readers may take, and the word that
+//! goes out when something changes. Not here: the publisher's handle (`publisher`), how renderings
+//! are kept (`playlist`), names (`registry`).
+//!
+//! # When the packager panics
+//! The panic is caught under the lock, the live ends with what it had, and its publisher gets
+//! [`Error::Failed`]. No other live notices. A lock poisoned in spite of that is taken all the same:
+//! a reader's panic changes nothing a later reader could trip over.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use media::{
+    Event,
+    id::{Epoch, PlaybackName},
+};
+use packager::{Container, Edge, Packager, Progress, Report, Segment};
+use tokio::sync::watch;
+
+use crate::{
+    Error, Playlist, Publisher,
+    playlist::{Renderings, Which},
+    publisher::Reign,
+};
+
+/// The in-memory home of one live: one publisher at a time, any number of readers.
+#[derive(Debug)]
+pub struct Channel {
+    name: PlaybackName,
+    epoch: Epoch,
+    inner: Mutex<Inner>,
+    state: watch::Sender<State>,
+    reign: watch::Sender<Reign>,
+}
+
+/// What readers wait for a change of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State {
+    /// Grows with every change; two states with the same revision are the same.
+    pub revision: u64,
+    /// The newest complete part. `None` until the first segment is listed: before that there is no
+    /// playlist, and those who wait for one are woken once, not at every part.
+    pub edge: Option<Edge>,
+    /// Whether a publisher is connected now.
+    pub published: bool,
+    /// Whether the live is over: the playlists say so, and nothing will change any more.
+    pub ended: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    packager: Packager,
+    renderings: Renderings,
+    revision: u64,
+    /// The number of the newest claim; older ones push in vain.
+    claim: u64,
+    published: bool,
+    listed: bool,
+    ended: bool,
+    failed: bool,
+}
+
+impl Channel {
+    pub(crate) fn new(name: PlaybackName, packager: Packager) -> Self {
+        let epoch = packager.epoch().clone();
+        let inner = Inner {
+            packager,
+            renderings: Renderings::default(),
+            revision: 0,
+            claim: 0,
+            published: false,
+            listed: false,
+            ended: false,
+            failed: false,
+        };
+        Self {
+            name,
+            epoch,
+            inner: Mutex::new(inner),
+            state: watch::Sender::default(),
+            reign: watch::Sender::default(),
+        }
+    }
+
+    /// The name it is open under.
+    pub fn name(&self) -> &PlaybackName {
+        &self.name
+    }
+
+    /// The epoch of its media URLs.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// Makes the caller the one publisher of this live, from now on. An earlier publisher, if it is
+    /// still there, is told at once ([`Publisher::revoked`]) and can push nothing more: an encoder
+    /// that reconnects does not wait for its dead connection to be noticed.
+    ///
+    /// `wall_clock_ms` is the Unix time in milliseconds, for `EXT-X-PROGRAM-DATE-TIME`. The claim on
+    /// a live that has ended is given, and revoked already.
+    pub fn claim(self: &Arc<Self>, wall_clock_ms: i64) -> Publisher {
+        let (claim, state) = {
+            let mut inner = self.lock();
+            inner.claim += 1;
+            if !inner.ended {
+                inner.interrupt();
+                inner.published =
+                    inner.attempt(|packager| packager.begin(wall_clock_ms)).is_ok();
+                inner.revision += 1;
+            }
+            (inner.claim, inner.state())
+        };
+        self.announce(state);
+        self.reign.send_modify(|reign| reign.claim = reign.claim.max(claim));
+        Publisher::new(Arc::clone(self), claim, self.reign.subscribe())
+    }
+
+    /// Ends the live: the last segment is closed, the playlists say `EXT-X-ENDLIST`, everybody who
+    /// waits is woken, the publisher is told. Doing so again changes nothing.
+    pub fn end(&self) {
+        let state = {
+            let mut inner = self.lock();
+            inner.end();
+            inner.state()
+        };
+        self.announce(state);
+    }
+
+    /// A receiver that sees every later change of [`State`], and the present one at once.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// How many receivers [`Channel::watch`] has given that are still held.
+    pub fn watchers(&self) -> usize {
+        self.state.receiver_count()
+    }
+
+    /// What a receiver of [`Channel::watch`] would see now.
+    pub fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    /// The media playlist in `container`; `None` before the first segment is listed.
+    ///
+    /// Rendered once per change, whatever the number of viewers.
+    pub fn media_playlist(&self, container: Container) -> Option<Arc<Playlist>> {
+        self.playlist(Which::Media(container))
+    }
+
+    /// The multivariant playlist that offers `container`; `None` before the first segment is listed.
+    pub fn multivariant_playlist(&self, container: Container) -> Option<Arc<Playlist>> {
+        self.playlist(Which::Multivariant(container))
+    }
+
+    /// The segment with this Media Sequence Number, while it is listed or retained.
+    pub fn segment(&self, msn: u64) -> Option<Arc<Segment>> {
+        self.lock().packager.segment(msn)
+    }
+
+    /// The init segment `id`, while a retained segment needs it.
+    pub fn init(&self, id: u32) -> Option<Bytes> {
+        self.lock().packager.init(id)
+    }
+
+    /// What is being received: tracks, rates, sizes.
+    pub fn report(&self) -> Report {
+        self.lock().packager.report()
+    }
+
+    /// Whether a publisher is connected now.
+    pub fn has_publisher(&self) -> bool {
+        self.lock().published
+    }
+
+    /// Takes the events of the publisher with this claim; `events` is empty afterwards.
+    pub(crate) fn push(&self, claim: u64, events: &mut Vec<Event>) -> Result<Progress, Error> {
+        let (outcome, state) = {
+            let mut inner = self.lock();
+            let outcome = inner.push(claim, events);
+            (outcome, inner.state())
+        };
+        events.clear();
+        self.announce(state);
+        outcome
+    }
+
+    /// The publisher with this claim is gone.
+    pub(crate) fn release(&self, claim: u64) {
+        let state = {
+            let mut inner = self.lock();
+            if inner.claim == claim {
+                inner.interrupt();
+            }
+            inner.state()
+        };
+        self.announce(state);
+    }
+
+    fn playlist(&self, which: Which) -> Option<Arc<Playlist>> {
+        let mut inner = self.lock();
+        let ended = inner.ended;
+        let playlist = inner.playlist(which, &self.epoch);
+        if inner.ended != ended {
+            let state = inner.state();
+            drop(inner);
+            self.announce(state);
+        }
+        playlist
+    }
+
+    /// Passes `state` on if it is news. It was read under the lock and is sent outside of it, where a
+    /// newer one may have been faster.
+    fn announce(&self, state: State) {
+        self.state.send_if_modified(|current| {
+            let news = state.revision > current.revision;
+            if news {
+                *current = state;
+            }
+            news
+        });
+        if state.ended {
+            self.reign.send_if_modified(|reign| !std::mem::replace(&mut reign.ended, true));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn state(&self) -> State {
+        State {
+            revision: self.revision,
+            edge: if self.listed { self.packager.edge() } else { None },
+            published: self.published,
+            ended: self.ended,
+        }
+    }
+
+    fn push(&mut self, claim: u64, events: &mut Vec<Event>) -> Result<Progress, Error> {
+        if self.claim != claim {
+            return Err(Error::Superseded);
+        }
+        if self.ended {
+            return Err(if self.failed { Error::Failed } else { Error::Ended });
+        }
+        let mut total = Progress::default();
+        let pushed = self.attempt(|packager| {
+            for event in events.drain(..) {
+                let progress = packager.push(event)?;
+                total.part |= progress.part;
+                total.segment |= progress.segment;
+            }
+            Ok(())
+        });
+        self.note(total);
+        pushed?.map_err(Error::Packager)?;
+        Ok(total)
+    }
+
+    /// The publisher is gone: the open part and segment are closed as they stand.
+    fn interrupt(&mut self) {
+        if std::mem::take(&mut self.published) {
+            self.revision += 1;
+            let progress = self.attempt(Packager::interrupt).unwrap_or_default();
+            self.note(progress);
+        }
+    }
+
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.published = false;
+            self.revision += 1;
+            let progress = self.attempt(Packager::finish).unwrap_or_default();
+            self.note(progress);
+        }
+    }
+
+    fn note(&mut self, progress: Progress) {
+        self.listed |= progress.segment;
+        self.revision += u64::from(progress.part || progress.segment);
+    }
+
+    /// Runs `step`, and ends this live, alone, if it panics.
+    fn attempt<T>(&mut self, step: impl FnOnce(&mut Packager) -> T) -> Result<T, Error> {
+        catch_unwind(AssertUnwindSafe(|| step(&mut self.packager))).map_err(|_| {
+            self.failed = true;
+            self.end();
+            Error::Failed
+        })
+    }
+
+    fn playlist(&mut self, which: Which, epoch: &Epoch) -> Option<Arc<Playlist>> {
+        let revision = self.revision;
+        let (packager, renderings) = (&self.packager, &mut self.renderings);
+        let rendered = catch_unwind(AssertUnwindSafe(|| {
+            renderings.get(which, revision, || {
+                let text = match which {
+                    Which::Media(container) => packager.media_playlist(container),
+                    Which::Multivariant(container) => packager.multivariant_playlist(container),
+                }?;
+                let etag = format!("W/\"{epoch}.{revision}\"");
+                Some((text, etag, packager.target_duration_s()))
+            })
+        }));
+        rendered.unwrap_or_else(|_| {
+            self.failed = true;
+            self.end();
+            self.renderings.last(which)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
