@@ -1,0 +1,1 @@
+//! Brings the places of the embedded list into the database.
