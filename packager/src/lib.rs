@@ -1,1 +1,81 @@
-//! packager
+//! Samples in; parts, segments and playlists out.
+//!
+//! Here: where parts and segments end, their two encodings (fMP4 and MPEG-TS), what is listed, and
+//! the playlists that say so. Not here: sockets, files, clocks, tasks, locks. The wall clock comes
+//! in once per publisher ([`Packager::begin`]); every other time comes from the samples.
+//!
+//! | what | source |
+//! | --- | --- |
+//! | playlists | draft-pantos-hls-rfc8216bis-22 |
+//! | fMP4 | ISO/IEC 14496-12 §8.8, ISO/IEC 14496-14, ISO/IEC 14496-15, CMAF (ISO/IEC 23000-19) |
+//! | MPEG-TS | ISO/IEC 13818-1 §2.4; AAC in ADTS: ISO/IEC 14496-3 §1.A.2.2 |
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod config;
+mod packager;
+mod report;
+mod segment;
+
+pub use config::Config;
+pub use packager::Packager;
+pub use report::{AudioReport, Report, VideoReport};
+pub use segment::Segment;
+
+/// One of the two encodings every live is offered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// Fragmented MP4 (CMAF).
+    Fmp4,
+    /// MPEG transport stream.
+    Ts,
+}
+
+/// The newest complete part of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    /// Its segment, which may still be open.
+    pub msn: u64,
+    /// Its index in that segment, from 0.
+    pub part: u32,
+}
+
+/// What one step completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// At least one part: the [`Edge`] moved.
+    pub part: bool,
+    /// At least one segment, or the end of the live: the media playlists changed.
+    pub segment: bool,
+}
+
+impl std::ops::BitOrAssign for Progress {
+    fn bitor_assign(&mut self, other: Self) {
+        self.part |= other.part;
+        self.segment |= other.segment;
+    }
+}
+
+/// Why the packager takes no more from this publisher.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nobody said [`Packager::begin`] since the last interruption.
+    #[error("media before the publisher began")]
+    NotBegun,
+    /// The live is over.
+    #[error("the live is finished")]
+    Finished,
+    /// The open segment outgrew `segment_max_bytes`.
+    #[error(
+        "a segment of {size_bytes} bytes passes the limit of {limit_bytes}: too much media between two keyframes"
+    )]
+    SegmentTooLarge {
+        /// What it had grown to.
+        size_bytes: usize,
+        /// The setting.
+        limit_bytes: usize,
+    },
+    /// A configuration that no init segment can describe.
+    #[error("the init segment could not be written: {0}")]
+    Init(String),
+}
