@@ -1,1 +1,33 @@
-//! delivery
+//! HLS over HTTP.
+//!
+//! Here: the URLs under `/hls/`, and how what they name is served: waiting, ranges, compression,
+//! caching, CORS. Not here: what a playlist says (`packager`), what is open (`hub`), accounts and
+//! the database (`api`, `store`): a viewer never waits for those.
+//!
+//! | what | source |
+//! | --- | --- |
+//! | playlists, caching, server profile | draft-pantos-hls-rfc8216bis §6.2, appendix B |
+//! | ranges, entity tags, content coding | RFC 9110 |
+//! | CORS | Fetch Standard §3.2 |
+//!
+//! A request costs a map look-up, one short lock and clones of `Bytes`. No layer stands before it:
+//! playlists come gzipped from `hub`, media does not compress, and there is nothing here to trace
+//! that the metrics do not say.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod answer;
+mod body;
+mod caching;
+mod config;
+mod failure;
+pub mod headers;
+mod metrics;
+mod path;
+mod router;
+mod waiting;
+
+pub use body::Rope;
+pub use config::Config;
+pub use path::MediaPath;
+pub use router::router;

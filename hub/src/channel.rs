@@ -6,7 +6,8 @@
 //!
 //! # When the packager panics
 //! The panic is caught under the lock, the live ends with what it had, and its publisher gets
-//! [`Error::Failed`]. No other live notices. A lock poisoned in spite of that is taken all the same:
+//! [`Error::Failed`]. If the packager cannot even finish, the playlists it last gave are closed in
+//! its place. No other live notices. A lock poisoned in spite of that is taken all the same:
 //! a reader's panic changes nothing a later reader could trip over.
 
 use std::{
@@ -62,7 +63,10 @@ struct Inner {
     published: bool,
     listed: bool,
     ended: bool,
+    /// The packager panicked.
     failed: bool,
+    /// It cannot even finish or render: its last playlists stand for it.
+    frozen: bool,
 }
 
 impl Channel {
@@ -77,6 +81,7 @@ impl Channel {
             listed: false,
             ended: false,
             failed: false,
+            frozen: false,
         };
         Self {
             name,
@@ -109,8 +114,7 @@ impl Channel {
             inner.claim += 1;
             if !inner.ended {
                 inner.interrupt();
-                inner.published =
-                    inner.attempt(|packager| packager.begin(wall_clock_ms)).is_ok();
+                inner.published = inner.attempt(|packager| packager.begin(wall_clock_ms)).is_ok();
                 inner.revision += 1;
             }
             (inner.claim, inner.state())
@@ -254,9 +258,7 @@ impl Inner {
         let mut total = Progress::default();
         let pushed = self.attempt(|packager| {
             for event in events.drain(..) {
-                let progress = packager.push(event)?;
-                total.part |= progress.part;
-                total.segment |= progress.segment;
+                total |= packager.push(event)?;
             }
             Ok(())
         });
@@ -278,8 +280,9 @@ impl Inner {
         if !std::mem::replace(&mut self.ended, true) {
             self.published = false;
             self.revision += 1;
-            let progress = self.attempt(Packager::finish).unwrap_or_default();
-            self.note(progress);
+            let finished = self.attempt(Packager::finish);
+            self.frozen |= finished.is_err();
+            self.note(finished.unwrap_or_default());
         }
     }
 
@@ -298,8 +301,11 @@ impl Inner {
     }
 
     fn playlist(&mut self, which: Which, epoch: &Epoch) -> Option<Arc<Playlist>> {
+        if self.frozen {
+            return self.renderings.last(which);
+        }
         let revision = self.revision;
-        let (packager, renderings) = (&self.packager, &mut self.renderings);
+        let Self { packager, renderings, .. } = self;
         let rendered = catch_unwind(AssertUnwindSafe(|| {
             renderings.get(which, revision, || {
                 let text = match which {
@@ -307,11 +313,13 @@ impl Inner {
                     Which::Multivariant(container) => packager.multivariant_playlist(container),
                 }?;
                 let etag = format!("W/\"{epoch}.{revision}\"");
-                Some((text, etag, packager.target_duration_s()))
+                let target_duration_s = packager.report().target_duration_s.unwrap_or_default();
+                Some((text, etag, target_duration_s))
             })
         }));
         rendered.unwrap_or_else(|_| {
             self.failed = true;
+            self.frozen = true;
             self.end();
             self.renderings.last(which)
         })

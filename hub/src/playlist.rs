@@ -86,17 +86,30 @@ impl Renderings {
         if let Some(rendering) = slot.as_ref().filter(|r| r.revision == revision) {
             return Some(Arc::clone(&rendering.playlist));
         }
+        // Before the old one is let go: `render` may panic.
         let (text, etag, target_duration_s) = render()?;
         let unchanged = slot.take().map(|r| r.playlist).filter(|old| old.text == text.as_bytes());
-        let playlist = unchanged
-            .unwrap_or_else(|| Arc::new(Playlist::new(text, etag, target_duration_s)));
+        let playlist =
+            unchanged.unwrap_or_else(|| Arc::new(Playlist::new(text, etag, target_duration_s)));
         *slot = Some(Rendering { revision, playlist: Arc::clone(&playlist) });
         Some(playlist)
     }
 
-    /// The last rendering, however old.
+    /// The last rendering, however old, with `EXT-X-ENDLIST` if it is a media playlist: what is left
+    /// of a live whose packager cannot speak for it any more.
     pub(crate) fn last(&mut self, which: Which) -> Option<Arc<Playlist>> {
-        self.slot(which).as_ref().map(|rendering| Arc::clone(&rendering.playlist))
+        const ENDLIST: &[u8] = b"#EXT-X-ENDLIST\n";
+        let last = &mut self.slot(which).as_mut()?.playlist;
+        if matches!(which, Which::Media(_)) && !last.text.ends_with(ENDLIST) {
+            let etag = [b"W/\"ended.", last.etag.strip_prefix(b"W/\"").unwrap_or(b"\"")].concat();
+            *last = Arc::new(Playlist {
+                text: [&last.text, ENDLIST].concat().into(),
+                etag: etag.into(),
+                target_duration_s: last.target_duration_s,
+                gzip: OnceLock::new(),
+            });
+        }
+        Some(Arc::clone(last))
     }
 
     fn slot(&mut self, which: Which) -> &mut Option<Rendering> {

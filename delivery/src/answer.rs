@@ -1,0 +1,160 @@
+//! Responses: their headers and bodies.
+//!
+//! Here: everything that is the same for all answers of a kind. Not here: what to answer
+//! (`router`). CORS goes on every answer, errors included: without it a browser hides the reason
+//! from the page.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{
+        ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+        IF_RANGE, RANGE, RETRY_AFTER, VARY,
+    },
+};
+use hub::Playlist;
+use metrics::Counter;
+
+use crate::{
+    Rope, caching,
+    failure::Failure,
+    headers::{Wanted, accepts_gzip, holds},
+};
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// The answer to a question about CORS (Fetch Standard §3.2.2): anybody may read anything here, by
+/// ranges too.
+pub(crate) fn preflight() -> Response {
+    answer(
+        StatusCode::NO_CONTENT,
+        [
+            (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("Range, If-Range, If-None-Match, Cache-Control"),
+            ),
+            // Chromium forgets after two hours whatever it is told; Firefox after a day.
+            (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
+            (ALLOW, METHODS),
+        ],
+        Body::empty(),
+    )
+}
+
+/// A playlist, gzipped where that is welcome.
+pub(crate) fn playlist(playlist: &Playlist, asked: &HeaderMap, sent_bytes: Counter) -> Response {
+    let etag = HeaderValue::from_maybe_shared(playlist.etag().clone())
+        .expect("an epoch and a number between quotes make a header");
+    let headers = [
+        (ETAG, etag),
+        (CACHE_CONTROL, caching::playlist(playlist.target_duration_s())),
+        (VARY, HeaderValue::from_static("Accept-Encoding")),
+    ];
+    if holds(asked, playlist.etag()) {
+        return answer(StatusCode::NOT_MODIFIED, headers, Body::empty());
+    }
+    let gzip = accepts_gzip(asked);
+    let body = if gzip { playlist.gzip() } else { playlist.text() };
+    let mut response = answer(StatusCode::OK, headers, Body::empty());
+    let filled = response.headers_mut();
+    filled.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl"));
+    if gzip {
+        filled.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    with_body(response, Rope::single(body.clone()).counted_in(sent_bytes))
+}
+
+/// Bytes whose URL never names anything else, whole or the range asked for.
+pub(crate) fn immutable(
+    body: Rope,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Response {
+    let headers = [
+        (ETAG, HeaderValue::from_static(caching::IMMUTABLE_ETAG)),
+        (CACHE_CONTROL, cache_control),
+        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+    ];
+    if holds(asked, caching::IMMUTABLE_ETAG.as_bytes()) {
+        return answer(StatusCode::NOT_MODIFIED, headers, Body::empty());
+    }
+    let len = body.len();
+    let (status, body, content_range) = match wanted(asked, len) {
+        Wanted::Whole => (StatusCode::OK, body, None),
+        Wanted::Part(range) => {
+            let said = format!("bytes {}-{}/{len}", range.start, range.end - 1);
+            (StatusCode::PARTIAL_CONTENT, body.slice(range), Some(said))
+        }
+        Wanted::Nothing => return failure(Failure::Range { len }),
+    };
+    let mut response = answer(status, headers, Body::empty());
+    let filled = response.headers_mut();
+    filled.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(said) = content_range.and_then(|said| HeaderValue::try_from(said).ok()) {
+        filled.insert(CONTENT_RANGE, said);
+    }
+    with_body(response, body.counted_in(sent_bytes))
+}
+
+/// A failure, told in JSON.
+pub(crate) fn failure(failure: Failure) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, failure.cache_control()),
+    ];
+    let mut response = answer(failure.status(), headers, Body::empty());
+    let filled = response.headers_mut();
+    filled.extend(failure.retry_after().map(|after| (RETRY_AFTER, after)));
+    match failure {
+        Failure::Method => {
+            filled.insert(ALLOW, METHODS);
+        }
+        Failure::Range { len } => {
+            let said = HeaderValue::try_from(format!("bytes */{len}"));
+            filled.extend(said.ok().map(|said| (CONTENT_RANGE, said)));
+        }
+        _ => {}
+    }
+    with_body(response, Rope::single(Bytes::from_static(failure.json().as_bytes())))
+}
+
+/// What a request asks of `len` immutable bytes. A condition on another entity tag than theirs asks
+/// for the whole (RFC 9110 §13.1.5).
+fn wanted(asked: &HeaderMap, len: u64) -> Wanted {
+    let Some(range) = asked.get(RANGE) else { return Wanted::Whole };
+    match asked.get(IF_RANGE) {
+        Some(condition) if condition != caching::IMMUTABLE_ETAG => Wanted::Whole,
+        _ => Wanted::parse(range.as_bytes(), len),
+    }
+}
+
+fn answer<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, HeaderValue); N],
+    body: Body,
+) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let filled = response.headers_mut();
+    // CORS, what is given, and up to four that the callers add: one allocation.
+    filled.reserve(N + 6);
+    filled.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    filled.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Content-Length, Content-Range, Date, Age, ETag, Retry-After"),
+    );
+    filled.extend(headers);
+    response
+}
+
+fn with_body(mut response: Response, body: Rope) -> Response {
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *response.body_mut() = Body::new(body);
+    response
+}

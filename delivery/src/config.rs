@@ -1,0 +1,91 @@
+//! Settings of delivery.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of delivery. Every one has a default that suits a server of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long a playlist asked for before the first segment waits for it, in milliseconds.
+    ///
+    /// A first segment takes 2 s, or a GOP if that is longer; 8 s covers an encoder that is just
+    /// connecting, and stays under the 10 s after which hls.js and AVPlayer give up.
+    pub first_segment_wait_ms: u64,
+    /// How many requests may wait at once, all lives together.
+    ///
+    /// Each holds a connection and some 2 KB; 20 000 are 40 MB.
+    pub max_waiting: usize,
+    /// How many requests may wait for one live.
+    ///
+    /// Half of the whole, so that one awaited live leaves room for the others.
+    pub max_waiting_per_live: usize,
+    /// How long a segment may be cached, in seconds.
+    ///
+    /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
+    /// a year has lost its storage to bytes nobody asks for again, while the six target durations of
+    /// rfc8216bis appendix B are too short for a viewer who pauses. An hour serves both.
+    pub segment_max_age_s: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            first_segment_wait_ms: 8_000,
+            max_waiting: 20_000,
+            max_waiting_per_live: 10_000,
+            segment_max_age_s: 3_600,
+        }
+    }
+}
+
+impl Config {
+    /// Longest wait that makes sense: no player is still there after it.
+    const MAX_WAIT_MS: u64 = 60_000;
+    /// More waiting requests than one process has sockets for.
+    const MAX_WAITING: usize = 1_000_000;
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A sentence that names the first setting that is out of bounds.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.first_segment_wait_ms > Self::MAX_WAIT_MS {
+            return Err(format!("first_segment_wait_ms: at most {}", Self::MAX_WAIT_MS));
+        }
+        if !(1..=Self::MAX_WAITING).contains(&self.max_waiting) {
+            return Err(format!("max_waiting: 1 to {}", Self::MAX_WAITING));
+        }
+        if !(1..=self.max_waiting).contains(&self.max_waiting_per_live) {
+            return Err("max_waiting_per_live: 1 to max_waiting".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        let refused = |config: Config| config.validate().unwrap_err();
+        let config = Config { first_segment_wait_ms: 60_001, ..Config::default() };
+        assert!(refused(config).starts_with("first_segment_wait_ms:"));
+        assert!(
+            refused(Config { max_waiting: 0, ..Config::default() }).starts_with("max_waiting:")
+        );
+        let config = Config { max_waiting_per_live: 20_001, ..Config::default() };
+        assert!(refused(config).starts_with("max_waiting_per_live:"));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"max_waitin":1}"#).is_err());
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything that is not served, and what the viewer's player is told instead.
+//!
+//! Each failure is one static JSON text: `detail` in French for people, `code` for programs.
+
+use http::{HeaderValue, StatusCode};
+
+use crate::caching;
+
+/// Why something was not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The path is none of ours.
+    UnknownPath,
+    /// No live is open under the name.
+    UnknownLive,
+    /// The URL is of an earlier run of the packager.
+    WrongEpoch,
+    /// The segment or init segment is not there, not yet or not any more.
+    UnknownSegment,
+    /// The live is open and has no segment to list yet.
+    NotStarted,
+    /// The live ended without a segment to list.
+    Ended,
+    /// Too many requests wait already.
+    Busy,
+    /// Neither `GET` nor `HEAD` nor `OPTIONS`.
+    Method,
+    /// The range lies outside a body of this many bytes.
+    Range {
+        /// Length of the whole body.
+        len: u64,
+    },
+}
+
+impl Failure {
+    /// The status of the answer.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownPath
+            | Self::UnknownLive
+            | Self::WrongEpoch
+            | Self::UnknownSegment
+            | Self::NotStarted
+            | Self::Ended => StatusCode::NOT_FOUND,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+        }
+    }
+
+    /// The body of the answer: a JSON object with `detail` and `code`.
+    pub(crate) fn json(self) -> &'static str {
+        match self {
+            Self::UnknownPath => r#"{"detail":"Cette adresse n’existe pas.","code":"not_found"}"#,
+            Self::UnknownLive => {
+                r#"{"detail":"Ce direct n’existe pas ou n’est plus disponible.","code":"unknown_live"}"#
+            }
+            Self::WrongEpoch => {
+                r#"{"detail":"Cette adresse n’est plus valable : rechargez le direct.","code":"wrong_epoch"}"#
+            }
+            Self::UnknownSegment => {
+                r#"{"detail":"Ce segment n’est pas ou plus disponible.","code":"unknown_segment"}"#
+            }
+            Self::NotStarted => {
+                r#"{"detail":"Le direct n’a pas encore commencé.","code":"not_started"}"#
+            }
+            Self::Ended => r#"{"detail":"Le direct est terminé.","code":"ended"}"#,
+            Self::Busy => {
+                r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
+            }
+            Self::Method => {
+                r#"{"detail":"Méthode HTTP non autorisée.","code":"method_not_allowed"}"#
+            }
+            Self::Range { .. } => {
+                r#"{"detail":"Cette plage d’octets est hors du fichier.","code":"range_not_satisfiable"}"#
+            }
+        }
+    }
+
+    /// After how many seconds it makes sense to ask again, if it does.
+    pub(crate) fn retry_after(self) -> Option<HeaderValue> {
+        match self {
+            // A segment's length: the first one may be there by then.
+            Self::NotStarted => Some(HeaderValue::from_static("2")),
+            // Those who wait have left by then, or have what they waited for.
+            Self::Busy => Some(HeaderValue::from_static("5")),
+            _ => None,
+        }
+    }
+
+    /// How long caches may repeat the answer.
+    pub(crate) fn cache_control(self) -> HeaderValue {
+        match self {
+            Self::Busy | Self::Method | Self::Range { .. } => caching::NEVER,
+            _ => caching::FAILURE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_json_with_a_detail_and_a_code() {
+        use Failure::*;
+        let all =
+            [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended, Busy, Method];
+        for failure in all.into_iter().chain([Range { len: 1 }]) {
+            let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
+            assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");
+        }
+    }
+}
