@@ -1,0 +1,353 @@
+//! The comparison: the floor, nginx and ours, one after the other, on the same input.
+//!
+//! Here: what is run, for how long, and what is counted. Not here: how it is written down (`report`).
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    account::{self, Memory},
+    floor,
+    http::Client,
+    input::{GOP_MS, Input},
+    nginx::{self, Nginx},
+    ours::{self, Ours},
+    playlist::{Playlist, resolve},
+    publish::Publishers,
+    server::{Server, free_address},
+    view::{Viewers, percentile},
+};
+
+/// How much is run.
+pub struct Plan {
+    /// Our release binary; without it only the floor and nginx are measured.
+    pub ours: Option<PathBuf>,
+    /// The input file, made when missing.
+    pub input: PathBuf,
+    /// Publishers of the ingest rows.
+    pub publishers: usize,
+    /// Viewers of the delivery rows.
+    pub viewers: usize,
+    /// How long each row is measured.
+    pub window: Duration,
+    /// Repetitions of the two rows that measure a time.
+    pub repeats: usize,
+}
+
+/// A window of 30 s must be full, and the segments that left it gone, before memory is looked at: twice the
+/// window after the start.
+const WARM_UP_MEMORY: Duration = Duration::from_secs(35);
+/// First segments, caches and socket buffers have settled.
+const WARM_UP: Duration = Duration::from_secs(8);
+/// Segments must be listed before viewers come.
+const FILL: Duration = Duration::from_secs(9);
+/// Viewers connect over whole target durations, so their reloads stay evenly spread.
+const RAMP: Duration = Duration::from_secs(6);
+/// Lives whose listed segments are added up; all have the same bitrate.
+const WINDOWS_SAMPLED: usize = 5;
+/// How often a playlist that is not there yet is asked for.
+const POLL: Duration = Duration::from_millis(2);
+/// A live that does not play by then never will.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a server used while publishers sent.
+#[derive(Default)]
+pub struct Ingest {
+    /// Received in the measured time, RTMP headers included.
+    pub gbit: f64,
+    /// Of the process tree, in the measured time.
+    pub cpu: Duration,
+    /// Before the first publisher.
+    pub memory_idle: Memory,
+    /// At the end, publishers still sending.
+    pub memory: Memory,
+    /// HLS files outside any process.
+    pub files_bytes: u64,
+    /// All segments listed at the end, when the server holds them itself.
+    pub listed_bytes: u64,
+    /// All segments held at the end, as the server's own metrics say.
+    pub held_bytes: Option<u64>,
+    /// Publishers the server closed.
+    pub lost: u64,
+    /// Longest wait of a message that was due.
+    pub late_ms: u64,
+}
+
+/// What a server used while viewers watched, and what they saw.
+#[derive(Default)]
+pub struct Viewing {
+    /// Delivered in the measured time, HTTP heads included.
+    pub gbit: f64,
+    /// Of the process tree, in the measured time.
+    pub cpu: Duration,
+    /// Viewers that played.
+    pub playing: usize,
+    /// Request to last byte of the playlists: how many, median, 99th percentile in microseconds.
+    pub playlists: (usize, u32, u32),
+    /// The same of the segments.
+    pub segments: (usize, u32, u32),
+    /// Failed requests, and the first of them.
+    pub errors: (usize, Option<String>),
+    /// Of the process tree at the end.
+    pub memory: Memory,
+}
+
+/// What one server achieved; what was not measured is `None`.
+#[derive(Default)]
+pub struct Figures {
+    /// Version, as the program says it.
+    pub version: String,
+    /// Publishers, no HLS.
+    pub plain: Option<Ingest>,
+    /// Publishers, with HLS.
+    pub ingest: Option<Ingest>,
+    /// Viewers.
+    pub viewing: Option<Viewing>,
+    /// Publisher's connect to first segment downloaded, each run.
+    pub first_playable: Vec<Duration>,
+    /// Start to first accepted connection, each run.
+    pub listening: Vec<Duration>,
+    /// Start to first answer 200, each run.
+    pub answering: Vec<Duration>,
+    /// The same with nothing on disk yet; empty for a server that keeps nothing.
+    pub first_listening: Vec<Duration>,
+}
+
+/// Everything measured.
+pub struct Comparison {
+    /// What one publisher sends.
+    pub input_bps: f64,
+    /// Plain `send` from memory.
+    pub floor: Viewing,
+    /// nginx with its RTMP module.
+    pub nginx: Option<Figures>,
+    /// CommuniConnect Live.
+    pub ours: Option<Figures>,
+    /// How long it all took.
+    pub took: Duration,
+}
+
+/// CPU seconds per gigabit.
+pub fn per_gbit(cpu: Duration, gbit: f64) -> f64 {
+    if gbit > 0.0 { cpu.as_secs_f64() / gbit } else { 0.0 }
+}
+
+/// The middle of some times.
+pub fn median(times: &[Duration]) -> Option<Duration> {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied()
+}
+
+/// Runs the whole plan.
+///
+/// # Errors
+/// When a server does not start or refuses what it should take.
+pub fn run(plan: &Plan) -> Result<Comparison> {
+    let begun = Instant::now();
+    say("input");
+    Input::prepare(&plan.input)?;
+    let input = Arc::new(Input::load(&plan.input)?);
+    let floor = floor(plan, &input)?;
+    let nginx = Nginx::is_installed().then(|| nginx(plan, &input)).transpose().context("nginx")?;
+    let ours = plan.ours.is_some().then(|| ours(plan, &input)).transpose().context("ours")?;
+    Ok(Comparison { input_bps: input.bits_per_second(), floor, nginx, ours, took: begun.elapsed() })
+}
+
+fn floor(plan: &Plan, input: &Input) -> Result<Viewing> {
+    say("floor: viewers");
+    let address = free_address()?;
+    let segment_bytes = input.bits_per_second() as u64 * u64::from(GOP_MS) / 8_000;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["floor", "--listen", &address.to_string()]);
+    command.args(["--segment-bytes", &segment_bytes.to_string()]);
+    let server = Server::start(command, address, floor::PLAYLIST)?;
+    viewing(plan, &server, address, floor::PLAYLIST)
+}
+
+fn nginx(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
+    let mut figures = Figures { version: Nginx::version(), ..Figures::default() };
+    let names: Vec<String> = (0..plan.publishers).map(|n| format!("live{n}")).collect();
+    {
+        say("nginx: publishers, no HLS");
+        let nginx = Nginx::start()?;
+        let publishers = Publishers::start(input, nginx.rtmp, nginx::PLAIN_APP, &names)?;
+        figures.plain = Some(ingest(plan, &nginx.server, &publishers, WARM_UP, Memory::default())?);
+    }
+    {
+        say("nginx: publishers, HLS");
+        let nginx = Nginx::start()?;
+        let idle = account::memory(nginx.server.pid())?;
+        let publishers = Publishers::start(input, nginx.rtmp, nginx::HLS_APP, &names)?;
+        let measured = ingest(plan, &nginx.server, &publishers, WARM_UP, idle)?;
+        figures.ingest = Some(Ingest { files_bytes: nginx.files_bytes(), ..measured });
+    }
+    {
+        say("nginx: viewers");
+        let nginx = Nginx::start()?;
+        let name = ["watched".to_owned()];
+        let _publisher = Publishers::start(input, nginx.rtmp, nginx::HLS_APP, &name)?;
+        sleep(FILL);
+        figures.viewing = Some(viewing(plan, &nginx.server, nginx.http, "/hls/watched.m3u8")?);
+    }
+    say("nginx: first playable, start");
+    let nginx = Nginx::start()?;
+    for n in 0..plan.repeats {
+        let (name, path) = (format!("first{n}"), format!("/hls/first{n}.m3u8"));
+        let took = first_playable(input, nginx.rtmp, nginx::HLS_APP, &name, nginx.http, &path)?;
+        figures.first_playable.push(took);
+    }
+    drop(nginx);
+    for _ in 0..2 * plan.repeats {
+        let server = Nginx::start()?.server;
+        figures.listening.push(server.listening_after);
+        figures.answering.push(server.answering_after);
+    }
+    Ok(figures)
+}
+
+fn ours(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
+    let binary = plan.ours.as_deref().context("no binary")?;
+    let mut figures = Figures { version: ours::version(binary), ..Figures::default() };
+    {
+        say("ours: publishers, HLS");
+        let ours = Ours::start(binary)?;
+        let lives = ours.lives(plan.publishers)?;
+        let keys: Vec<String> = lives.iter().map(|live| live.key.clone()).collect();
+        let idle = account::memory(ours.server.pid())?;
+        let publishers = Publishers::start(input, ours.rtmp, ours::APP, &keys)?;
+        let measured = ingest(plan, &ours.server, &publishers, WARM_UP_MEMORY, idle)?;
+        let sampled = &lives[..WINDOWS_SAMPLED.min(lives.len())];
+        let listed: usize =
+            sampled.iter().map(|live| ours.listed_bytes(live)).sum::<Result<_>>()?;
+        figures.ingest = Some(Ingest {
+            listed_bytes: (listed * lives.len() / sampled.len()) as u64,
+            held_bytes: ours.metric(ours::HELD_BYTES).map(|bytes| bytes as u64),
+            ..measured
+        });
+    }
+    {
+        say("ours: viewers");
+        let ours = Ours::start(binary)?;
+        let live = ours.lives(1)?.remove(0);
+        let _publisher = Publishers::start(input, ours.rtmp, ours::APP, &[live.key])?;
+        sleep(FILL);
+        figures.viewing = Some(viewing(plan, &ours.server, ours.http, &live.playlist)?);
+    }
+    say("ours: first playable, start");
+    let server = Ours::start(binary)?;
+    for live in server.lives(plan.repeats)? {
+        let took =
+            first_playable(input, server.rtmp, ours::APP, &live.key, server.http, &live.playlist)?;
+        figures.first_playable.push(took);
+    }
+    drop(server);
+    let folder = tempfile::Builder::new().prefix("communiconnect-load-").tempdir()?;
+    for _ in 0..2 * plan.repeats {
+        figures.first_listening.push(Ours::start(binary)?.server.listening_after);
+        let server = Ours::start_in(binary, folder.path())?.server;
+        figures.listening.push(server.listening_after);
+        figures.answering.push(server.answering_after);
+    }
+    Ok(figures)
+}
+
+/// Measures a server that already receives from `publishers`.
+fn ingest(
+    plan: &Plan,
+    server: &Server,
+    publishers: &Publishers,
+    warm_up: Duration,
+    memory_idle: Memory,
+) -> Result<Ingest> {
+    let counters = publishers.counters();
+    sleep(warm_up);
+    let (cpu, bytes) = (account::cpu(server.pid())?, counters.bytes.load(Relaxed));
+    counters.late_ms.store(0, Relaxed);
+    sleep(plan.window);
+    Ok(Ingest {
+        cpu: account::cpu(server.pid())? - cpu,
+        gbit: (counters.bytes.load(Relaxed) - bytes) as f64 * 8.0 / 1e9,
+        memory_idle,
+        memory: account::memory(server.pid())?,
+        lost: counters.lost.load(Relaxed),
+        late_ms: counters.late_ms.load(Relaxed),
+        ..Ingest::default()
+    })
+}
+
+/// Lets viewers watch `path` and measures.
+fn viewing(plan: &Plan, server: &Server, address: SocketAddr, path: &str) -> Result<Viewing> {
+    let viewers = Viewers::start(address, path, plan.viewers, RAMP)?;
+    sleep(RAMP + WARM_UP / 2);
+    viewers.take();
+    let (cpu, bytes) = (account::cpu(server.pid())?, viewers.bytes());
+    sleep(plan.window);
+    let cpu = account::cpu(server.pid())? - cpu;
+    let gbit = (viewers.bytes() - bytes) as f64 * 8.0 / 1e9;
+    let mut sample = viewers.take();
+    let summary =
+        |times: &mut Vec<u32>| (times.len(), percentile(times, 0.5), percentile(times, 0.99));
+    Ok(Viewing {
+        gbit,
+        cpu,
+        playing: viewers.playing(),
+        playlists: summary(&mut sample.playlist_us),
+        segments: summary(&mut sample.segment_us),
+        errors: (sample.errors.len(), sample.errors.into_iter().next()),
+        memory: account::memory(server.pid())?,
+    })
+}
+
+/// From before a publisher connects until the first segment its live lists has been downloaded.
+fn first_playable(
+    input: &Arc<Input>,
+    rtmp: SocketAddr,
+    app: &str,
+    name: &str,
+    http: SocketAddr,
+    path: &str,
+) -> Result<Duration> {
+    let mut client = Client::connect(http)?;
+    let begun = Instant::now();
+    let _publisher = Publishers::start(input, rtmp, app, &[name.to_owned()])?;
+    let mut path = path.to_owned();
+    loop {
+        ensure!(begun.elapsed() < PATIENCE, "{path} does not become playable");
+        let (status, body) = client.get(&path)?;
+        let playlist = Playlist::parse(&String::from_utf8_lossy(&body));
+        if let (200, Some(rendition)) = (status, &playlist.rendition) {
+            path = resolve(&path, rendition);
+            continue;
+        }
+        let (200, Some((segment, _))) = (status, playlist.segments.first()) else {
+            sleep(POLL);
+            continue;
+        };
+        for address in playlist.init.iter().chain([segment]) {
+            let (status, body) = client.get(&resolve(&path, address))?;
+            ensure!(status == 200 && !body.is_empty(), "{address}: {status}");
+        }
+        return Ok(begun.elapsed());
+    }
+}
+
+/// Serves the floor on `listen` until ended.
+///
+/// # Errors
+/// When the address is taken.
+pub fn serve_floor(listen: SocketAddr, segment_bytes: usize) -> Result<()> {
+    floor::serve(TcpListener::bind(listen)?, segment_bytes)
+}
+
+fn say(what: &str) {
+    eprintln!("· {what}");
+}

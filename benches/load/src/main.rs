@@ -1,0 +1,197 @@
+//! Drives a live server with publishers and viewers and accounts for what that costs it.
+//!
+//! ```text
+//! communiconnect-load compare [--ours BINARY] [--page FILE] [--json FILE] [--publishers 100] [--viewers 2000]
+//!                             [--window-s 30] [--repeats 5]
+//! communiconnect-load prepare
+//! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
+//! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
+//! communiconnect-load cpu --pid N [--seconds 10]
+//! communiconnect-load floor --listen HOST:PORT --segment-bytes N
+//! ```
+//!
+//! Every command takes `--input FILE` (made when missing). `--pid` adds what that process tree used meanwhile.
+
+mod account;
+mod compare;
+mod floor;
+mod flv;
+mod http;
+mod input;
+mod nginx;
+mod ours;
+mod playlist;
+mod publish;
+mod report;
+mod rtmp;
+mod server;
+mod view;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    compare::Plan,
+    input::Input,
+    publish::Publishers,
+    view::{Viewers, percentile},
+};
+
+/// Viewers connect during this part of the time asked for.
+const RAMP: Duration = Duration::from_secs(4);
+
+fn main() -> Result<()> {
+    raise_open_files()?;
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let options = Options::parse(words)?;
+    let seconds = Duration::from_secs(options.or("seconds", 60)?);
+    let pid = options.optional::<u32>("pid")?;
+    let input_path =
+        options.or("input", std::env::temp_dir().join("communiconnect-load-720p30.flv"))?;
+    let load = || {
+        Input::prepare(&input_path)?;
+        Input::load(&input_path).map(Arc::new)
+    };
+    match command.as_str() {
+        "prepare" => {
+            let input = load()?;
+            println!("{}: {:.3} Mbit/s", input_path.display(), input.bits_per_second() / 1e6);
+        }
+        "publish" => {
+            let names: Vec<String> =
+                options.needed::<String>("names")?.split(',').map(Into::into).collect();
+            let app: String = options.or("app", ours::APP.to_owned())?;
+            let publishers = Publishers::start(&load()?, options.needed("to")?, &app, &names)?;
+            let counters = publishers.counters();
+            account_for(pid, seconds, || counters.bytes.load(Relaxed))?;
+            let (lost, late_ms) = (counters.lost.load(Relaxed), counters.late_ms.load(Relaxed));
+            println!(
+                "{} messages, {lost} lost, {late_ms} ms late",
+                counters.messages.load(Relaxed)
+            );
+        }
+        "view" => {
+            let (address, path) = (options.needed("from")?, options.needed::<String>("path")?);
+            let viewers = Viewers::start(address, &path, options.or("viewers", 2_000)?, RAMP)?;
+            sleep(RAMP * 2);
+            viewers.take();
+            account_for(pid, seconds.saturating_sub(RAMP * 2), || viewers.bytes())?;
+            let mut sample = viewers.take();
+            for (what, times) in
+                [("playlists", &mut sample.playlist_us), ("segments", &mut sample.segment_us)]
+            {
+                let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
+                println!("{} {what}: p50 {p50} µs, p99 {p99} µs", times.len());
+            }
+            println!("{} playing, {} errors", viewers.playing(), sample.errors.len());
+            sample.errors.iter().take(5).for_each(|error| println!("{error}"));
+        }
+        "cpu" => account_for(Some(options.needed("pid")?), seconds, || 0)?,
+        "floor" => {
+            compare::serve_floor(options.needed("listen")?, options.needed("segment-bytes")?)?
+        }
+        "compare" => run_comparison(&options, input_path)?,
+        other => bail!("no command {other:?}: prepare, publish, view, cpu, floor, compare"),
+    }
+    Ok(())
+}
+
+fn run_comparison(options: &Options, input: PathBuf) -> Result<()> {
+    let ours = options.optional::<PathBuf>("ours")?.map(fs::canonicalize).transpose()?;
+    let plan = Plan {
+        ours: ours.or_else(|| fs::canonicalize(ours::default_binary()).ok()),
+        input,
+        publishers: options.or("publishers", 100)?,
+        viewers: options.or("viewers", 2_000)?,
+        window: Duration::from_secs(options.or("window-s", 30)?),
+        repeats: options.or("repeats", 5)?,
+    };
+    let comparison = compare::run(&plan)?;
+    let page = report::page(&plan, &comparison);
+    println!("{page}");
+    if let Some(path) = options.optional::<PathBuf>("page")? {
+        fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Some(path) = options.optional::<PathBuf>("json")? {
+        fs::create_dir_all(path.parent().context("--json names no file")?)?;
+        let figures = serde_json::to_string_pretty(&report::figures(&plan, &comparison))?;
+        fs::write(&path, figures + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Waits, then prints what went through and what `pid` used for it.
+fn account_for(pid: Option<u32>, time: Duration, bytes: impl Fn() -> u64) -> Result<()> {
+    let cpu_before = pid.map(account::cpu).transpose()?;
+    let bytes_before = bytes();
+    sleep(time);
+    let gbit = (bytes() - bytes_before) as f64 * 8.0 / 1e9;
+    println!("{gbit:.3} Gbit in {} s", time.as_secs());
+    if let (Some(pid), Some(before)) = (pid, cpu_before) {
+        let (cpu, memory) = (account::cpu(pid)? - before, account::memory(pid)?);
+        let per_gbit = compare::per_gbit(cpu, gbit);
+        println!("{:.2} CPU s, {per_gbit:.4} per Gbit", cpu.as_secs_f64());
+        println!(
+            "{:.1} MB RSS, {:.1} MB PSS",
+            memory.rss_bytes as f64 / 1e6,
+            memory.pss_bytes as f64 / 1e6
+        );
+    }
+    Ok(())
+}
+
+/// Thousands of viewers need as many sockets; the servers we start inherit the limit.
+fn raise_open_files() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")
+}
+
+struct Options(HashMap<String, String>);
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = HashMap::new();
+        while let Some(word) = words.next() {
+            let name = word.strip_prefix("--").ok_or_else(|| anyhow!("unexpected {word:?}"))?;
+            let value = words.next().with_context(|| format!("--{name} needs a value"))?;
+            options.insert(name.to_owned(), value);
+        }
+        Ok(Self(options))
+    }
+
+    fn optional<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>> {
+        let parse = |text: &String| text.parse().with_context(|| format!("--{name}: {text:?}"));
+        self.0.get(name).map(parse).transpose()
+    }
+
+    fn or<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        name: &str,
+        default: T,
+    ) -> Result<T> {
+        Ok(self.optional(name)?.unwrap_or(default))
+    }
+
+    fn needed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        name: &str,
+    ) -> Result<T> {
+        self.optional(name)?.with_context(|| format!("--{name} is missing"))
+    }
+}

@@ -1,0 +1,322 @@
+//! Writes a comparison down: a page to read and figures to compare.
+
+use std::{
+    fmt::Write,
+    fs,
+    process::Command,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    account::Memory,
+    compare::{Comparison, Figures, Ingest, Plan, Viewing, median, per_gbit},
+};
+
+const MB: f64 = 1e6;
+/// What we want to reach, relative to nginx in the same run where nginx has a figure.
+const INGEST_OF_NGINX: f64 = 0.6;
+const VIEWING_OF_NGINX: f64 = 1.25;
+const LIVE_MB: f64 = 0.3;
+const PLAYLIST_P99: Duration = Duration::from_millis(5);
+const FIRST_PLAYABLE: Duration = Duration::from_millis(2_050);
+const LISTENING: Duration = Duration::from_millis(100);
+
+/// The page.
+pub fn page(plan: &Plan, comparison: &Comparison) -> String {
+    let mut page = String::new();
+    let machine = Machine::look();
+    let (nginx, ours) = (comparison.nginx.as_ref(), comparison.ours.as_ref());
+    let _ = writeln!(
+        page,
+        "# Performance\n\nWritten by `make bench` on {} in {} s; do not edit by hand.\n",
+        machine.date,
+        comparison.took.as_secs()
+    );
+    let _ = writeln!(
+        page,
+        "| what | nginx | CommuniConnect Live | to reach | |\n| --- | --- | --- | --- | --- |"
+    );
+    for row in rows(plan, comparison) {
+        let _ = writeln!(page, "{row}");
+    }
+    let _ = writeln!(page, "\n## Behind the table\n");
+    let _ = writeln!(
+        page,
+        "| | CPU s | Gbit | CPU s per Gbit | resident (PSS) | HLS files | closed by the server | longest wait of a message |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |"
+    );
+    let ingests = [
+        ("nginx, RTMP without HLS", nginx.and_then(|f| f.plain.as_ref())),
+        ("nginx, HLS", nginx.and_then(|f| f.ingest.as_ref())),
+        ("CommuniConnect Live, HLS", ours.and_then(|f| f.ingest.as_ref())),
+    ];
+    for (name, ingest) in ingests {
+        let Some(i) = ingest else { continue };
+        let _ = writeln!(
+            page,
+            "| {name} | {:.2} | {:.2} | {:.3} | {} | {} | {} | {} ms |",
+            i.cpu.as_secs_f64(),
+            i.gbit,
+            per_gbit(i.cpu, i.gbit),
+            mb(i.memory.pss_bytes),
+            mb(i.files_bytes),
+            i.lost,
+            i.late_ms
+        );
+    }
+    let _ = writeln!(
+        page,
+        "\n| | CPU s | Gbit | CPU s per Gbit | playing | playlists: p50, p99 | segments: p50, p99 | errors |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |"
+    );
+    let viewings = [
+        ("floor: `send` from memory", Some(&comparison.floor)),
+        ("nginx", nginx.and_then(|f| f.viewing.as_ref())),
+        ("CommuniConnect Live", ours.and_then(|f| f.viewing.as_ref())),
+    ];
+    for (name, viewing) in viewings {
+        let Some(v) = viewing else { continue };
+        let _ = writeln!(
+            page,
+            "| {name} | {:.2} | {:.1} | {:.4} | {} | {}: {:.2} ms, {:.2} ms | {}: {:.1} ms, {:.1} ms | {} |",
+            v.cpu.as_secs_f64(),
+            v.gbit,
+            per_gbit(v.cpu, v.gbit),
+            v.playing,
+            v.playlists.0,
+            f64::from(v.playlists.1) / 1e3,
+            f64::from(v.playlists.2) / 1e3,
+            v.segments.0,
+            f64::from(v.segments.1) / 1e3,
+            f64::from(v.segments.2) / 1e3,
+            v.errors.0
+        );
+    }
+    if let Some(i) = ours.and_then(|f| f.ingest.as_ref()) {
+        let _ = writeln!(page, "\nMemory of our {} lives: {}.", plan.publishers, memory_story(i));
+    }
+    let _ = write!(page, "{}", method(plan, comparison, &machine));
+    page
+}
+
+/// The same figures for programs.
+pub fn figures(plan: &Plan, comparison: &Comparison) -> Value {
+    let machine = Machine::look();
+    json!({
+        "date": machine.date, "cpu": machine.cpu, "cores": machine.cores, "kernel": machine.kernel,
+        "publishers": plan.publishers, "viewers": plan.viewers, "window_s": plan.window.as_secs(),
+        "input_bps": comparison.input_bps.round(), "took_s": comparison.took.as_secs(),
+        "floor": viewing_json(&comparison.floor),
+        "nginx": comparison.nginx.as_ref().map(figures_json),
+        "ours": comparison.ours.as_ref().map(figures_json),
+    })
+}
+
+fn rows(plan: &Plan, comparison: &Comparison) -> Vec<String> {
+    let (nginx, ours) = (comparison.nginx.as_ref(), comparison.ours.as_ref());
+    let ingest = |f: &Figures| f.ingest.as_ref().map(|i| per_gbit(i.cpu, i.gbit));
+    let viewing = |f: &Figures| f.viewing.as_ref().map(|v| per_gbit(v.cpu, v.gbit));
+    let p99 = |f: &Figures| f.viewing.as_ref().map(|v| f64::from(v.playlists.2) / 1e3);
+    let resident = |f: &Figures| f.ingest.as_ref().map(|i| i.memory.pss_bytes as f64 / MB);
+    let first = |f: &Figures| median(&f.first_playable).map(|t| t.as_secs_f64());
+    let start = |f: &Figures| median(&f.listening).map(millis);
+    let relative = |of: fn(&Figures) -> Option<f64>, factor: f64| {
+        nginx.and_then(of).map(|value| value * factor)
+    };
+    let both = |of: &dyn Fn(&Figures) -> Option<f64>| (nginx.and_then(of), ours.and_then(of));
+
+    let (n, o) = both(&ingest);
+    let limit = relative(|f| f.ingest.as_ref().map(|i| per_gbit(i.cpu, i.gbit)), INGEST_OF_NGINX);
+    let mut rows = vec![row(
+        &format!("ingest with HLS, {} publishers, CPU s per Gbit", plan.publishers),
+        (n, o),
+        limit,
+        &format!("{INGEST_OF_NGINX} × nginx"),
+        |v| format!("{v:.3}"),
+    )];
+    rows.push(row("the same, resident memory in all", both(&resident), None, "", |v| {
+        format!("{v:.0} MB")
+    }));
+    let beyond =
+        ours.and_then(|f| f.ingest.as_ref()).map(|i| beyond_mb(i) / plan.publishers as f64);
+    let name = "memory of a live beyond its window's bytes";
+    rows.push(row(name, (None, beyond), Some(LIVE_MB), "0.3 MB", |v| format!("{v:.2} MB")));
+    let limit = relative(|f| f.viewing.as_ref().map(|v| per_gbit(v.cpu, v.gbit)), VIEWING_OF_NGINX);
+    rows.push(row(
+        &format!("{} viewers, 2 s segments, CPU s per Gbit", plan.viewers),
+        both(&viewing),
+        limit,
+        &format!("{VIEWING_OF_NGINX} × nginx"),
+        |v| format!("{v:.4}"),
+    ));
+    let limit = Some(millis(PLAYLIST_P99));
+    rows.push(row("their playlist p99", both(&p99), limit, "5 ms", |v| format!("{v:.2} ms")));
+    let limit = Some(FIRST_PLAYABLE.as_secs_f64());
+    let name = "publisher's connect to first playable (median)";
+    rows.push(row(name, both(&first), limit, "segment + 50 ms", |v| format!("{v:.3} s")));
+    let limit = Some(millis(LISTENING));
+    let name = "listening after start (median)";
+    rows.push(row(name, both(&start), limit, "100 ms", |v| format!("{v:.1} ms")));
+    let fresh = ours.and_then(|f| median(&f.first_listening)).map(millis);
+    let name = "the same, first start in an empty folder";
+    rows.push(row(name, (None, fresh), limit, "100 ms", |v| format!("{v:.1} ms")));
+    rows
+}
+
+fn row(
+    name: &str,
+    (nginx, ours): (Option<f64>, Option<f64>),
+    limit: Option<f64>,
+    target: &str,
+    show: impl Fn(f64) -> String,
+) -> String {
+    let text = |value: Option<f64>| value.map_or("–".to_owned(), &show);
+    let verdict = match (ours, limit) {
+        (Some(ours), Some(limit)) if ours <= limit => "reached",
+        (Some(_), Some(_)) => "**missed**",
+        _ => "",
+    };
+    let reach = match limit {
+        Some(limit) if target.contains("nginx") => format!("{target} = {}", show(limit)),
+        _ => target.to_owned(),
+    };
+    format!("| {name} | {} | {} | {reach} | {verdict} |", text(nginx), text(ours))
+}
+
+/// Segments held are the server's own figure when it gives one, else what its playlists list.
+fn beyond_mb(i: &Ingest) -> f64 {
+    let segments = i.held_bytes.unwrap_or(i.listed_bytes);
+    (i.memory.pss_bytes as f64 - i.memory_idle.pss_bytes as f64 - segments as f64) / MB
+}
+
+fn memory_story(i: &Ingest) -> String {
+    let held =
+        i.held_bytes.map_or("held: not said".to_owned(), |bytes| format!("held {}", mb(bytes)));
+    format!(
+        "{} before the first publisher, {} at the end; segments listed {}, {held}",
+        mb(i.memory_idle.pss_bytes),
+        mb(i.memory.pss_bytes),
+        mb(i.listed_bytes)
+    )
+}
+
+fn method(plan: &Plan, comparison: &Comparison, machine: &Machine) -> String {
+    let versions =
+        |f: &Option<Figures>| f.as_ref().map_or("not measured".into(), |f| f.version.clone());
+    format!(
+        "
+## How it is measured
+
+`benches/load` drives every server in turn over loopback, with the same input: one loop of 24 s, 720p30
+H.264 at 2.5 Mbit/s without B-frames and AAC at 128 kbit/s, an IDR every 2 s, {:.2} Mbit/s as RTMP.
+
+- **Cost** is the CPU time, user and kernel, of the server's process tree over {} s, after a warm-up,
+  divided by the bits its clients exchanged with it meanwhile. The load runs on the same cores; that
+  changes waiting times, not this figure. Loopback charges the receiver's half of TCP largely to whoever
+  sends: the floor is what plain `send` from memory costs with the same viewers.
+- **Publishers** write each message when it is due (`TCP_NODELAY`, chunks of 4096 bytes), their IDRs spread over a
+  GOP, the loop repeated with rising timestamps.
+- **Viewers** keep one HTTP/1.1 connection each, reload the media playlist every target duration, fetch each new
+  segment and drop its body in the kernel. Their times run from the request to the last byte of the answer
+  and include the wait for a core.
+- **Memory** is the proportional set size of the tree with the window full. nginx keeps its window in files
+  (tmpfs here), ours is in the process; so ours is counted beyond the bytes of the segments it holds.
+- **First playable** runs from before the publisher's TCP connect until the first listed segment (and init segment) has been
+  downloaded, asked for every 2 ms. The first segment cannot be whole before its 2 s are over.
+- **Start** runs from `exec` to the first accepted HTTP connection.
+- nginx has `sendfile`, `tcp_nopush`, no log, a worker per core, HLS in tmpfs with 2 s fragments and a window of 30 s.
+
+| | |
+| --- | --- |
+| machine | {}, {} cores, {:.0} GB, Linux {} |
+| nginx | {} with nginx-rtmp |
+| CommuniConnect Live | {} |
+",
+        comparison.input_bps / 1e6,
+        plan.window.as_secs(),
+        machine.cpu,
+        machine.cores,
+        machine.memory_gb,
+        machine.kernel,
+        versions(&comparison.nginx),
+        versions(&comparison.ours),
+    )
+}
+
+fn figures_json(f: &Figures) -> Value {
+    let times = |times: &[Duration]| times.iter().copied().map(millis).collect::<Vec<_>>();
+    json!({
+        "version": f.version,
+        "plain": f.plain.as_ref().map(ingest_json),
+        "ingest": f.ingest.as_ref().map(ingest_json),
+        "viewing": f.viewing.as_ref().map(viewing_json),
+        "first_playable_ms": times(&f.first_playable),
+        "listening_ms": times(&f.listening),
+        "answering_ms": times(&f.answering),
+        "first_listening_ms": times(&f.first_listening),
+    })
+}
+
+fn ingest_json(i: &Ingest) -> Value {
+    json!({
+        "gbit": i.gbit, "cpu_s": i.cpu.as_secs_f64(), "cpu_s_per_gbit": per_gbit(i.cpu, i.gbit),
+        "memory_idle": memory_json(i.memory_idle), "memory": memory_json(i.memory),
+        "files_bytes": i.files_bytes, "listed_bytes": i.listed_bytes, "held_bytes": i.held_bytes,
+        "lost": i.lost, "late_ms": i.late_ms,
+    })
+}
+
+fn viewing_json(v: &Viewing) -> Value {
+    let summary = |(count, p50, p99): (usize, u32, u32)| json!({"count": count, "p50_us": p50, "p99_us": p99});
+    json!({
+        "gbit": v.gbit, "cpu_s": v.cpu.as_secs_f64(), "cpu_s_per_gbit": per_gbit(v.cpu, v.gbit),
+        "playing": v.playing, "playlists": summary(v.playlists), "segments": summary(v.segments),
+        "errors": v.errors.0, "first_error": v.errors.1, "memory": memory_json(v.memory),
+    })
+}
+
+fn memory_json(memory: Memory) -> Value {
+    json!({"rss_bytes": memory.rss_bytes, "pss_bytes": memory.pss_bytes})
+}
+
+fn mb(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / MB)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+struct Machine {
+    date: String,
+    cpu: String,
+    cores: usize,
+    memory_gb: f64,
+    kernel: String,
+}
+
+impl Machine {
+    fn look() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let value = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let memory_kb = value(&read("/proc/meminfo"), "MemTotal")
+            .and_then(|text| text.trim_end_matches(" kB").parse::<f64>().ok());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let date =
+            Command::new("date").args(["-u", "-d", &format!("@{}", now.as_secs()), "+%F"]).output();
+        Self {
+            date: date
+                .map(|out| String::from_utf8_lossy(&out.stdout).trim().into())
+                .unwrap_or_default(),
+            cpu: value(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_gb: memory_kb.unwrap_or(0.0) / 1024.0 / 1024.0,
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
+    }
+}
