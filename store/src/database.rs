@@ -1,18 +1,267 @@
 //! The connections: which database, how many, how they are set up.
+//!
+//! Here: pools, limits, migrations, and the macros that write a statement once for both databases.
+//! Not here: any statement about members, posts or lives.
 
-use crate::{Error, Geography};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{Error, Geography, geography::seed};
+
+/// How long a caller waits for a connection, or for PostgreSQL to accept one, before it is told
+/// that the database is not available: longer than any burst of ours, shorter than a browser waits.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long SQLite waits for another process (a backup, the `sqlite3` shell) to release the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that read a SQLite file. Each is a thread; statements take well under a millisecond,
+/// so a few are enough.
+const SQLITE_READERS: u32 = 4;
+
+/// Connections to PostgreSQL: a tenth of what its default configuration offers to everybody
+/// (`max_connections` = 100), so that several instances fit.
+const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// Longest statement PostgreSQL works on for us, in milliseconds. Ours take a few.
+const POSTGRES_STATEMENT_TIMEOUT_MS: &str = "10000";
 
 /// The pools of the database in use.
 #[derive(Clone)]
-pub(crate) struct Database;
+pub(crate) enum Database {
+    /// A file of ours. SQLite has one writer at a time: with a pool of one, callers queue here, in
+    /// order, and never meet `SQLITE_BUSY`. Readers see the last commit and are never blocked (WAL).
+    Sqlite {
+        /// The one connection that writes.
+        writer: SqlitePool,
+        /// Those that only read.
+        reader: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// Evaluates an expression on the pool that reads, once for each kind of database.
+macro_rules! reading {
+    ($database:expr, |$pool:ident| $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite { reader: $pool, .. } => $body,
+            $crate::database::Database::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Evaluates an expression on the pool that writes, once for each kind of database.
+macro_rules! writing {
+    ($database:expr, |$pool:ident| $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
+            $crate::database::Database::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs a block in a transaction and commits it; a `return` or `?` inside rolls back.
+///
+/// SQLite takes the write lock at once (`begin immediate`): a transaction that reads first and asks
+/// for the lock later is refused when another process has written in between.
+macro_rules! transaction {
+    ($database:expr, |$transaction:ident| $body:block) => {
+        match $database {
+            $crate::database::Database::Sqlite { writer, .. } => {
+                let mut $transaction = writer.begin_with("begin immediate").await?;
+                let value = $body;
+                $transaction.commit().await?;
+                value
+            }
+            $crate::database::Database::Postgres(pool) => {
+                let mut $transaction = pool.begin().await?;
+                let value = $body;
+                $transaction.commit().await?;
+                value
+            }
+        }
+    };
+}
+
+/// A struct read from the columns of the same names, from either database.
+macro_rules! row {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($column:ident: $type:ty,)+ }) => {
+        $(#[$doc])*
+        $visibility struct $name { $($column: $type,)+ }
+
+        row!(@from sqlx::sqlite::SqliteRow, $name { $($column)+ });
+        row!(@from sqlx::postgres::PgRow, $name { $($column)+ });
+    };
+    (@from $row:ty, $name:ident { $($column:ident)+ }) => {
+        impl sqlx::FromRow<'_, $row> for $name {
+            fn from_row(row: &$row) -> sqlx::Result<Self> {
+                use sqlx::Row as _;
+                Ok(Self { $($column: row.try_get(stringify!($column))?,)+ })
+            }
+        }
+    };
+}
+
+pub(crate) use {reading, row, transaction, writing};
 
 impl Database {
+    /// Opens the database, brings its tables up to date and reads the places, having filled in
+    /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {
-        let _ = url;
-        unimplemented!()
+        match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                open_sqlite(path.strip_prefix("//").unwrap_or(path).into()).await
+            }
+            Some(("postgres" | "postgresql", _)) => open_postgres(url).await,
+            _ => Err(Error::Url("it begins neither with sqlite: nor with postgres:")),
+        }
     }
+
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        unimplemented!()
+        reading!(self, |pool| sqlx::query("select 1").execute(pool).await.map(drop))?;
+        Ok(())
     }
-    pub(crate) async fn close(&self) {}
+
+    pub(crate) async fn close(&self) {
+        match self {
+            // The writer last: the last connection moves the log into the file.
+            Self::Sqlite { writer, reader } => {
+                reader.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
+    if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+        return Err(Error::Url("sqlite: is not followed by the path of a file"));
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode a power cut may lose the last commits but never the file's integrity.
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Statements are not logged: they would drown what matters.
+        .disable_statement_logging();
+    blocking(move || prepare_file(&path)).await?;
+
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false);
+    let writer = pool
+        .clone()
+        .max_connections(1)
+        .connect_with(options.clone().optimize_on_close(true, 400))
+        .await?;
+    let mut connection = writer.acquire().await?;
+    migrations_of!("sqlite").run_direct(None, &mut *connection, false).await?;
+    let geography = seed::sqlite(&mut connection).await?;
+    drop(connection);
+
+    let reader =
+        pool.max_connections(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "on"));
+    Ok((Database::Sqlite { writer, reader }, geography))
+}
+
+async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| Error::Url("it is not of the form postgres://user:password@host:port/name"))?
+        .application_name("communiconnect-live")
+        .disable_statement_logging();
+
+    // On a connection of its own: a migration may take longer than a statement may, and a failure
+    // is told as it is, not as a timeout of the pool.
+    let mut connection =
+        tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
+            .await
+            .map_err(|_| Error::Unavailable("no answer in time".into()))??;
+    migrations_of!("postgres").run_direct(None, &mut connection, false).await?;
+    let geography = seed::postgres(&mut connection).await?;
+    connection.close().await?;
+
+    let options = options.options([
+        ("statement_timeout", POSTGRES_STATEMENT_TIMEOUT_MS),
+        ("idle_in_transaction_session_timeout", POSTGRES_STATEMENT_TIMEOUT_MS),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options);
+    Ok((Database::Postgres(pool), geography))
+}
+
+/// The migrations of one folder, embedded. Once merged, a file is never edited: its checksum is in
+/// every database that has run it.
+macro_rules! migrations_of {
+    ($folder:literal) => {
+        migrator([
+            (1, "places", include_str!(concat!("../../migrations/", $folder, "/0001_places.sql"))),
+            (
+                2,
+                "members",
+                include_str!(concat!("../../migrations/", $folder, "/0002_members.sql")),
+            ),
+            (
+                3,
+                "posts and lives",
+                include_str!(concat!("../../migrations/", $folder, "/0003_posts_and_lives.sql")),
+            ),
+        ])
+    };
+}
+use migrations_of;
+
+fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migrations = files.map(|(version, name, sql)| {
+        use sqlx::SqlSafeStr;
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.into())
+}
+
+/// Creates the database file, for its owner's eyes only, and the folder it lies in. SQLite gives
+/// the files it puts beside it the same permissions. A file that exists keeps those it has.
+fn prepare_file(path: &Path) -> Result<(), Error> {
+    let fails = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fails(folder))?;
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(fails(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => {
+            Err(Error::from(sqlx::Error::Io(io::Error::other("the opening was interrupted"))))
+        }
+    }
 }

@@ -82,3 +82,77 @@ impl std::fmt::Display for Fault {
         f.write_str(&self.0)
     }
 }
+
+impl From<&str> for Fault {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as Sqlx;
+        match error {
+            Sqlx::Database(error) => refused(error.as_ref()),
+            Sqlx::Io(error) => Self::Unavailable(Fault(error.to_string())),
+            Sqlx::Tls(_) => Self::Unavailable("the secure connection failed".into()),
+            Sqlx::PoolTimedOut => Self::Unavailable("no connection was free in time".into()),
+            Sqlx::PoolClosed => Self::Unavailable("it has been closed".into()),
+            Sqlx::WorkerCrashed => Self::Unavailable("its thread has crashed".into()),
+            Sqlx::BeginFailed => Self::Unavailable("no transaction could begin".into()),
+            Sqlx::ColumnDecode { index, .. } => {
+                Self::Database(Fault(format!("column {index} does not hold what it should")))
+            }
+            Sqlx::ColumnNotFound(name) => {
+                Self::Database(Fault(format!("column {name} is missing")))
+            }
+            Sqlx::RowNotFound => Self::Database("a row that must exist does not".into()),
+            Sqlx::Migrate(error) => (*error).into(),
+            // The others quote statements, values or the address.
+            _ => Self::Database("the exchange with it went wrong".into()),
+        }
+    }
+}
+
+/// What the database itself said. Its message may quote values and statements, and is kept only
+/// where the class of the error says that it cannot.
+fn refused(error: &dyn sqlx::error::DatabaseError) -> Error {
+    let code = error.code().unwrap_or_default();
+    let unavailable = if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+        // SQLSTATE classes: connection, authorization, unknown database, rollback by the server,
+        // resources, operator intervention (a statement that took too long, too), system error.
+        ["08", "28", "3D", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    } else {
+        // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN and NOTADB, which stand in the low
+        // byte of SQLite's extended codes.
+        code.parse::<u32>()
+            .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
+    };
+    if unavailable {
+        return Error::Unavailable(Fault(format!("{} (code {code})", error.message())));
+    }
+    let place = error.constraint().map(|name| format!(", constraint {name}")).unwrap_or_default();
+    Error::Database(Fault(format!("{:?} (code {code}{place})", error.kind())))
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError as Migrate;
+        match error {
+            Migrate::Execute(error) => error.into(),
+            Migrate::ExecuteMigration(error, version) => {
+                Self::Migration(format!("step {version} failed: {}", Self::from(error)))
+            }
+            Migrate::VersionMissing(version) => Self::Migration(format!(
+                "it was last opened by a newer version of the program (step {version} is unknown)"
+            )),
+            Migrate::VersionMismatch(version) => {
+                Self::Migration(format!("step {version} is not the one that was applied"))
+            }
+            Migrate::Dirty(version) => {
+                Self::Migration(format!("step {version} was left half done"))
+            }
+            _ => Self::Migration("the steps cannot be read".to_owned()),
+        }
+    }
+}

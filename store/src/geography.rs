@@ -126,6 +126,23 @@ pub struct Geography {
 }
 
 impl Geography {
+    fn new(
+        mut regions: Vec<Arc<Region>>,
+        mut prefectures: Vec<Arc<Prefecture>>,
+        mut communes: Vec<Arc<Commune>>,
+        mut quartiers: Vec<Arc<Quartier>>,
+    ) -> Self {
+        regions.sort_by_cached_key(|region| region.rank());
+        prefectures.sort_by_cached_key(|prefecture| prefecture.rank());
+        communes.sort_by_cached_key(|commune| commune.rank());
+        quartiers.sort_by_cached_key(|quartier| {
+            (quartier.commune.rank(), rank(&quartier.name), quartier.id)
+        });
+        let quartier_by_id =
+            quartiers.iter().map(|quartier| (quartier.id, quartier.clone())).collect();
+        Self { regions, prefectures, communes, quartiers, quartier_by_id }
+    }
+
     /// All regions.
     pub fn regions(&self) -> &[Arc<Region>] {
         &self.regions
@@ -199,6 +216,31 @@ impl Geography {
     /// As [`Geography::search_regions`], among quartiers.
     pub fn search_quartiers(&self, text: &str) -> Vec<Arc<Quartier>> {
         search(&self.quartiers, text, |quartier| &quartier.name)
+    }
+}
+
+/// Where a name stands among others: as a reader looks it up, then as it is written.
+type Rank = (String, String);
+
+fn rank(name: &str) -> Rank {
+    (fold(name), name.to_owned())
+}
+
+impl Region {
+    fn rank(&self) -> Rank {
+        rank(&self.name)
+    }
+}
+
+impl Prefecture {
+    fn rank(&self) -> (Rank, Rank) {
+        (self.region.rank(), rank(&self.name))
+    }
+}
+
+impl Commune {
+    fn rank(&self) -> ((Rank, Rank), Rank) {
+        (self.prefecture.rank(), rank(&self.name))
     }
 }
 

@@ -5,7 +5,11 @@
 
 use media::id::{KeyHash, LiveId, PlaybackName, UserId};
 
-use crate::{Error, Store};
+use crate::{
+    Error, Store,
+    database::{Database, reading, row, transaction},
+    text::{fold, storable},
+};
 
 /// A live as the database knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,14 @@ impl LiveState {
         }
     }
 
+    /// The state a stored text stands for.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, Error> {
+        [Self::Created, Self::Live, Self::Interrupted, Self::Ended]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Error::Database("the state of a live is unknown to this version".into()))
+    }
+
     /// Whether a live may pass from this state to `next`. Nothing follows `Ended`.
     pub fn may_become(self, next: Self) -> bool {
         use LiveState::{Created, Ended, Interrupted, Live};
@@ -85,6 +97,18 @@ pub struct NewLive {
     pub now_ms: i64,
 }
 
+/// The beginning of every statement that reads a [`LiveRecord`].
+macro_rules! select_lives {
+    ($rest:literal) => {
+        concat!(
+            "select l.id, l.author_id, p.title, l.description, l.playback_name, l.state, \
+                 l.created_ms, l.started_ms, l.interrupted_ms, l.ended_ms \
+             from lives l join posts p on p.id = l.id ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// Makes a live and its post, in the quartier of its author.
     ///
@@ -95,8 +119,90 @@ impl Store {
     /// [`Error::AlreadyLive`] when an earlier live was published and has not ended,
     /// [`Error::NoQuartier`], [`Error::UnknownUser`].
     pub async fn create_live(&self, new: NewLive) -> Result<LiveRow, Error> {
-        let _ = new;
-        unimplemented!()
+        let lock_author = match self.database {
+            // A transaction that writes is alone in SQLite, which knows no locks on rows.
+            Database::Sqlite { .. } => "select quartier_id from users where id = $1",
+            // Two calls of one author wait for each other here; else each would see no live, and
+            // the unique index would make one of them fail.
+            Database::Postgres(_) => {
+                "select quartier_id from users where id = $1 for no key update"
+            }
+        };
+        let author = new.author.get();
+        let id = transaction!(&self.database, |transaction| {
+            let quartier: Option<Option<i64>> = sqlx::query_scalar(lock_author)
+                .bind(author)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            let quartier = quartier.ok_or(Error::UnknownUser)?.ok_or(Error::NoQuartier)?;
+
+            sqlx::query(
+                "update lives set state = 'ended', ended_ms = $2
+                 where author_id = $1 and state = 'created'",
+            )
+            .bind(author)
+            .bind(new.now_ms)
+            .execute(&mut *transaction)
+            .await?;
+            let unfinished: Option<i64> = sqlx::query_scalar(
+                "select id from lives
+                 where author_id = $1 and state in ('created', 'live', 'interrupted')",
+            )
+            .bind(author)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if let Some(id) = unfinished {
+                return Err(Error::AlreadyLive { id: LiveId::new(id) });
+            }
+            sqlx::query(
+                "update posts set is_live_post = 0, updated_ms = $2
+                 where author_id = $1 and is_live_post = 1",
+            )
+            .bind(author)
+            .bind(new.now_ms)
+            .execute(&mut *transaction)
+            .await?;
+
+            let id: i64 = sqlx::query_scalar(
+                "insert into posts (author_id, quartier_id, title, content, search_text, \
+                     post_type, is_live_post, created_ms, updated_ms)
+                 values ($1, $2, $3, $4, $5, 'info', 1, $6, $6)
+                 returning id",
+            )
+            .bind(author)
+            .bind(quartier)
+            .bind(storable(&new.title))
+            .bind(storable(&new.content))
+            .bind(fold(&format!("{}\n{}", new.title, new.content)))
+            .bind(new.now_ms)
+            .fetch_one(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "insert into lives (id, author_id, description, playback_name, key_hash, created_ms)
+                 values ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(id)
+            .bind(author)
+            .bind(storable(&new.description))
+            .bind(new.playback_name.as_str())
+            .bind(new.key_hash.0.as_slice())
+            .bind(new.now_ms)
+            .execute(&mut *transaction)
+            .await?;
+            id
+        });
+        Ok(LiveRow {
+            id: LiveId::new(id),
+            author: new.author,
+            title: storable(&new.title).into_owned(),
+            description: storable(&new.description).into_owned(),
+            playback_name: new.playback_name,
+            state: LiveState::Created,
+            created_ms: new.now_ms,
+            started_ms: None,
+            interrupted_ms: None,
+            ended_ms: None,
+        })
     }
 
     /// The live that this key publishes, ended or not.
@@ -104,8 +210,11 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn live_by_key(&self, key: &KeyHash) -> Result<Option<LiveRow>, Error> {
-        let _ = key;
-        unimplemented!()
+        const SELECT: &str = select_lives!("where l.key_hash = $1");
+        let record: Option<LiveRecord> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(key.0.as_slice()).fetch_optional(pool).await?
+        });
+        record.map(LiveRow::try_from).transpose()
     }
 
     /// The live of this id.
@@ -113,8 +222,11 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn live(&self, id: LiveId) -> Result<Option<LiveRow>, Error> {
-        let _ = id;
-        unimplemented!()
+        const SELECT: &str = select_lives!("where l.id = $1");
+        let record: Option<LiveRecord> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(id.get()).fetch_optional(pool).await?
+        });
+        record.map(LiveRow::try_from).transpose()
     }
 
     /// The live of this public name. Any text may be asked for.
@@ -122,8 +234,12 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn live_by_playback_name(&self, name: &str) -> Result<Option<LiveRow>, Error> {
-        let _ = name;
-        unimplemented!()
+        const SELECT: &str = select_lives!("where l.playback_name = $1");
+        let Ok(name) = name.parse::<PlaybackName>() else { return Ok(None) };
+        let record: Option<LiveRecord> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(name.as_str()).fetch_optional(pool).await?
+        });
+        record.map(LiveRow::try_from).transpose()
     }
 
     /// Moves a live to the state `to` if it stands in one of `from` and may pass from there to
@@ -142,8 +258,39 @@ impl Store {
         to: LiveState,
         now_ms: i64,
     ) -> Result<bool, Error> {
-        let _ = (id, from, to, now_ms);
-        unimplemented!()
+        // One parameter for each state a live can leave; null equals nothing.
+        let leaves = |state: LiveState| {
+            (from.contains(&state) && state.may_become(to)).then_some(state.as_str())
+        };
+        let moved = transaction!(&self.database, |transaction| {
+            let moved = sqlx::query(
+                "update lives set
+                     state = $2,
+                     started_ms = case when $2 = 'live' then coalesce(started_ms, $3)
+                         else started_ms end,
+                     interrupted_ms = case when $2 = 'interrupted' then $3 end,
+                     ended_ms = case when $2 = 'ended' then $3 end
+                 where id = $1 and state in ($4, $5, $6)",
+            )
+            .bind(id.get())
+            .bind(to.as_str())
+            .bind(now_ms)
+            .bind(leaves(LiveState::Created))
+            .bind(leaves(LiveState::Live))
+            .bind(leaves(LiveState::Interrupted))
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+            if moved > 0 && to == LiveState::Ended {
+                sqlx::query("update posts set is_live_post = 0, updated_ms = $2 where id = $1")
+                    .bind(id.get())
+                    .bind(now_ms)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            moved
+        });
+        Ok(moved > 0)
     }
 
     /// Every live that has not ended, oldest first: what start-up has to put right.
@@ -151,7 +298,11 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn unfinished_lives(&self) -> Result<Vec<LiveRow>, Error> {
-        unimplemented!()
+        const SELECT: &str =
+            select_lives!("where l.state in ('created', 'live', 'interrupted') order by l.id");
+        let records: Vec<LiveRecord> =
+            reading!(&self.database, |pool| { sqlx::query_as(SELECT).fetch_all(pool).await? });
+        records.into_iter().map(LiveRow::try_from).collect()
     }
 
     /// Ends the lives asked for before `before_ms` and never published; gives their ids.
@@ -163,7 +314,68 @@ impl Store {
         before_ms: i64,
         now_ms: i64,
     ) -> Result<Vec<LiveId>, Error> {
-        let _ = (before_ms, now_ms);
-        unimplemented!()
+        let ids: Vec<i64> = transaction!(&self.database, |transaction| {
+            let ids = sqlx::query_scalar(
+                "update lives set state = 'ended', ended_ms = $2
+                 where state = 'created' and created_ms < $1
+                 returning id",
+            )
+            .bind(before_ms)
+            .bind(now_ms)
+            .fetch_all(&mut *transaction)
+            .await?;
+            for id in &ids {
+                sqlx::query("update posts set is_live_post = 0, updated_ms = $2 where id = $1")
+                    .bind::<i64>(*id)
+                    .bind(now_ms)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            ids
+        });
+        Ok(ids.into_iter().map(LiveId::new).collect())
     }
 }
+
+row! {
+    /// A row of `lives` with the title of its post. The hash of the key stays where it is.
+    struct LiveRecord {
+        id: i64,
+        author_id: i64,
+        title: String,
+        description: String,
+        playback_name: String,
+        state: String,
+        created_ms: i64,
+        started_ms: Option<i64>,
+        interrupted_ms: Option<i64>,
+        ended_ms: Option<i64>,
+    }
+}
+
+impl TryFrom<LiveRecord> for LiveRow {
+    type Error = Error;
+
+    fn try_from(record: LiveRecord) -> Result<Self, Error> {
+        Ok(Self {
+            id: LiveId::new(record.id),
+            author: UserId::new(record.author_id),
+            title: record.title,
+            description: record.description,
+            playback_name: stored_name(&record.playback_name)?,
+            state: LiveState::from_stored(&record.state)?,
+            created_ms: record.created_ms,
+            started_ms: record.started_ms,
+            interrupted_ms: record.interrupted_ms,
+            ended_ms: record.ended_ms,
+        })
+    }
+}
+
+/// The playback name a stored text stands for.
+pub(crate) fn stored_name(text: &str) -> Result<PlaybackName, Error> {
+    text.parse().map_err(|_| Error::Database("a playback name is malformed".into()))
+}
+
+#[cfg(test)]
+mod tests;

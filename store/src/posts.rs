@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use media::id::{LiveId, PlaybackName, UserId};
 
-use crate::{CommuneId, Error, LiveState, Page, Quartier, Role, Store};
+use crate::{
+    CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier, QuartierId, Role, Store,
+    database::{reading, row},
+    lives::stored_name,
+    text::like_anywhere,
+};
 
 /// Names a post. The id of a live is the id of its post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,6 +137,14 @@ impl PostType {
             Self::Live => "live",
         }
     }
+
+    /// The type a text stands for, stored or from a reader.
+    pub fn parse(text: &str) -> Option<Self> {
+        use PostType::{Announcement, Discussion, Event, Help, Info, Live};
+        [Info, Event, Help, Announcement, Discussion, Live]
+            .into_iter()
+            .find(|post_type| post_type.as_str() == text)
+    }
 }
 
 /// Whose posts a reader is shown.
@@ -189,14 +202,88 @@ impl Default for PostQuery {
     }
 }
 
+/// The beginning of every statement that reads a [`PostRow`].
+macro_rules! select_posts {
+    ($($rest:expr),+) => {
+        concat!(
+            "select p.id, p.quartier_id, p.title, p.content, p.post_type, p.is_live_post, \
+                 p.is_pinned, p.is_anonymous, p.likes_count, p.comments_count, p.views_count, \
+                 p.shares_count, p.created_ms, p.updated_ms, \
+                 u.id as author_id, u.username, u.first_name, u.last_name, u.profile_picture, \
+                 u.quartier_id as author_quartier_id, u.role, u.is_verified, \
+                 l.playback_name, l.description, l.state, l.started_ms, l.ended_ms \
+             from posts p \
+             join users u on u.id = p.author_id \
+             left join lives l on l.id = p.id ",
+            $($rest),+
+        )
+    };
+}
+
+/// Which posts a [`PostQuery`] means; a null parameter asks nothing.
+macro_rules! where_asked {
+    () => {
+        "where ($1 is null or p.quartier_id in (select id from quartiers where commune_id = $1))
+           and ($2 is null or p.post_type = $2)
+           and ($3 is null or p.is_live_post = $3)
+           and ($4 is null or p.search_text like $4 escape '\\'
+                or (p.is_anonymous = 0
+                    and u.first_name_search || ' ' || u.last_name_search || ' ' || u.username_key
+                        like $4 escape '\\'))"
+    };
+}
+
 impl Store {
     /// One page of posts. A page past the end is empty, and [`Page::exists`] says so.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn posts(&self, query: &PostQuery) -> Result<Page<Post>, Error> {
-        let _ = query;
-        unimplemented!()
+        const COUNT: &str = concat!(
+            "select count(*) from posts p join users u on u.id = p.author_id ",
+            where_asked!()
+        );
+        let commune = match query.scope {
+            Scope::Everywhere => None,
+            Scope::Commune(id) => Some(id.get()),
+        };
+        let post_type = query.post_type.map(PostType::as_str);
+        let is_live_post = query.is_live_post.map(i64::from);
+        let pattern =
+            query.search.as_deref().filter(|text| !text.trim().is_empty()).map(like_anywhere);
+        let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
+
+        let (count, rows): (i64, Vec<PostRow>) = reading!(&self.database, |pool| {
+            let count = sqlx::query_scalar(COUNT)
+                .bind(commune)
+                .bind(post_type)
+                .bind(is_live_post)
+                .bind(pattern.as_deref())
+                .fetch_one(pool)
+                .await?;
+            let rows = if query.page == 0 || offset >= count {
+                Vec::new()
+            } else {
+                sqlx::query_as(query.sort.select())
+                    .bind(commune)
+                    .bind(post_type)
+                    .bind(is_live_post)
+                    .bind(pattern.as_deref())
+                    .bind(i64::from(PAGE_SIZE))
+                    .bind(offset)
+                    .fetch_all(pool)
+                    .await?
+            };
+            (count, rows)
+        });
+        Ok(Page {
+            count: u64::try_from(count).unwrap_or(0),
+            number: query.page,
+            rows: rows
+                .into_iter()
+                .map(|row| row.into_post(self.geography()))
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     /// The post of this id.
@@ -204,7 +291,116 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn post(&self, id: impl Into<PostId>) -> Result<Option<Post>, Error> {
-        let _: PostId = id.into();
-        unimplemented!()
+        const SELECT: &str = select_posts!("where p.id = $1");
+        let id: PostId = id.into();
+        let row: Option<PostRow> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(id.get()).fetch_optional(pool).await?
+        });
+        row.map(|row| row.into_post(self.geography())).transpose()
     }
 }
+
+impl PostSort {
+    /// The statement that lists posts in this order. Posts of the same instant or number of likes
+    /// keep an order too, else a page might repeat what another has shown.
+    fn select(self) -> &'static str {
+        macro_rules! sorted {
+            ($order:literal) => {
+                select_posts!(where_asked!(), $order, " limit $5 offset $6")
+            };
+        }
+        match self {
+            Self::Newest => sorted!(" order by p.created_ms desc, p.id desc"),
+            Self::Oldest => sorted!(" order by p.created_ms, p.id"),
+            Self::MostLiked => {
+                sorted!(" order by p.likes_count desc, p.created_ms desc, p.id desc")
+            }
+            Self::LeastLiked => sorted!(" order by p.likes_count, p.created_ms desc, p.id desc"),
+        }
+    }
+}
+
+row! {
+    /// A row of `posts` with its author's and, if there is one, its live's.
+    struct PostRow {
+        id: i64,
+        quartier_id: i64,
+        title: String,
+        content: String,
+        post_type: String,
+        is_live_post: i64,
+        is_pinned: i64,
+        is_anonymous: i64,
+        likes_count: i64,
+        comments_count: i64,
+        views_count: i64,
+        shares_count: i64,
+        created_ms: i64,
+        updated_ms: i64,
+        author_id: i64,
+        username: String,
+        first_name: String,
+        last_name: String,
+        profile_picture: Option<String>,
+        author_quartier_id: Option<i64>,
+        role: String,
+        is_verified: i64,
+        playback_name: Option<String>,
+        description: Option<String>,
+        state: Option<String>,
+        started_ms: Option<i64>,
+        ended_ms: Option<i64>,
+    }
+}
+
+impl PostRow {
+    fn into_post(self, geography: &Geography) -> Result<Post, Error> {
+        let quartier = |id| geography.quartier(QuartierId::new(id)).cloned();
+        let live = match (self.playback_name, self.state) {
+            (Some(name), Some(state)) => Some(PostLive {
+                playback_name: stored_name(&name)?,
+                description: self.description.unwrap_or_default(),
+                state: LiveState::from_stored(&state)?,
+                started_ms: self.started_ms,
+                ended_ms: self.ended_ms,
+            }),
+            _ => None,
+        };
+        Ok(Post {
+            id: PostId(self.id),
+            author: Author {
+                id: UserId::new(self.author_id),
+                username: self.username,
+                first_name: self.first_name,
+                last_name: self.last_name,
+                profile_picture: self.profile_picture,
+                quartier: self.author_quartier_id.and_then(quartier),
+                role: Role::from_stored(&self.role)?,
+                is_verified: self.is_verified != 0,
+            },
+            // Places are read when the store opens: another instance with a longer list may have
+            // added one since.
+            quartier: quartier(self.quartier_id).ok_or_else(|| {
+                Error::Database("a post lies in a quartier added since the start".into())
+            })?,
+            title: self.title,
+            content: self.content,
+            post_type: PostType::parse(&self.post_type).ok_or_else(|| {
+                Error::Database("the type of a post is unknown to this version".into())
+            })?,
+            is_live_post: self.is_live_post != 0,
+            is_pinned: self.is_pinned != 0,
+            is_anonymous: self.is_anonymous != 0,
+            likes_count: self.likes_count,
+            comments_count: self.comments_count,
+            views_count: self.views_count,
+            shares_count: self.shares_count,
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+            live,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Done here and not in SQL: `lower` knows ASCII only in SQLite and depends on the locale in
 //! PostgreSQL, and neither folds accents.
 
+use std::borrow::Cow;
+
 /// `text` without case and accents, for ordering and searching French names.
 ///
 /// Covers Latin letters as written in French and in the languages of Guinea; other characters are
@@ -24,12 +26,23 @@ pub(crate) fn fold(text: &str) -> String {
             'œ' => folded.push_str("oe"),
             'æ' => folded.push_str("ae"),
             '’' => folded.push('\''),
+            '\0' => folded.push('\u{fffd}'),
             // Combining marks: an accent typed as a character of its own, as macOS writes it.
             '\u{300}'..='\u{36f}' => {}
             c => folded.push(c),
         }
     }
     folded
+}
+
+/// `text` in the form in which two names or addresses are the same.
+pub(crate) fn key(text: &str) -> String {
+    storable(text.trim()).to_lowercase()
+}
+
+/// `text` as both databases can hold it: PostgreSQL refuses U+0000 in a text, which JSON may carry.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// The pattern that finds `text` anywhere in a folded column with `like $n escape '\'`.
@@ -56,6 +69,13 @@ mod tests {
         assert_eq!(fold("Guéckédou"), "gueckedou");
         assert_eq!(fold("ÉLÉONORE Cœur d’Alène"), "eleonore coeur d'alene");
         assert_eq!(fold("Kipe\u{301}"), fold("KIPÉ"));
+    }
+
+    #[test]
+    fn what_postgresql_cannot_hold_is_replaced() {
+        assert_eq!(storable("a\0b"), "a\u{fffd}b");
+        assert_eq!(key(" A\0 "), "a\u{fffd}");
+        assert_eq!(fold("\0"), "\u{fffd}");
     }
 
     #[test]

@@ -8,7 +8,11 @@ use std::{fmt, sync::Arc};
 use media::id::UserId;
 use time::Date;
 
-use crate::{Error, Quartier, QuartierId, Store};
+use crate::{
+    Error, Field, Geography, Quartier, QuartierId, Store,
+    database::{reading, row, writing},
+    text::{fold, key, storable},
+};
 
 /// A member, as only he himself may see it whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +70,14 @@ impl Role {
             Self::Ambassador => "ambassador",
             Self::Admin => "admin",
         }
+    }
+
+    /// The role a stored text stands for.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, Error> {
+        [Self::User, Self::Ambassador, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| Error::Database("a role is unknown to this version".into()))
     }
 }
 
@@ -137,6 +149,15 @@ pub struct ProfileChange {
     pub profile_picture: Option<Option<String>>,
 }
 
+/// The columns of [`UserRow`].
+macro_rules! user_columns {
+    () => {
+        "id, username, email, password_hash, first_name, last_name, phone_number, date_of_birth, \
+         bio, profile_picture, quartier_id, role, is_verified, is_geographically_verified, \
+         is_active, joined_ms, last_login_ms"
+    };
+}
+
 impl Store {
     /// Makes an account.
     ///
@@ -144,8 +165,39 @@ impl Store {
     /// [`Error::Taken`] when the name or the address belongs to another account, also when both
     /// are asked for at the same instant; [`Error::UnknownQuartier`].
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        let _ = new;
-        unimplemented!()
+        const INSERT: &str = concat!(
+            "insert into users (username, username_key, email, email_key, password_hash,
+                 first_name, first_name_search, last_name, last_name_search, phone_number,
+                 date_of_birth, bio, quartier_id, joined_ms)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             on conflict do nothing
+             returning ",
+            user_columns!()
+        );
+        self.check_quartier(new.quartier)?;
+        let row: Option<UserRow> = writing!(&self.database, |pool| {
+            sqlx::query_as(INSERT)
+                .bind(storable(&new.username))
+                .bind(key(&new.username))
+                .bind(storable(new.email.trim()))
+                .bind(key(&new.email))
+                .bind(new.password_hash.reveal())
+                .bind(storable(&new.first_name))
+                .bind(fold(&new.first_name))
+                .bind(storable(&new.last_name))
+                .bind(fold(&new.last_name))
+                .bind(storable(&new.phone_number))
+                .bind(new.date_of_birth.map(|date| date.to_string()))
+                .bind(storable(&new.bio))
+                .bind(new.quartier.map(QuartierId::get))
+                .bind(new.now_ms)
+                .fetch_optional(pool)
+                .await?
+        });
+        match row {
+            Some(row) => row.into_user(self.geography()),
+            None => Err(self.taken(&new.username).await?),
+        }
     }
 
     /// The member of this id.
@@ -153,8 +205,11 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, Error> {
-        let _ = id;
-        unimplemented!()
+        const SELECT: &str = concat!("select ", user_columns!(), " from users where id = $1");
+        let row: Option<UserRow> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(id.get()).fetch_optional(pool).await?
+        });
+        row.map(|row| row.into_user(self.geography())).transpose()
     }
 
     /// The member of this address, case set aside, and his password's hash.
@@ -162,8 +217,16 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<(User, PasswordHash)>, Error> {
-        let _ = email;
-        unimplemented!()
+        const SELECT: &str =
+            concat!("select ", user_columns!(), " from users where email_key = $1");
+        let row: Option<UserRow> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(key(email)).fetch_optional(pool).await?
+        });
+        row.map(|mut row| {
+            let hash = PasswordHash(std::mem::take(&mut row.password_hash));
+            Ok((row.into_user(self.geography())?, hash))
+        })
+        .transpose()
     }
 
     /// Changes a profile and gives it back as it is now.
@@ -171,8 +234,57 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Taken`] for the address, [`Error::UnknownQuartier`].
     pub async fn update_user(&self, id: UserId, change: ProfileChange) -> Result<User, Error> {
-        let _ = (id, change);
-        unimplemented!()
+        // A value that may be cleared comes with a flag: null alone would not say which is meant.
+        const UPDATE: &str = concat!(
+            "update users set
+                 first_name = coalesce($2, first_name),
+                 first_name_search = coalesce($3, first_name_search),
+                 last_name = coalesce($4, last_name),
+                 last_name_search = coalesce($5, last_name_search),
+                 email = coalesce($6, email),
+                 email_key = coalesce($7, email_key),
+                 phone_number = coalesce($8, phone_number),
+                 bio = coalesce($9, bio),
+                 date_of_birth = case when $10 = 1 then $11 else date_of_birth end,
+                 quartier_id = case when $12 = 1 then $13 else quartier_id end,
+                 profile_picture = case when $14 = 1 then $15 else profile_picture end
+             where id = $1
+             returning ",
+            user_columns!()
+        );
+        self.check_quartier(change.quartier.flatten())?;
+        let (email, first_name, last_name) = (
+            change.email.as_deref().map(str::trim),
+            change.first_name.as_deref(),
+            change.last_name.as_deref(),
+        );
+        let row: Result<Option<UserRow>, sqlx::Error> = writing!(&self.database, |pool| {
+            sqlx::query_as(UPDATE)
+                .bind(id.get())
+                .bind(first_name.map(storable))
+                .bind(first_name.map(fold))
+                .bind(last_name.map(storable))
+                .bind(last_name.map(fold))
+                .bind(email.map(storable))
+                .bind(email.map(key))
+                .bind(change.phone_number.as_deref().map(storable))
+                .bind(change.bio.as_deref().map(storable))
+                .bind(i64::from(change.date_of_birth.is_some()))
+                .bind(change.date_of_birth.flatten().map(|date| date.to_string()))
+                .bind(i64::from(change.quartier.is_some()))
+                .bind(change.quartier.flatten().map(QuartierId::get))
+                .bind(i64::from(change.profile_picture.is_some()))
+                .bind(change.profile_picture.as_ref().and_then(|p| p.as_deref()).map(storable))
+                .fetch_optional(pool)
+                .await
+        });
+        match row {
+            Ok(Some(row)) => row.into_user(self.geography()),
+            Ok(None) => Err(Error::UnknownUser),
+            // The address is the only unique value that changes here.
+            Err(error) if is_unique_violation(&error) => Err(Error::Taken { field: Field::Email }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Notes a sign-in with the password. Nothing happens if there is no such member.
@@ -180,7 +292,93 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn set_last_login(&self, id: UserId, now_ms: i64) -> Result<(), Error> {
-        let _ = (id, now_ms);
-        unimplemented!()
+        writing!(&self.database, |pool| {
+            sqlx::query("update users set last_login_ms = $2 where id = $1")
+                .bind(id.get())
+                .bind(now_ms)
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// Which value stood in the way of an account: if it was not the name, it was the address.
+    async fn taken(&self, username: &str) -> Result<Error, Error> {
+        let holder: Option<i64> = writing!(&self.database, |pool| {
+            sqlx::query_scalar("select id from users where username_key = $1")
+                .bind(key(username))
+                .fetch_optional(pool)
+                .await?
+        });
+        let field = if holder.is_some() { Field::Username } else { Field::Email };
+        Ok(Error::Taken { field })
+    }
+
+    fn check_quartier(&self, id: Option<QuartierId>) -> Result<(), Error> {
+        match id {
+            Some(id) if self.geography().quartier(id).is_none() => Err(Error::UnknownQuartier),
+            _ => Ok(()),
+        }
     }
 }
+
+fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
+row! {
+    /// A row of `users`.
+    struct UserRow {
+        id: i64,
+        username: String,
+        email: String,
+        password_hash: String,
+        first_name: String,
+        last_name: String,
+        phone_number: String,
+        date_of_birth: Option<String>,
+        bio: String,
+        profile_picture: Option<String>,
+        quartier_id: Option<i64>,
+        role: String,
+        is_verified: i64,
+        is_geographically_verified: i64,
+        is_active: i64,
+        joined_ms: i64,
+        last_login_ms: Option<i64>,
+    }
+}
+
+impl UserRow {
+    fn into_user(self, geography: &Geography) -> Result<User, Error> {
+        Ok(User {
+            id: UserId::new(self.id),
+            username: self.username,
+            email: self.email,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            phone_number: self.phone_number,
+            date_of_birth: self.date_of_birth.as_deref().map(parse_date).transpose()?,
+            bio: self.bio,
+            profile_picture: self.profile_picture,
+            quartier: self
+                .quartier_id
+                .and_then(|id| geography.quartier(QuartierId::new(id)))
+                .cloned(),
+            role: Role::from_stored(&self.role)?,
+            is_verified: self.is_verified != 0,
+            is_geographically_verified: self.is_geographically_verified != 0,
+            is_active: self.is_active != 0,
+            joined_ms: self.joined_ms,
+            last_login_ms: self.last_login_ms,
+        })
+    }
+}
+
+fn parse_date(text: &str) -> Result<Date, Error> {
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    Date::parse(text, format).map_err(|_| Error::Database("a day of birth is not a date".into()))
+}
+
+#[cfg(test)]
+mod tests;
