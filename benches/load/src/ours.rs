@@ -18,6 +18,8 @@ use crate::{
 
 /// The application name of the ingest.
 pub const APP: &str = "live";
+/// Publishers of one address.
+const INGEST_LIMITS: &str = "";
 const HEALTH: &str = "/api/health/";
 
 /// A running server with a data folder of its own.
@@ -28,6 +30,8 @@ pub struct Ours {
     pub rtmp: SocketAddr,
     /// Where it serves API and HLS.
     pub http: SocketAddr,
+    /// Where it tells its metrics.
+    metrics: SocketAddr,
     /// Database and whatever else it keeps; removed with it.
     _folder: Option<TempDir>,
 }
@@ -57,14 +61,13 @@ impl Ours {
     /// # Errors
     /// As [`Ours::start`].
     pub fn start_in(binary: &Path, folder: &Path) -> Result<Self> {
-        let (rtmp, http) = (free_address()?, free_address()?);
+        let (rtmp, http, metrics) = (free_address()?, free_address()?, free_address()?);
+        let file = folder.join("bench.toml");
+        std::fs::write(&file, settings(folder, rtmp, http, metrics))?;
         let mut command = Command::new(binary);
-        command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
-        for (name, value) in settings(folder, rtmp, http) {
-            command.env(name, value);
-        }
+        command.arg("--config").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
         let server = Server::start(command, http, HEALTH)?;
-        Ok(Self { server, rtmp, http, _folder: None })
+        Ok(Self { server, rtmp, http, metrics, _folder: None })
     }
 
     /// Makes an account for each of `count` lives and starts them.
@@ -109,7 +112,7 @@ impl Ours {
 
     /// The value of a gauge on `/metrics`, summed over its labels; `None` when there is no such gauge.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let (_, body) = Client::connect(self.http).ok()?.get("/metrics").ok()?;
+        let (_, body) = Client::connect(self.metrics).ok()?.get("/metrics").ok()?;
         let text = String::from_utf8(body).ok()?;
         let values = text.lines().filter_map(|line| {
             let (left, value) = line.rsplit_once(' ')?;
@@ -123,7 +126,7 @@ impl Ours {
 }
 
 /// The gauge of the bytes of all segments a server holds.
-pub const HELD_BYTES: &str = "communiconnect_packager_held_bytes";
+pub const HELD_BYTES: &str = "communiconnect_window_bytes";
 
 /// What `binary --version` says.
 pub fn version(binary: &Path) -> String {
@@ -138,11 +141,33 @@ pub fn default_binary() -> PathBuf {
     PathBuf::from("target/release/communiconnect-live")
 }
 
-/// Settings by environment. All traffic of the bench comes from one address, so what is limited per address is
-/// raised out of the way.
-fn settings(folder: &Path, rtmp: SocketAddr, http: SocketAddr) -> Vec<(String, String)> {
-    let _ = (folder, rtmp, http);
-    Vec::new()
+/// All traffic of the bench comes from one address, so what is limited per address is raised out of the way;
+/// and a hundred accounts are not worth a hundred slow hashes. The rest is the default.
+fn settings(folder: &Path, rtmp: SocketAddr, http: SocketAddr, metrics: SocketAddr) -> String {
+    let rate = "{ burst = 100000, per_minute = 100000 }";
+    format!(
+        r#"data_dir = "{}"
+[http]
+listen = "{http}"
+max_connections_per_address = 20000
+[metrics]
+listen = "{metrics}"
+[ingest]
+listen = "{rtmp}"
+{INGEST_LIMITS}
+[api]
+public_rtmp_port = {}
+[api.limits]
+address = {rate}
+register_address = {rate}
+live_start = {rate}
+[api.passwords]
+memory_kib = 64
+passes = 1
+"#,
+        folder.display(),
+        rtmp.port()
+    )
 }
 
 fn text(value: &Value, name: &str) -> Result<String> {
