@@ -1,1 +1,41 @@
-//! api
+//! JSON over HTTP: routes, sign-in, request and response shapes.
+//!
+//! Here: everything under `/api/`, in the words the existing web client speaks. Not here: SQL
+//! (`store`), the media path (asked through [`LiveControl`]), playlists and segments.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | routes and what every request passes through | `router` |
+//! | who is asking: sign-in, sessions | `auth`, `token`, `password` |
+//! | how often | `throttle`, `limits`, `address` |
+//! | what a request brings, field by field | `json`, `page` |
+//! | what goes wrong, as an answer | `error` |
+//! | resources | `users`, `geography`, `posts`, `lives` |
+
+mod address;
+mod auth;
+mod clock;
+mod config;
+mod control;
+mod error;
+mod geography;
+mod json;
+mod limits;
+mod lives;
+mod page;
+mod password;
+mod posts;
+mod random;
+mod router;
+mod site;
+mod throttle;
+mod token;
+mod users;
+
+pub use address::{InvalidNetwork, Network};
+pub use clock::Clock;
+pub use config::{Config, Limits, Passwords, Secret};
+pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
+pub use random::NoRandomness;
+pub use router::{Refused, router, router_at};
+pub use throttle::Rate;

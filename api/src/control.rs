@@ -1,0 +1,76 @@
+//! What the API asks of the media path.
+//!
+//! Here: the questions, and the shape of the answers. Not here: the answers (the server gives
+//! them), anything about bytes.
+
+use media::id::{LiveId, PlaybackName};
+use serde::Serialize;
+
+/// What the API may ask of the media path. Never blocks.
+pub trait LiveControl: Send + Sync + 'static {
+    /// What the publisher of a live sends now; `None` when there is no publisher.
+    fn status(&self, name: &PlaybackName) -> Option<Incoming>;
+
+    /// Ends a live: its publisher is cut, its playlists are closed. Nothing happens if it is not
+    /// on the air.
+    fn end(&self, id: LiveId, name: &PlaybackName);
+}
+
+/// What a publisher sends now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Incoming {
+    /// The pictures, if any came.
+    pub video: Option<IncomingVideo>,
+    /// The sound, if any came.
+    pub audio: Option<IncomingAudio>,
+    /// Measured, in bits a second.
+    pub bitrate_bps: u64,
+    /// Length of the last complete GOP, in seconds.
+    pub gop_seconds: Option<f64>,
+    /// Tags that were not understood and left out.
+    pub dropped_tags: u64,
+    /// What the encoder says it is.
+    pub encoder: Option<String>,
+    /// When the publisher connected, in Unix milliseconds; `connected_at` in the answer.
+    #[serde(rename = "connected_at", serialize_with = "as_moment")]
+    pub connected_ms: i64,
+    /// What the broadcaster should change.
+    pub warnings: Vec<Warning>,
+}
+
+/// The pictures a publisher sends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IncomingVideo {
+    /// Codec string (RFC 6381), such as `avc1.64001f`.
+    pub codec: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Measured, in pictures a second.
+    pub fps: Option<f64>,
+}
+
+/// The sound a publisher sends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IncomingAudio {
+    /// Codec string (RFC 6381), such as `mp4a.40.2`.
+    pub codec: String,
+    /// In samples a second.
+    pub sample_rate_hz: u32,
+    /// 1 or 2, seldom more.
+    pub channels: u32,
+}
+
+/// Something the broadcaster should change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// For programs: `gop_too_long`, ...
+    pub code: String,
+    /// For the broadcaster, in French.
+    pub message: String,
+}
+
+fn as_moment<S: serde::Serializer>(at_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&crate::json::moment(*at_ms))
+}

@@ -1,0 +1,276 @@
+//! Lives: asked for, looked at, ended.
+//!
+//! Here: what a broadcaster and a viewer ask about a live. Not here: posts (`posts`), anything that
+//! plays.
+
+use axum::{
+    Json, Router,
+    extract::{FromRequestParts, State},
+    routing::{get, post, put},
+};
+use http::{StatusCode, request::Parts};
+use media::id::{LiveId, PlaybackName, StreamKey};
+use serde::Serialize;
+use store::{LiveRow, LiveState, NewLive};
+
+use crate::{
+    auth::AuthUser,
+    control::Incoming,
+    error::Error,
+    json::{Fields, PathId, Text, moment, path_param},
+    random::{NoRandomness, random_bytes},
+    router::Shared,
+    site::Site,
+    users::AuthorBody,
+};
+
+/// Longest title, in characters, as for posts.
+const TITLE: Text = Text::OPTIONAL.at_most(200);
+/// Longest description and content, in characters: a long page of text, well within a body.
+const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
+
+const NO_LIVE: Error = Error::Missing("Live non trouvé");
+const NOT_STARTED: &str = "Erreur lors du démarrage du live. Veuillez réessayer.";
+const NO_QUARTIER: &str = "Vous devez être assigné à un quartier pour démarrer un live";
+
+/// The routes of lives.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/posts/live/start", post(start))
+        .route("/api/posts/live/{id}/stop", put(stop))
+        .route("/api/posts/live/{id}/status", get(status))
+        .route("/api/lives/{playback_name}", get(watch))
+}
+
+/// A live that was started. The only answer that ever holds the stream key.
+#[derive(Serialize)]
+struct Started {
+    live_id: i64,
+    stream_key: String,
+    post_id: i64,
+    rtmp_url: String,
+    hls_url: String,
+    message: &'static str,
+    id: i64,
+    playback_name: String,
+    rtmp_server: String,
+    hls_ts_url: String,
+    watch_url: String,
+    title: String,
+    description: String,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    message: &'static str,
+    video_saved: bool,
+    video_id: Option<i64>,
+}
+
+/// A live, for its broadcaster.
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    hls_url: String,
+    watch_url: String,
+    playback_name: String,
+    title: String,
+    incoming: Option<Incoming>,
+}
+
+/// A live, for its viewers, who need no account.
+#[derive(Serialize)]
+struct Watched {
+    playback_name: String,
+    title: String,
+    description: String,
+    status: &'static str,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    author: AuthorBody,
+    hls_url: String,
+    hls_ts_url: String,
+}
+
+async fn start(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    fields: Fields,
+) -> Result<(StatusCode, Json<Started>), Error> {
+    let wanted = Wanted::read(fields)?;
+    let now_ms = api.clock.now_ms();
+    if user.quartier.is_none() {
+        return Err(Error::Invalid(NO_QUARTIER));
+    }
+    api.limits.live_start(user.id, now_ms)?;
+    let random = |fault: NoRandomness| Error::fault(NOT_STARTED, fault);
+    let key = StreamKey::from_random(user.id, random_bytes().map_err(random)?);
+    let new = NewLive {
+        author: user.id,
+        title: wanted.title,
+        description: wanted.description,
+        content: wanted.content,
+        key_hash: key.hash(),
+        playback_name: PlaybackName::from_random(random_bytes().map_err(random)?),
+        now_ms,
+    };
+    let live = api.store.create_live(new).await.map_err(not_started)?;
+    tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was asked for");
+    Ok((StatusCode::CREATED, Json(Started::new(live, &key, &site))))
+}
+
+/// Ends a live. `video_data`, which the existing client sends, names a file of its own browser and
+/// is not looked at.
+async fn stop(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(id): PathId,
+    _fields: Fields,
+) -> Result<Json<Stopped>, Error> {
+    const UNFINISHED: [LiveState; 3] =
+        [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+    let live = api.store.live(LiveId::new(id)).await?.ok_or(NO_LIVE)?;
+    if live.author != user.id {
+        return Err(Error::Forbidden("Vous ne pouvez arrêter que vos propres lives"));
+    }
+    let now_ms = api.clock.now_ms();
+    if !api.store.set_live_state(live.id, &UNFINISHED, LiveState::Ended, now_ms).await? {
+        return Err(NO_LIVE);
+    }
+    api.control.end(live.id, &live.playback_name);
+    tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
+    Ok(Json(Stopped { message: "Live arrêté", video_saved: false, video_id: None }))
+}
+
+async fn status(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    PathId(id): PathId,
+) -> Result<Json<Status>, Error> {
+    let live = api.store.live(LiveId::new(id)).await?.ok_or(NO_LIVE)?;
+    if live.author != user.id {
+        return Err(Error::Forbidden("Vous ne pouvez consulter que vos propres lives"));
+    }
+    let incoming = match live.state {
+        LiveState::Ended => None,
+        _ => api.control.status(&live.playback_name),
+    };
+    Ok(Json(Status::new(live, incoming, &site)))
+}
+
+async fn watch(
+    State(api): State<Shared>,
+    site: Site,
+    Name(name): Name,
+) -> Result<Json<Watched>, Error> {
+    let live = api.store.live_by_playback_name(name.as_str()).await?.ok_or(Error::NotFound)?;
+    let post = api.store.post(live.id).await?.ok_or(Error::NotFound)?;
+    let author = AuthorBody::new(&post.author, post.is_anonymous, None, &site);
+    Ok(Json(Watched::new(live, author, &site)))
+}
+
+/// The playback name of the path. One that cannot be is unknown, and the database is not asked.
+struct Name(PlaybackName);
+
+impl FromRequestParts<Shared> for Name {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        let text = path_param(parts, api, "playback_name").await?;
+        text.parse().map(Self).map_err(|_| Error::NotFound)
+    }
+}
+
+/// What a broadcaster says about the live to be started.
+struct Wanted {
+    title: String,
+    description: String,
+    content: String,
+}
+
+impl Wanted {
+    fn read(mut fields: Fields) -> Result<Self, Error> {
+        let title = fields.text("title", TITLE);
+        let description = fields.text("description", LONG_TEXT);
+        let content = fields.text("content", LONG_TEXT);
+        fields.finish()?;
+        let or = |text: Option<String>, default: &str| {
+            text.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned())
+        };
+        Ok(Self {
+            title: or(title, "Live streaming"),
+            description: description.unwrap_or_default(),
+            content: or(content, "Live en cours"),
+        })
+    }
+}
+
+impl Started {
+    fn new(live: LiveRow, key: &StreamKey, site: &Site) -> Self {
+        let name = &live.playback_name;
+        Self {
+            live_id: live.id.get(),
+            stream_key: key.reveal().to_owned(),
+            post_id: live.id.get(),
+            rtmp_url: site.rtmp_url(key),
+            hls_url: site.hls(name),
+            message: "Live démarré avec succès",
+            id: live.id.get(),
+            playback_name: name.to_string(),
+            rtmp_server: site.rtmp_server().to_owned(),
+            hls_ts_url: site.hls_ts(name),
+            watch_url: site.watch(name),
+            title: live.title,
+            description: live.description,
+        }
+    }
+}
+
+impl Status {
+    fn new(live: LiveRow, incoming: Option<Incoming>, site: &Site) -> Self {
+        Self {
+            status: live.state.as_str(),
+            created_at: moment(live.created_ms),
+            started_at: live.started_ms.map(moment),
+            ended_at: live.ended_ms.map(moment),
+            hls_url: site.hls(&live.playback_name),
+            watch_url: site.watch(&live.playback_name),
+            playback_name: live.playback_name.to_string(),
+            title: live.title,
+            incoming,
+        }
+    }
+}
+
+impl Watched {
+    fn new(live: LiveRow, author: AuthorBody, site: &Site) -> Self {
+        Self {
+            playback_name: live.playback_name.to_string(),
+            status: live.state.as_str(),
+            created_at: moment(live.created_ms),
+            started_at: live.started_ms.map(moment),
+            ended_at: live.ended_ms.map(moment),
+            author,
+            hls_url: site.hls(&live.playback_name),
+            hls_ts_url: site.hls_ts(&live.playback_name),
+            title: live.title,
+            description: live.description,
+        }
+    }
+}
+
+fn not_started(error: store::Error) -> Error {
+    match error {
+        store::Error::AlreadyLive { id } => Error::AlreadyLive(id),
+        store::Error::NoQuartier => Error::Invalid(NO_QUARTIER),
+        store::Error::UnknownUser => Error::MemberGone,
+        store::Error::Unavailable(_) => error.into(),
+        fault => Error::fault(NOT_STARTED, fault),
+    }
+}

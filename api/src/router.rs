@@ -1,0 +1,287 @@
+//! The routes, and what every request passes through.
+//!
+//! Here: the layers in order, the answers for no route and no method, health. Not here: any
+//! resource; each has its own `router()`.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DNT, ORIGIN,
+        RETRY_AFTER, USER_AGENT,
+    },
+};
+use serde_json::json;
+use store::Store;
+use tower::Layer;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    normalize_path::NormalizePathLayer,
+};
+use tracing::Instrument;
+
+use crate::{
+    address::Client,
+    auth,
+    clock::Clock,
+    config::Config,
+    control::LiveControl,
+    error::{self, Error},
+    geography,
+    limits::Limits,
+    lives,
+    password::{self, Hasher},
+    posts,
+    random::{NoRandomness, random_bytes},
+    token::Tokens,
+    users,
+};
+
+/// What a request can be followed by in the log, also sent back to the client.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long a browser may remember a preflight answer: a day.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
+
+/// What the handlers share.
+pub(crate) struct Api {
+    pub store: Store,
+    pub config: Config,
+    pub control: Arc<dyn LiveControl>,
+    pub clock: Clock,
+    pub tokens: Tokens,
+    pub hasher: Hasher,
+    pub limits: Limits,
+}
+
+/// The state of every route.
+pub(crate) type Shared = Arc<Api>;
+
+/// Why there is no API.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A setting cannot be; the text begins with its name.
+    #[error("{0}")]
+    Setting(String),
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// The password hash does not work.
+    #[error("passwords: {0}")]
+    Passwords(String),
+}
+
+/// Everything under `/api/`. To be merged with the other routers and served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`, without which all clients are one
+/// address.
+///
+/// # Errors
+///
+/// [`Refused::Setting`] for a configuration that does not validate; the others when the system
+/// fails.
+pub fn router(
+    store: Store,
+    config: Config,
+    control: Arc<dyn LiveControl>,
+) -> Result<Router, Refused> {
+    router_at(store, config, control, Clock::system())
+}
+
+/// As [`router`], by another clock: expiry and limits follow it.
+///
+/// # Errors
+///
+/// As [`router`].
+pub fn router_at(
+    store: Store,
+    config: Config,
+    control: Arc<dyn LiveControl>,
+    clock: Clock,
+) -> Result<Router, Refused> {
+    config.validate().map_err(Refused::Setting)?;
+    describe_metrics();
+    let api = Arc::new(Api {
+        tokens: Tokens::new(&config)?,
+        hasher: Hasher::new(&config.passwords)?,
+        limits: Limits::new(&config.limits),
+        store,
+        config,
+        control,
+        clock,
+    });
+    let routes = Router::new()
+        .merge(auth::router())
+        .merge(users::router())
+        .merge(geography::router())
+        .merge(posts::router())
+        .merge(lives::router())
+        .route("/api/health", get(health))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(api.config.body_max_bytes))
+        .layer(from_fn_with_state(Arc::clone(&api), limit_address))
+        .layer(from_fn_with_state(Arc::clone(&api), limit_time))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| error::of_panic(&*panic)))
+        .layer(from_fn(observe))
+        .layer(cors(&api.config))
+        .with_state(api);
+    // A path means the same with and without the slash at its end, for every method.
+    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    Ok(Router::new()
+        .route_service("/api", routes.clone())
+        .route_service("/api/", routes.clone())
+        .route_service("/api/{*path}", routes))
+}
+
+impl From<password::Fault> for Refused {
+    fn from(fault: password::Fault) -> Self {
+        Self::Passwords(fault.to_string())
+    }
+}
+
+async fn health(State(api): State<Shared>) -> Response {
+    match api.store.ping().await {
+        Ok(()) => Json(json!({"status": "ok", "message": "API CommuniConnect is running"}))
+            .into_response(),
+        Err(fault) => {
+            tracing::error!(error = %fault, "the database does not answer");
+            let body = json!({"status": "unavailable", "message": "The database does not answer"});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+async fn no_route() -> Error {
+    Error::NotFound
+}
+
+async fn no_method(method: Method) -> Error {
+    Error::Method(method)
+}
+
+/// Refuses an address that asks too often, before anything is read or looked up.
+async fn limit_address(
+    State(api): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let client = Client::of(request.extensions(), request.headers(), &api.config.trusted_proxies);
+    api.limits.request(&client, api.clock.now_ms())?;
+    Ok(next.run(request).await)
+}
+
+/// Gives up on a request that takes too long, its body included.
+async fn limit_time(
+    State(api): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let longest = Duration::from_millis(api.config.request_timeout_ms);
+    tokio::time::timeout(longest, next.run(request)).await.map_err(|_| Error::Timeout)
+}
+
+/// Names the request in the log, measures it, and says that no cache may keep the answer.
+///
+/// The route is a template and the method one of a few, so that strangers cannot make up metrics;
+/// queries, headers and bodies are never recorded.
+async fn observe(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = known_method(request.method());
+    let route = route_of(&request);
+    let id = random_bytes().map(u64::from_be_bytes).unwrap_or_default();
+    let id = format!("{id:016x}");
+    let span = tracing::info_span!(
+        "api request",
+        request.id = %id,
+        http.method = method,
+        http.route = %route,
+        user.id = tracing::field::Empty
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let elapsed = started.elapsed();
+    let status = response.status().as_u16();
+    span.in_scope(|| {
+        tracing::debug!(http.status = status, duration_ms = elapsed.as_millis(), "answered");
+    });
+    metrics::counter!("api_requests_total", "method" => method, "route" => route.clone(),
+        "status" => status.to_string())
+    .increment(1);
+    metrics::histogram!("api_request_duration_seconds", "method" => method, "route" => route)
+        .record(elapsed);
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+fn route_of(request: &Request) -> String {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match route {
+        Some(route) if !route.contains("{*") => format!("{route}/"),
+        _ => "none".to_owned(),
+    }
+}
+
+fn cors(config: &Config) -> CorsLayer {
+    let origins = config.cors_origins.iter().filter_map(|origin| origin.parse().ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([
+            Method::DELETE,
+            Method::GET,
+            Method::OPTIONS,
+            Method::PATCH,
+            Method::POST,
+            Method::PUT,
+        ])
+        .allow_headers([
+            ACCEPT,
+            ACCEPT_ENCODING,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            DNT,
+            ORIGIN,
+            USER_AGENT,
+            HeaderName::from_static("x-csrftoken"),
+            HeaderName::from_static("x-requested-with"),
+        ])
+        .expose_headers([RETRY_AFTER, REQUEST_ID])
+        .max_age(PREFLIGHT_AGE)
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("api_requests_total", "API requests by method, route and status");
+    metrics::describe_histogram!(
+        "api_request_duration_seconds",
+        metrics::Unit::Seconds,
+        "Time from an API request's headers to its answer"
+    );
+}

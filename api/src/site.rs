@@ -1,0 +1,146 @@
+//! The addresses under which the outside reaches this server.
+//!
+//! Here: every URL an answer holds. Not here: what is behind them.
+
+use axum::extract::FromRequestParts;
+use http::{header::HOST, request::Parts, uri::Authority};
+use media::id::{PlaybackName, StreamKey};
+
+use crate::{address::Client, config::Config, error::Error, router::Shared};
+
+/// The port an RTMP address means when it names none.
+const RTMP_PORT: u16 = 1935;
+
+/// The server as the client of one request sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// `https://live.example.org`, no slash at the end.
+    http: String,
+    /// `rtmp://live.example.org/live`.
+    rtmp: String,
+}
+
+impl Site {
+    /// The multivariant playlist, fMP4.
+    pub fn hls(&self, name: &PlaybackName) -> String {
+        format!("{}/hls/{name}.m3u8", self.http)
+    }
+
+    /// The multivariant playlist, MPEG-TS.
+    pub fn hls_ts(&self, name: &PlaybackName) -> String {
+        format!("{}/hls/{name}-ts.m3u8", self.http)
+    }
+
+    /// The page where a live is watched.
+    pub fn watch(&self, name: &PlaybackName) -> String {
+        format!("{}/live/{name}", self.http)
+    }
+
+    /// A stored file, by its path below the media root.
+    pub fn media(&self, path: &str) -> String {
+        format!("{}/media/{path}", self.http)
+    }
+
+    /// Any path of this server.
+    pub fn at(&self, path_and_query: &str) -> String {
+        format!("{}{path_and_query}", self.http)
+    }
+
+    /// What an encoder calls the server.
+    pub fn rtmp_server(&self) -> &str {
+        &self.rtmp
+    }
+
+    /// Server and key in one, for encoders with one field. For the owner's eyes only.
+    pub fn rtmp_url(&self, key: &StreamKey) -> String {
+        format!("{}/{}", self.rtmp, key.reveal())
+    }
+
+    fn of(config: &Config, host: Option<&Authority>, is_https: bool) -> Self {
+        let scheme = if is_https { "https" } else { "http" };
+        let from_request = || match host {
+            Some(host) => format!("{scheme}://{host}"),
+            None => format!("{scheme}://localhost"),
+        };
+        let http = match &config.public_http_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => from_request(),
+        };
+        let rtmp_host = config.public_rtmp_host.clone().unwrap_or_else(|| hostname(&http));
+        let rtmp = match config.public_rtmp_port {
+            RTMP_PORT => format!("rtmp://{rtmp_host}/live"),
+            port => format!("rtmp://{rtmp_host}:{port}/live"),
+        };
+        Self { http, rtmp }
+    }
+}
+
+impl FromRequestParts<Shared> for Site {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        let client = Client::of(&parts.extensions, &parts.headers, &api.config.trusted_proxies);
+        let is_https = client.proxied
+            && parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        Ok(Self::of(&api.config, host(parts).as_ref(), is_https))
+    }
+}
+
+/// The host the client asked for: `Host`, or `:authority` in HTTP/2. `None` for one that could not
+/// stand in a URL.
+fn host(parts: &Parts) -> Option<Authority> {
+    let authority = match parts.headers.get(HOST) {
+        Some(value) => value.to_str().ok()?.parse().ok()?,
+        None => parts.uri.authority()?.clone(),
+    };
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let text = authority.as_str();
+    (!text.is_empty() && text.chars().all(is_plain)).then_some(authority)
+}
+
+/// The host of `scheme://host[:port]`, brackets included.
+fn hostname(origin: &str) -> String {
+    let authority = origin.split("//").nth(1).unwrap_or_default();
+    authority
+        .parse::<Authority>()
+        .map_or_else(|_| "localhost".to_owned(), |authority| authority.host().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(config: Config, host: &str) -> Site {
+        Site::of(&config, Some(&host.parse().unwrap()), false)
+    }
+
+    #[test]
+    fn without_configuration_the_host_of_the_request_is_used() {
+        let site = site(Config::default(), "192.168.1.7:8080");
+        let name = "abc".parse().unwrap();
+        assert_eq!(site.hls(&name), "http://192.168.1.7:8080/hls/abc.m3u8");
+        assert_eq!(site.rtmp_server(), "rtmp://192.168.1.7/live");
+    }
+
+    #[test]
+    fn a_configured_address_is_used_whatever_was_asked() {
+        let public_http_url = Some("https://live.example.org".to_owned());
+        let config = Config { public_http_url, public_rtmp_port: 1936, ..Config::default() };
+        let site = site(config, "evil.example");
+        assert_eq!(site.watch(&"abc".parse().unwrap()), "https://live.example.org/live/abc");
+        assert_eq!(site.rtmp_server(), "rtmp://live.example.org:1936/live");
+    }
+
+    #[test]
+    fn encoders_may_have_a_host_of_their_own() {
+        let config =
+            Config { public_rtmp_host: Some("rtmp.example.org".to_owned()), ..Config::default() };
+        assert_eq!(site(config, "example.org").rtmp_server(), "rtmp://rtmp.example.org/live");
+    }
+
+    #[test]
+    fn an_ipv6_host_keeps_its_brackets() {
+        assert_eq!(site(Config::default(), "[::1]:8080").rtmp_server(), "rtmp://[::1]/live");
+    }
+}
