@@ -42,7 +42,7 @@ pub struct Channel {
 /// What readers wait for a change of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State {
-    /// Grows with every change; two states with the same revision are the same.
+    /// Grows with every change inside, also those that show nowhere else yet.
     pub revision: u64,
     /// The newest complete part. `None` until the first segment is listed: before that there is no
     /// playlist, and those who wait for one are woken once, not at every part.
@@ -218,15 +218,15 @@ impl Channel {
         playlist
     }
 
-    /// Passes `state` on if it is news. It was read under the lock and is sent outside of it, where a
-    /// newer one may have been faster.
+    /// Passes `state` on. It was read under the lock and is sent outside of it, where a newer one may
+    /// have been faster. Readers are woken only by what they can see.
     fn announce(&self, state: State) {
         self.state.send_if_modified(|current| {
-            let news = state.revision > current.revision;
-            if news {
-                *current = state;
-            }
-            news
+            let before = std::mem::replace(
+                current,
+                if state.revision > current.revision { state } else { *current },
+            );
+            State { revision: before.revision, ..*current } != before
         });
         if state.ended {
             self.reign.send_if_modified(|reign| !std::mem::replace(&mut reign.ended, true));
