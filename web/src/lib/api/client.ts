@@ -1,0 +1,156 @@
+// Every request to the API: one function per endpoint, typed, with the session's token put on and
+// renewed once when it has run out. Not here: what is shown, and who is signed in (`session`).
+
+import { asApiError, errorFromResponse, errorFromSilence, ApiError } from './errors';
+import type { TokenKeeper } from './tokens';
+import type {
+  LivePost,
+  OwnLive,
+  Page,
+  PublicLive,
+  Region,
+  Registration,
+  SignedIn,
+  StartedLive,
+  Tokens,
+  User,
+} from './types';
+
+/** A slow link answers late, a broken one never: past this, say so. */
+const TIMEOUT_MS = 20_000;
+
+export interface RequestOptions {
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  body?: unknown;
+  signal?: AbortSignal;
+}
+
+export class Api {
+  /** How far the server's clock is ahead of this device's, which is often wrong. */
+  clockOffsetMs = 0;
+  /** Called when a signed-in request finds that the session is over. */
+  onSignedOut: () => void = () => {};
+
+  constructor(
+    private readonly tokens: () => TokenKeeper,
+    private readonly send: typeof fetch = (...args) => fetch(...args),
+  ) {}
+
+  register = (body: Registration) =>
+    this.#open<SignedIn>('/api/users/register/', { method: 'POST', body });
+
+  signIn = (email: string, password: string) =>
+    this.#open<SignedIn>('/api/users/login/', { method: 'POST', body: { email, password } });
+
+  signOut = (refresh: string | null) =>
+    this.#signed('/api/users/logout/', { method: 'POST', body: refresh ? { refresh } : {} });
+
+  /** New tokens for an old refresh token; null when it is dead. */
+  rotate = async (refresh: string): Promise<Tokens | null> => {
+    try {
+      return await this.#open<Tokens>('/api/token/refresh/', { method: 'POST', body: { refresh } });
+    } catch (error) {
+      const { status } = asApiError(error);
+      if (status === 401 || status === 400) return null;
+      throw error;
+    }
+  };
+
+  setQuartier = async (quartier: number): Promise<User> => {
+    const answer = await this.#signed<{ user: User }>('/api/users/my-profile/', {
+      method: 'PATCH',
+      body: { quartier },
+    });
+    return answer.user;
+  };
+
+  regions = async (): Promise<Region[]> =>
+    (await this.#open<{ regions: Region[] }>('/api/users/geographic-data/')).regions;
+
+  livePosts = (page = 1, signal?: AbortSignal) =>
+    this.#signed<Page<LivePost>>(
+      `/api/posts/?type=live${page > 1 ? `&page=${page}` : ''}`,
+      signal ? { signal } : {},
+    );
+
+  startLive = (title: string, description: string) =>
+    this.#signed<StartedLive>('/api/posts/live/start/', {
+      method: 'POST',
+      body: { ...(title ? { title } : {}), ...(description ? { description } : {}) },
+    });
+
+  stopLive = (id: number) =>
+    this.#signed(`/api/posts/live/${id}/stop/`, { method: 'PUT', body: {} });
+
+  ownLive = (id: number, signal?: AbortSignal) =>
+    this.#signed<OwnLive>(`/api/posts/live/${id}/status/`, signal ? { signal } : {});
+
+  publicLive = (name: string, signal?: AbortSignal) =>
+    this.#open<PublicLive>(`/api/lives/${name}/`, signal ? { signal } : {});
+
+  /** The server's idea of now, in Unix milliseconds. */
+  now(): number {
+    return Date.now() + this.clockOffsetMs;
+  }
+
+  #open<T>(path: string, options: RequestOptions = {}): Promise<T> {
+    return this.#request<T>(path, options, null);
+  }
+
+  async #signed<T = unknown>(path: string, options: RequestOptions = {}): Promise<T> {
+    const access = await this.tokens().access();
+    if (access === null) return this.#over();
+    try {
+      return await this.#request<T>(path, options, access);
+    } catch (error) {
+      if (asApiError(error).status !== 401) throw error;
+    }
+    const renewed = await this.tokens().access(access);
+    if (renewed === null) return this.#over();
+    return this.#request<T>(path, options, renewed);
+  }
+
+  #over(): never {
+    this.onSignedOut();
+    throw errorFromResponse(401, null, null);
+  }
+
+  async #request<T>(path: string, options: RequestOptions, access: string | null): Promise<T> {
+    const abort = new AbortController();
+    const giveUp = () => abort.abort();
+    const timer = setTimeout(giveUp, TIMEOUT_MS);
+    options.signal?.addEventListener('abort', giveUp);
+    try {
+      const init: RequestInit = {
+        method: options.method ?? 'GET',
+        headers: {
+          accept: 'application/json',
+          ...(access ? { authorization: `Bearer ${access}` } : {}),
+          ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        signal: abort.signal,
+        credentials: 'omit',
+      };
+      if (options.body !== undefined) init.body = JSON.stringify(options.body);
+      const response = await this.send(path, init);
+      this.#readClock(response);
+      const body: unknown = await response.json().catch(() => null);
+      if (!response.ok) {
+        throw errorFromResponse(response.status, body, response.headers.get('retry-after'));
+      }
+      return body as T;
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      const late = abort.signal.aborted && !options.signal?.aborted;
+      throw errorFromSilence(late ? 'timeout' : 'network');
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  #readClock(response: Response): void {
+    const date = Date.parse(response.headers.get('date') ?? '');
+    if (Number.isFinite(date)) this.clockOffsetMs = date - Date.now();
+  }
+}

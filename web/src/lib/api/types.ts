@@ -1,0 +1,133 @@
+// The objects of the HTTP contract, with the fields these screens read and no others.
+
+export interface User {
+  id: number;
+  username: string;
+  first_name: string;
+  last_name: string;
+  profile_picture: string | null;
+  quartier: number | null;
+  location_info: string;
+}
+
+export interface Tokens {
+  access: string;
+  refresh: string;
+}
+
+export interface SignedIn {
+  user: User;
+  tokens: Tokens;
+}
+
+export interface Registration {
+  username: string;
+  email: string;
+  password: string;
+  password_confirm: string;
+  first_name: string;
+  last_name: string;
+  phone_number: string;
+  quartier: number | null;
+}
+
+export interface Place {
+  id: number;
+  nom: string;
+}
+export interface Commune extends Place {
+  quartiers: Place[];
+}
+export interface Prefecture extends Place {
+  communes: Commune[];
+}
+export interface Region extends Place {
+  prefectures: Prefecture[];
+}
+
+export type LiveStatus = 'created' | 'live' | 'interrupted' | 'ended';
+
+/** The answer to the start of a live: the only one that ever carries the stream key. */
+export interface StartedLive {
+  live_id: number;
+  stream_key: string;
+  rtmp_url: string;
+  rtmp_server: string;
+  hls_url: string;
+  watch_url: string;
+  playback_name: string;
+  title: string;
+  description: string;
+}
+
+export interface Warning {
+  code: string;
+  message: string;
+}
+
+export interface Incoming {
+  video: { codec: string; width: number; height: number; fps: number | null } | null;
+  audio: { codec: string; sample_rate_hz: number; channels: number } | null;
+  bitrate_bps: number | null;
+  gop_seconds: number | null;
+  dropped_tags: number;
+  encoder: string | null;
+  connected_at: string | null;
+  warnings: Warning[];
+}
+
+/** What the owner of a live sees of it. */
+export interface OwnLive {
+  status: LiveStatus;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  hls_url: string;
+  watch_url: string;
+  playback_name: string;
+  title: string;
+  incoming: Incoming | null;
+}
+
+export interface Author {
+  first_name: string;
+  last_name: string;
+  profile_picture: string | null;
+  location_info: string;
+}
+
+/** What anybody sees of a live. */
+export interface PublicLive {
+  playback_name: string;
+  title: string;
+  description: string;
+  status: LiveStatus;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  author: Author;
+  hls_url: string;
+}
+
+export interface LivePost {
+  id: number;
+  author: Author & { id: number | null };
+  title: string;
+  content: string;
+  created_at: string;
+  is_live_post: boolean;
+  hls_url?: string | null;
+  live?: {
+    status: LiveStatus;
+    started_at: string | null;
+    hls_url?: string | null;
+    playback_name?: string | null;
+    title?: string | null;
+  } | null;
+}
+
+export interface Page<T> {
+  count: number;
+  next: string | null;
+  results: T[];
+}

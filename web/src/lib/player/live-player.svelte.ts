@@ -1,0 +1,374 @@
+// One live on one media element: loads hls.js (or lets the browser play), reports what comes out,
+// recovers. What is shown for it is decided in `machine`; how it looks, in `LivePlayer.svelte`.
+
+import type HlsClass from 'hls.js';
+import type { ErrorData, Level } from 'hls.js';
+import { parseRetryAfter } from '../api/errors';
+import type { LiveStatus } from '../api/types';
+import { poll } from '../poller';
+import { initial, next, type Happening, type State } from './machine';
+
+/** A gap in sound shorter than this is not worth a spinner. */
+const DRY_GRACE_MS = 600;
+/** Between two tries for a playlist that is not there, when the server names no delay. */
+const RETRY_DEFAULT_S = 4;
+const RETRY_MAX_S = 30;
+/** Repairs of the decoder allowed in this time before the player is rebuilt. */
+const REPAIRS_MAX = 3;
+const REPAIR_WINDOW_MS = 30_000;
+/** This far behind its target, a viewer is offered the way back to the edge. */
+const BEHIND_S = 5;
+/** A paused player stops loading after this: data is dear. */
+const PAUSE_KEEPS_LOADING_MS = 4000;
+/** How often the server is asked what it knows, by need. */
+const ASK_STALLED_MS = 4000;
+const ASK_WAITING_MS = 12_000;
+/** Segments over which the bit rate is averaged. */
+const RATE_SEGMENTS = 8;
+
+export interface Source {
+  /** The multivariant playlist. */
+  url: string;
+  /** What the server last said. */
+  status: LiveStatus | null;
+  /** Asks again; null when the live is unknown. */
+  refresh: (signal: AbortSignal) => Promise<LiveStatus | null>;
+  /** Play without being asked; false where data is dear. */
+  autoplay: boolean;
+}
+
+export interface Quality {
+  width: number;
+  height: number;
+  fps: number | null;
+  codec: string | null;
+}
+
+export class LivePlayer {
+  state = $state.raw<State>(initial);
+  muted = $state(true);
+  paused = $state(true);
+  volume = $state(1);
+  /** The browser, or thrift, wants a tap before anything plays. */
+  needsTap = $state(false);
+  /** Bytes of media and playlists received. Null where the browser plays by itself. */
+  received = $state<number | null>(null);
+  bitrate = $state<number | null>(null);
+  quality = $state.raw<Quality | null>(null);
+  audioOnly = $state(false);
+  /** Seconds behind the newest picture. Null when unknown. */
+  latency = $state<number | null>(null);
+  behind = $state(false);
+  dropped = $state(0);
+
+  readonly #video: HTMLVideoElement;
+  readonly #source: Source;
+  readonly #abort = new AbortController();
+  #hls: HlsClass | null = null;
+  #rates: { bits: number; seconds: number }[] = [];
+  #repairs: number[] = [];
+  #failures = 0;
+  #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  #askedAt = 0;
+  #wanted: boolean;
+
+  constructor(video: HTMLVideoElement, source: Source) {
+    this.#video = video;
+    this.#source = source;
+    this.#wanted = source.autoplay;
+    this.needsTap = !source.autoplay;
+    video.muted = true;
+    this.#listen();
+  }
+
+  start(): void {
+    if (this.#source.status) this.#happen({ type: 'server', status: this.#source.status });
+    if (this.state.phase === 'ended') return;
+    if (this.#wanted) void this.#connect();
+    const stop = poll({ visibleMs: 2000, hiddenMs: 20_000, maxMs: 60_000 }, (signal) =>
+      this.#ask(signal),
+    );
+    const tick = setInterval(() => this.#measure(), 1000);
+    this.#abort.signal.addEventListener('abort', () => {
+      stop();
+      clearInterval(tick);
+    });
+  }
+
+  destroy(): void {
+    this.#abort.abort();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#detach();
+  }
+
+  /** Plays because somebody asked: sound is then allowed. */
+  async play(withSound = false): Promise<void> {
+    this.needsTap = false;
+    if (withSound) this.setMuted(false);
+    clearTimeout(this.#timers.get('thrift'));
+    if (!this.#wanted) {
+      this.#wanted = true;
+      void this.#connect();
+    } else if (this.#hls) {
+      this.#hls.startLoad(-1);
+      if (this.state.started) this.toEdge();
+    }
+    await this.#play();
+  }
+
+  pause(): void {
+    this.#video.pause();
+    this.#later('thrift', PAUSE_KEEPS_LOADING_MS, () => this.#hls?.stopLoad());
+  }
+
+  setMuted(muted: boolean): void {
+    this.#video.muted = muted;
+    if (!muted && this.#video.volume === 0) this.#video.volume = 1;
+  }
+
+  setVolume(volume: number): void {
+    this.#video.volume = volume;
+    this.#video.muted = volume === 0;
+  }
+
+  /** Jumps to the newest picture that can be played without a stall. */
+  toEdge(): void {
+    const edge = this.#hls?.liveSyncPosition ?? this.#seekableEnd();
+    if (edge !== null && edge > this.#video.currentTime) this.#video.currentTime = edge;
+    this.behind = false;
+  }
+
+  retry(): void {
+    this.#failures = 0;
+    this.#happen({ type: 'retry' });
+    this.#askedAt = 0;
+    this.#wanted = true;
+    void this.#connect();
+  }
+
+  async #connect(): Promise<void> {
+    clearTimeout(this.#timers.get('connect'));
+    this.#detach();
+    try {
+      if (this.state.server !== 'live' && !(await this.#playlistIsThere())) return;
+      await this.#attach();
+    } catch {
+      if (!this.#abort.signal.aborted) this.#failed('network');
+    }
+  }
+
+  /** Looks before loading: a live that has not begun answers 404 and says when to come back. */
+  async #playlistIsThere(): Promise<boolean> {
+    const response = await fetch(this.#source.url, {
+      signal: this.#abort.signal,
+      credentials: 'omit',
+    });
+    await response.text();
+    if (response.ok) return true;
+    if (response.status !== 404) throw new Error(`playlist answered ${response.status}`);
+    this.#missing(parseRetryAfter(response.headers.get('retry-after')));
+    return false;
+  }
+
+  async #attach(): Promise<void> {
+    if (!('MediaSource' in window || 'ManagedMediaSource' in window)) return this.#attachNative();
+    const [{ default: Hls }, { hlsConfig }] = await Promise.all([
+      import('hls.js/light'),
+      import('./hls-config'),
+    ]);
+    if (this.#abort.signal.aborted) return;
+    if (!Hls.isSupported()) return this.#attachNative();
+    // Two calls may have crossed while the library was loading.
+    this.#detach();
+    const hls = new Hls(hlsConfig);
+    this.#hls = hls;
+    this.received ??= 0;
+    hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
+      this.#describe(levels[0]);
+      void this.#play();
+    });
+    hls.on(Hls.Events.LEVEL_LOADED, (_, { stats }) => {
+      this.#count(stats.loaded);
+      this.#failures = 0;
+    });
+    hls.on(Hls.Events.FRAG_LOADED, (_, { frag, part }) => {
+      const bytes = (part ?? frag).stats.loaded;
+      this.#count(bytes);
+      this.#rate(bytes * 8, (part ?? frag).duration);
+    });
+    hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
+    hls.loadSource(this.#source.url);
+    hls.attachMedia(this.#video);
+  }
+
+  #attachNative(): void {
+    if (!this.#video.canPlayType('application/vnd.apple.mpegurl')) {
+      this.#happen({ type: 'failed', cause: 'unsupported' });
+      return;
+    }
+    this.#video.src = this.#source.url;
+    void this.#play();
+  }
+
+  #detach(): void {
+    this.#hls?.destroy();
+    this.#hls = null;
+    if (this.#video.hasAttribute('src')) {
+      this.#video.removeAttribute('src');
+      this.#video.load();
+    }
+  }
+
+  async #play(): Promise<void> {
+    try {
+      await this.#video.play();
+    } catch (error) {
+      // Refused to start by itself. An interrupted call is nothing: another one follows.
+      if ((error as DOMException).name === 'NotAllowedError') this.needsTap = true;
+    }
+  }
+
+  #listen(): void {
+    const video = this.#video;
+    const on = (name: keyof HTMLMediaElementEventMap, then: () => void) =>
+      video.addEventListener(name, then, { signal: this.#abort.signal });
+    on('playing', () => {
+      clearTimeout(this.#timers.get('dry'));
+      this.#failures = 0;
+      this.needsTap = false;
+      this.#happen({ type: 'playing' });
+    });
+    on('timeupdate', () => clearTimeout(this.#timers.get('dry')));
+    on('waiting', () => this.#later('dry', DRY_GRACE_MS, () => this.#happen({ type: 'dry' })));
+    on('ended', () => {
+      this.#happen({ type: 'end-reached' });
+      this.#detach();
+    });
+    on('pause', () => (this.paused = true));
+    on('play', () => (this.paused = false));
+    on('volumechange', () => {
+      this.muted = video.muted;
+      this.volume = video.volume;
+    });
+    on('resize', () => this.#describe(this.#hls?.levels[0]));
+    on('loadedmetadata', () => this.#describe(this.#hls?.levels[0]));
+    on('error', () => {
+      // With hls.js, its own error events tell more.
+      if (!this.#hls && video.hasAttribute('src')) this.#failed('network');
+    });
+  }
+
+  #hlsError(Hls: typeof HlsClass, data: ErrorData): void {
+    if (!data.fatal) return;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.#mayRepair()) {
+      this.#hls?.recoverMediaError();
+      return;
+    }
+    const status = data.response?.code;
+    this.#detach();
+    if (status === 404) {
+      const request = data.networkDetails as XMLHttpRequest | null | undefined;
+      this.#missing(parseRetryAfter(request?.getResponseHeader?.('retry-after') ?? null));
+    } else {
+      this.#failed(data.type === Hls.ErrorTypes.NETWORK_ERROR ? 'network' : 'media');
+    }
+  }
+
+  #mayRepair(): boolean {
+    const now = Date.now();
+    this.#repairs = this.#repairs.filter((at) => now - at < REPAIR_WINDOW_MS);
+    this.#repairs.push(now);
+    return this.#repairs.length <= REPAIRS_MAX;
+  }
+
+  #missing(retryAfterSeconds: number | null): void {
+    this.#happen({ type: 'playlist-missing' });
+    this.#askedAt = 0;
+    const seconds = Math.min(Math.max(retryAfterSeconds ?? RETRY_DEFAULT_S, 1), RETRY_MAX_S);
+    this.#reconnectIn(seconds);
+  }
+
+  #failed(cause: 'network' | 'media'): void {
+    this.#failures += 1;
+    this.#askedAt = 0;
+    this.#happen({ type: 'failed', cause });
+    this.#reconnectIn(Math.min(2 ** this.#failures, RETRY_MAX_S));
+  }
+
+  #reconnectIn(seconds: number): void {
+    if (this.state.phase === 'ended') return;
+    // Many viewers lose a live at the same moment: they should not all come back at one.
+    const spread = 0.8 + Math.random() * 0.4;
+    this.#later('connect', seconds * 1000 * spread, () => {
+      if (this.state.phase !== 'ended' && this.#wanted) void this.#connect();
+    });
+  }
+
+  /** Asks the server, but only while there is something to explain. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const { phase, cause } = this.state;
+    if (phase === 'playing' || phase === 'ended' || cause === 'unknown-live') return;
+    if (phase === 'waiting' && this.state.server === 'live' && this.#wanted) return;
+    const every = phase === 'waiting' ? ASK_WAITING_MS : ASK_STALLED_MS;
+    if (Date.now() - this.#askedAt < every) return;
+    this.#askedAt = Date.now();
+    const before = this.state.server;
+    const status = await this.#source.refresh(signal);
+    this.#happen(status === null ? { type: 'unknown' } : { type: 'server', status });
+    if (status === 'live' && before !== 'live' && this.#wanted && !this.#hls) void this.#connect();
+  }
+
+  #happen(happening: Happening): void {
+    if (this.#abort.signal.aborted) return;
+    this.state = next(this.state, happening);
+    if (this.state.phase === 'ended' && happening.type !== 'end-reached') this.#detach();
+  }
+
+  #describe(level: Level | undefined): void {
+    const video = this.#video;
+    const width = video.videoWidth || level?.width || 0;
+    const height = video.videoHeight || level?.height || 0;
+    const known = video.readyState >= 1;
+    this.audioOnly = known ? video.videoWidth === 0 : !!level && !level.videoCodec && width === 0;
+    this.quality =
+      width > 0
+        ? { width, height, fps: level?.frameRate || null, codec: level?.videoCodec ?? null }
+        : null;
+  }
+
+  #measure(): void {
+    const hls = this.#hls;
+    const video = this.#video;
+    if (hls && this.state.started && hls.latency > 0) {
+      this.latency = hls.latency;
+      this.behind = hls.latency > (hls.targetLatency ?? 0) + BEHIND_S;
+    } else if (!hls && this.state.started) {
+      const end = this.#seekableEnd();
+      this.latency = end === null ? null : Math.max(0, end - video.currentTime);
+      this.behind = (this.latency ?? 0) > BEHIND_S * 3;
+    }
+    const frames = video.getVideoPlaybackQuality?.();
+    if (frames) this.dropped = frames.droppedVideoFrames;
+  }
+
+  #seekableEnd(): number | null {
+    const { seekable } = this.#video;
+    return seekable.length > 0 ? seekable.end(seekable.length - 1) : null;
+  }
+
+  #count(bytes: number): void {
+    this.received = (this.received ?? 0) + bytes;
+  }
+
+  #rate(bits: number, seconds: number): void {
+    if (!(seconds > 0)) return;
+    this.#rates = [...this.#rates, { bits, seconds }].slice(-RATE_SEGMENTS);
+    const sum = (key: 'bits' | 'seconds') => this.#rates.reduce((all, one) => all + one[key], 0);
+    this.bitrate = sum('bits') / sum('seconds');
+  }
+
+  #later(name: string, ms: number, then: () => void): void {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.set(name, setTimeout(then, ms));
+  }
+}

@@ -1,0 +1,74 @@
+// The address bar and the screen it stands for.
+
+export type Route =
+  | { page: 'home' }
+  | { page: 'sign-in' }
+  | { page: 'register' }
+  | { page: 'go-live' }
+  | { page: 'watch'; name: string }
+  | { page: 'not-found' };
+
+export function parse(path: string): Route {
+  const clean = path.replace(/\/+$/, '') || '/';
+  const name = /^\/live\/([^/]+)$/.exec(clean)?.[1];
+  if (name !== undefined) {
+    return /^[a-z0-9]{1,64}$/.test(name) ? { page: 'watch', name } : { page: 'not-found' };
+  }
+  switch (clean) {
+    case '/':
+      return { page: 'home' };
+    case '/connexion':
+      return { page: 'sign-in' };
+    case '/inscription':
+      return { page: 'register' };
+    case '/direct':
+      return { page: 'go-live' };
+    default:
+      return { page: 'not-found' };
+  }
+}
+
+class Router {
+  path = $state(location.pathname);
+  search = $state(location.search);
+  route = $derived(parse(this.path));
+  /** Grows with every navigation but the first: focus follows it. */
+  visits = $state(0);
+
+  constructor() {
+    addEventListener('popstate', () => this.#read());
+    document.addEventListener('click', (event) => this.#follow(event));
+  }
+
+  go(to: string, how: 'push' | 'replace' = 'push'): void {
+    if (how === 'push') history.pushState(null, '', to);
+    else history.replaceState(null, '', to);
+    this.#read();
+    scrollTo(0, 0);
+  }
+
+  /** Where to go after signing in: only ever a path of this site. */
+  get next(): string {
+    const wanted = new URLSearchParams(this.search).get('suite') ?? '/';
+    return /^\/(?![/\\])/.test(wanted) ? wanted : '/';
+  }
+
+  #read(): void {
+    this.path = location.pathname;
+    this.search = location.search;
+    this.visits += 1;
+  }
+
+  #follow(event: MouseEvent): void {
+    if (event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = (event.target as Element | null)?.closest?.('a');
+    if (!link || link.target || link.hasAttribute('download')) return;
+    if (link.origin !== location.origin || parse(link.pathname).page === 'not-found') return;
+    if (link.hash && link.pathname === location.pathname) return;
+    event.preventDefault();
+    this.go(link.pathname + link.search);
+  }
+}
+
+export const router = new Router();

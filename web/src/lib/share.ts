@@ -1,0 +1,48 @@
+// Copying and sharing, on browsers that may not allow either.
+
+/** Puts `text` on the clipboard; false when the browser would not. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    // Absent outside HTTPS and localhost.
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyThroughSelection(text);
+  }
+}
+
+function copyThroughSelection(text: string): boolean {
+  const area = document.createElement('textarea');
+  area.value = text;
+  area.readOnly = true;
+  area.className = 'visually-hidden';
+  document.body.append(area);
+  const focused = document.activeElement as HTMLElement | null;
+  area.select();
+  area.setSelectionRange(0, text.length);
+  let done = false;
+  try {
+    done = document.execCommand('copy');
+  } catch {
+    done = false;
+  }
+  area.remove();
+  focused?.focus();
+  return done;
+}
+
+export const canShare = (): boolean => typeof navigator.share === 'function';
+
+/** Opens the device's share sheet; false when there is none (a closed sheet counts as shared). */
+export async function shareLink(title: string, url: string): Promise<boolean> {
+  if (!canShare()) return false;
+  try {
+    await navigator.share({ title, url });
+    return true;
+  } catch (error) {
+    return (error as DOMException).name === 'AbortError';
+  }
+}
+
+export const whatsAppLink = (title: string, url: string): string =>
+  `https://wa.me/?text=${encodeURIComponent(`${title}\n${url}`)}`;

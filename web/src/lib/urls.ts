@@ -1,0 +1,37 @@
+// Addresses of lives: what the server says, made reachable from where this page was opened.
+
+const LOOPBACK = /^([a-z]+:\/\/)(?:localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/i;
+
+/**
+ * A server left at its defaults announces `localhost`. Opened from a telephone on the same network
+ * that address is the telephone itself: the host this page came from is put in its place.
+ */
+export function reachable(url: string, pageHost: string = location.hostname): string {
+  if (/^(localhost|127\.0\.0\.1|\[::1\])$/.test(pageHost)) return url;
+  return url.replace(LOOPBACK, (_, scheme: string) => scheme + pageHost);
+}
+
+/** A media URL on this page's own origin when the server only knows itself as loopback. */
+export function mediaUrl(url: string, origin: string = location.origin): string {
+  return LOOPBACK.test(url) ? url.replace(/^[a-z]+:\/\/[^/]+/i, origin) : url;
+}
+
+/** The public name of a live out of its playlist's address. */
+export function nameOfPlaylist(hlsUrl: string | null | undefined): string | null {
+  return /\/hls\/([a-z0-9]{1,64})(?:-ts)?\.m3u8/.exec(hlsUrl ?? '')?.[1] ?? null;
+}
+
+/** What somebody types or pastes to open a live: a bare name, or any link that contains one. */
+export function nameFromInput(input: string): string | null {
+  const text = input.trim();
+  const linked = /\/live\/([a-z0-9]{1,64})(?:[/?#]|$)/i.exec(text)?.[1] ?? nameOfPlaylist(text);
+  const name = (linked ?? text).toLowerCase();
+  return /^[a-z0-9]{1,64}$/.test(name) ? name : null;
+}
+
+/** The path of the watch page of a live. */
+export const watchPath = (name: string): string => `/live/${name}`;
+
+/** The link to hand around: the page's own origin, which is known to be reachable. */
+export const watchLink = (name: string, origin: string = location.origin): string =>
+  origin + watchPath(name);

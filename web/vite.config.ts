@@ -1,0 +1,22 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+const SERVER = process.env.COMMUNICONNECT_SERVER ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    // Phones a few years old are the rule among members: their browsers set the floor, not ours.
+    target: ['es2020', 'chrome88', 'firefox78', 'safari14'],
+    // The content security policy forbids data: outside images.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 450,
+  },
+  server: {
+    proxy: { '/api': SERVER, '/hls': SERVER },
+  },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+  },
+});
