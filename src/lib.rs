@@ -1,1 +1,15 @@
-//! root
+//! The house put together: configuration, wiring, the life of a live.
+//!
+//! Here: what binds the two towers, media and records. Not here: a protocol, an SQL statement or a
+//! handler. The root tests and benches import this crate.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+pub mod app;
+pub mod config;
+mod http;
+pub mod lives;
+mod metrics;
+pub mod telemetry;
+mod throttle;
+mod web;

@@ -1,0 +1,173 @@
+//! Starts everything, in order, and owns the way down.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use axum::Router;
+use hub::Hub;
+use ingest::Listener;
+use store::Store;
+use tokio::{net::TcpListener, sync::watch};
+use tracing::info;
+
+use crate::{config::Config, http, lives::Lives, metrics, web};
+
+/// How long viewers have, at the way down, to read that their live stops: twice the time between
+/// two playlists. Nobody connected: no wait.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Where the listeners ended up, for whoever asked for port 0.
+const ADDRESSES_FILE: &str = "addresses.json";
+/// The key that signs tokens, made at the first start.
+const SECRET_FILE: &str = "token-secret";
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the data folder, the database or a port cannot be had.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(config))
+}
+
+async fn serve(mut config: Config) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let stop = stop_signal()?;
+    fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {}: cannot be created", config.data_dir.display()))?;
+    if config.api.jwt_secret.is_none() {
+        config.api.jwt_secret = Some(token_secret(&config.data_dir)?);
+    }
+    let recorder = metrics::install()?;
+    let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
+
+    let hub = Hub::new();
+    let lives = Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
+    lives.restore().await.context("cannot read the lives of the last run")?;
+
+    let rtmp = Listener::bind(config.ingest.clone())
+        .await
+        .with_context(|| format!("ingest.listen {}: cannot be bound", config.ingest.listen))?;
+    let http = bind("http.listen", config.http.listen)?;
+    let metrics = bind("metrics.listen", config.metrics.listen)?;
+    let addresses =
+        Addresses { http: http.local_addr()?, rtmp: rtmp.local_addr(), metrics: metrics.local_addr()? };
+    if config.ingest.listen.port() == 0 || config.api.public_rtmp_port == 0 {
+        config.api.public_rtmp_port = addresses.rtmp.port();
+    }
+    addresses.write(&config.data_dir)?;
+
+    let router = Router::new()
+        .merge(api::router(store.clone(), config.api, Arc::new(lives.clone())))
+        .merge(delivery::router(hub, config.delivery))
+        .merge(web::router());
+    let (drain, draining) = watch::channel(false);
+    let closer = rtmp.closer();
+    let server = tokio::spawn(http::serve(http, router, config.http, draining.clone()));
+    let figures = metrics::router(recorder.clone(), lives.clone());
+    tokio::spawn(http::serve(metrics, figures, http::Config::default(), draining));
+    let background = [
+        tokio::spawn(metrics::upkeep(recorder)),
+        tokio::spawn({
+            let lives = lives.clone();
+            async move { lives.sweep().await }
+        }),
+    ];
+    tokio::spawn({
+        let lives = lives.clone();
+        async move { lives.receive(rtmp).await }
+    });
+    info!(
+        http = %addresses.http, rtmp = %addresses.rtmp, metrics = %addresses.metrics,
+        data_dir = %config.data_dir.display(), ready_ms = started.elapsed().as_millis(),
+        "ready: the page is on http, encoders publish to rtmp"
+    );
+
+    stop.await;
+    info!("stopping: publishers are told, viewers read the end of their playlists");
+    closer.close();
+    lives.drain().await;
+    let _ = drain.send(true);
+    if tokio::time::timeout(DRAIN, server).await.is_err() {
+        info!("some viewers were still connected");
+    }
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    store.close().await;
+    let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
+    info!("stopped");
+    Ok(())
+}
+
+fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    http::bind(address).with_context(|| format!("{setting} {address}: cannot be bound"))
+}
+
+struct Addresses {
+    http: SocketAddr,
+    rtmp: SocketAddr,
+    metrics: SocketAddr,
+}
+
+impl Addresses {
+    /// Written whole or not at all: whoever waits for the file reads complete addresses.
+    fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let Self { http, rtmp, metrics } = self;
+        let text = format!("{{\"http\":\"{http}\",\"rtmp\":\"{rtmp}\",\"metrics\":\"{metrics}\"}}\n");
+        let path = data_dir.join(ADDRESSES_FILE);
+        let partial = path.with_extension("json.partial");
+        fs::write(&partial, text)
+            .and_then(|()| fs::rename(&partial, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Reads the secret that signs tokens, or makes it, readable by the server alone.
+fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    const SECRET_BYTES: usize = 32;
+    let path = data_dir.join(SECRET_FILE);
+    let context = || format!("cannot read or make {}", path.display());
+    match fs::read(&path) {
+        Ok(bytes) if bytes.len() >= SECRET_BYTES => return Ok(api::Secret::new(bytes)),
+        Ok(_) => anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(context),
+        Err(_) => {}
+    }
+    let mut bytes = [0; SECRET_BYTES];
+    getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(context)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).with_context(context)?;
+    Ok(api::Secret::new(bytes))
+}
+
+/// Completes at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(130);
+        });
+    })
+}

@@ -1,0 +1,60 @@
+//! `/metrics` for Prometheus, on a listener of its own: operators only.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use axum::{Router, http::header, routing::get};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+
+use crate::lives::Lives;
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port. Loopback by default: figures are for operators.
+    pub listen: SocketAddr,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+/// Durations are told in these steps, in seconds: from a cached answer to a parked one.
+const DURATION_BUCKETS_S: [f64; 10] = [0.000_5, 0.001, 0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 8.0, 20.0];
+
+/// How often the recorder folds what it gathered, so that it stays small between scrapes.
+const UPKEEP: Duration = Duration::from_secs(10);
+
+/// Installs the recorder of the whole process. Metrics counted before are lost.
+pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets(&DURATION_BUCKETS_S)
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("cannot install the metrics recorder")
+}
+
+/// Folds what was counted, until the process ends.
+pub(crate) async fn upkeep(recorder: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
+}
+
+/// The route of `/metrics`. What the lives hold is read when asked, not counted as it happens.
+pub(crate) fn router(recorder: PrometheusHandle, lives: Lives) -> Router {
+    let scrape = move || {
+        let (recorder, lives) = (recorder.clone(), lives.clone());
+        async move {
+            lives.record_gauges();
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], recorder.render())
+        }
+    };
+    Router::new().route("/metrics", get(scrape))
+}

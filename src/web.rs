@@ -1,0 +1,118 @@
+//! The page, embedded in the binary: `web/dist`, each file with its `.br` and `.gz` twins.
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/web/dist"]
+#[allow_missing = true]
+struct Dist;
+
+/// Scripts and styles are ours alone; `blob:` is what media source extensions and the player's
+/// worker need; pictures may come from a CDN.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data: blob: https:; media-src 'self' blob: https:; worker-src 'self' blob:; \
+     connect-src 'self' https:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+
+/// Files under `assets/` carry a hash of their content in their names.
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// The rest may change with the next version: asked for again, answered by 304.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Serves the page: its files, and `index.html` for every path of its own.
+pub(crate) fn router() -> Router {
+    Router::new().fallback_service(get(serve))
+}
+
+async fn serve(uri: Uri, request: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    if path.starts_with("api/") || path.starts_with("hls/") || (is_file && Dist::get(path).is_none()) {
+        return (StatusCode::NOT_FOUND, "Page introuvable.").into_response();
+    }
+    let path = if is_file { path } else { "index.html" };
+    let Some(plain) = Dist::get(path) else {
+        let hint = "La page n'est pas dans ce binaire : construisez-la avec `make web`, puis recompilez.\n";
+        return (StatusCode::NOT_FOUND, hint).into_response();
+    };
+    answer(path, plain, &request)
+}
+
+fn answer(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
+    let mut etag = String::with_capacity(18);
+    etag.push('"');
+    for byte in plain.metadata.sha256_hash().iter().take(8) {
+        etag.push_str(&format!("{byte:02x}"));
+    }
+    etag.push('"');
+    let kind = plain.metadata.mimetype().to_owned();
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, &if kind.starts_with("text/") { format!("{kind}; charset=utf-8") } else { kind });
+    set(header::ETAG, &etag);
+    set(header::VARY, "accept-encoding");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    let caching = if path.starts_with("assets/") { FOREVER } else { REVALIDATE };
+    headers.insert(header::CACHE_CONTROL, caching);
+    if names(request, header::IF_NONE_MATCH, &etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    for (coding, suffix) in [("br", ".br"), ("gzip", ".gz")] {
+        if names(request, header::ACCEPT_ENCODING, coding)
+            && let Some(packed) = Dist::get(&format!("{path}{suffix}"))
+        {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            return (headers, packed.data).into_response();
+        }
+    }
+    (headers, plain.data).into_response()
+}
+
+/// Whether the comma-separated header `name` lists `item`, and not with a quality of zero.
+fn names(request: &HeaderMap, name: header::HeaderName, item: &str) -> bool {
+    request.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').any(|entry| {
+            let mut words = entry.split(';').map(str::trim);
+            let listed = words.next().is_some_and(|word| word.trim_start_matches("W/") == item);
+            let refused = words.any(|word| {
+                word.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0)
+            });
+            listed && !refused
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_coding_is_used_only_when_the_client_takes_it() {
+        assert!(names(&accept("gzip, br;q=0.9"), header::ACCEPT_ENCODING, "br"));
+        assert!(!names(&accept("gzip, br;q=0"), header::ACCEPT_ENCODING, "br"));
+        assert!(!names(&accept("gzip"), header::ACCEPT_ENCODING, "br"));
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_and_unknown_api_paths_are_not_the_page() {
+        for path in ["/assets/no.js", "/api/none", "/hls/none"] {
+            let answer = serve(Uri::from_static(path), HeaderMap::new()).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+}
