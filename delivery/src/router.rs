@@ -11,7 +11,7 @@ use axum::{
     response::Response,
     routing::any,
 };
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, header::RANGE};
 use hub::{Channel, Hub, Playlist};
 use packager::Container;
 
@@ -47,7 +47,11 @@ struct Delivery {
 }
 
 async fn serve(State(delivery): State<Arc<Delivery>>, request: Request) -> Response {
-    let (asked, _) = request.into_parts();
+    let (mut asked, _) = request.into_parts();
+    if asked.method == Method::HEAD {
+        // Ranges are defined for GET alone (RFC 9110 §14.2).
+        asked.headers.remove(RANGE);
+    }
     let path = MediaPath::parse(asked.uri.path());
     let kind = path.as_ref().map_or(Kind::Other, Kind::of);
     let response = match asked.method {

@@ -34,8 +34,8 @@ impl WaitingRoom {
         }
     }
 
-    /// Waits until `channel` is in a state that is `enough`, or has ended, at most the time set.
-    /// A channel that is there already is not waited for.
+    /// Waits until the state of `channel` is `enough`, or it has ended: at most the time set, and not
+    /// at all if that is so already.
     ///
     /// # Errors
     /// [`Failure::Busy`] at once when too many wait; [`Failure::NotStarted`] when time is over.
@@ -52,14 +52,15 @@ impl WaitingRoom {
         }
         let _waiting = Waiting::counted(&metrics.waiting);
         let since = Instant::now();
-        // The channel is held, so its sender outlives this.
-        match timeout(self.wait, state.wait_for(|state| enough(state) || state.ended)).await {
-            Ok(_) => {
-                metrics.first_playlist_seconds.record(since.elapsed());
-                Ok(())
-            }
-            Err(_) => Err(Failure::NotStarted),
+        let awaited = state.wait_for(|state| enough(state) || state.ended);
+        let Ok(state) = timeout(self.wait, awaited).await else {
+            return Err(Failure::NotStarted);
+        };
+        // The channel is held, so its sender is there, and the state with it.
+        if state.is_ok_and(|state| enough(&state)) {
+            metrics.first_playlist_seconds.record(since.elapsed());
         }
+        Ok(())
     }
 }
 

@@ -222,11 +222,12 @@ impl Channel {
     /// have been faster. Readers are woken only by what they can see.
     fn announce(&self, state: State) {
         self.state.send_if_modified(|current| {
-            let before = std::mem::replace(
-                current,
-                if state.revision > current.revision { state } else { *current },
-            );
-            State { revision: before.revision, ..*current } != before
+            if state.revision <= current.revision {
+                return false;
+            }
+            let same_but_newer = State { revision: state.revision, ..*current };
+            *current = state;
+            state != same_but_newer
         });
         if state.ended {
             self.reign.send_if_modified(|reign| !std::mem::replace(&mut reign.ended, true));

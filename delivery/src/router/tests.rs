@@ -237,7 +237,8 @@ async fn head_tells_the_length_and_sends_nothing() {
     let (house, _publisher) = House::with_media();
     for path in ["/hls/a.m3u8", &house.path("0.m4s"), &house.path("0.ts"), "/hls/unknown.m3u8"] {
         let get = house.get(path).await;
-        let head = Answer::read(house.ask(Method::HEAD, path, &[]).await).await;
+        let range = [("range", "bytes=0-9")];
+        let head = Answer::read(house.ask(Method::HEAD, path, &range).await).await;
         assert_eq!(head.status, get.status);
         assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"));
@@ -266,6 +267,8 @@ async fn every_failure_has_its_reason() {
         ("/hls/".to_owned(), "not_found"),
         ("/hls/a".to_owned(), "not_found"),
         ("/hls/a/../secret".to_owned(), "not_found"),
+        ("/hls/%ff%00.m3u8".to_owned(), "not_found"),
+        (format!("/hls/{}.m3u8", "a".repeat(5_000)), "not_found"),
         ("/hls/nobody.m3u8".to_owned(), "unknown_live"),
         ("/hls/nobody/x/0.ts".to_owned(), "unknown_live"),
         ("/hls/a/otherepo/source.m3u8".to_owned(), "wrong_epoch"),
