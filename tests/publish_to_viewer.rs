@@ -1,0 +1,136 @@
+//! From an encoder to a viewer, bit by bit.
+//!
+//! Here: files of many kinds, pushed by encoders of three families, read back over HLS by FFmpeg in
+//! both containers: every sample is there, once, in order, unchanged, in time. And what independent
+//! parsers think of the bytes in between. Not here: what happens when a publisher goes away
+//! (`life_of_a_live.rs`); OBS and browsers (`interop.rs`).
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use support::House;
+use support::fingerprint::Fingerprint;
+use support::peer::Peer;
+use support::playlist::Watch;
+use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
+use support::{boxes, flv, packets, rtmp, wait};
+
+/// Pushing a source faster than real time, with every encoder's own start and end.
+const PUSHED_WITHIN: Duration = Duration::from_secs(40);
+
+/// From the author's word to the end in the playlist.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
+#[test]
+fn thirty_pictures_a_second_without_b_frames_arrive_whole() {
+    let video = Video { b_frames: 0, ..VIDEO };
+    arrives_whole(Source { video: Some(video), ..USUAL }, by_ffmpeg);
+}
+
+#[test]
+fn b_frames_at_29_97_beside_44_1_khz_arrive_whole() {
+    let video = Video { rate: "30000/1001", b_frames: 3, ..VIDEO };
+    let source = Source { video: Some(video), audio_hz: Some(44_100), ..USUAL };
+    arrives_whole(source, by_ffmpeg);
+}
+
+#[test]
+fn sixty_pictures_a_second_with_b_frames_arrive_whole() {
+    let video = Video { rate: "60", gop: 120, ..VIDEO };
+    arrives_whole(Source { video: Some(video), ..USUAL }, by_ffmpeg);
+}
+
+#[test]
+fn sound_alone_arrives_whole() {
+    arrives_whole(Source { video: None, audio_hz: Some(44_100), ..USUAL }, by_ffmpeg);
+}
+
+#[test]
+fn a_picture_without_sound_arrives_whole() {
+    arrives_whole(Source { audio_hz: None, ..USUAL }, by_ffmpeg);
+}
+
+#[test]
+fn what_gstreamer_sends_with_rtmp2sink_arrives_whole() {
+    arrives_whole(USUAL, |source, url, folder| {
+        source::push_by_gstreamer(source, url, "rtmp2sink", folder)
+    });
+}
+
+#[test]
+fn what_librtmp_sends_arrives_whole() {
+    let video = Video { rate: "30000/1001", ..VIDEO };
+    let source = Source { video: Some(video), audio_hz: Some(44_100), ..USUAL };
+    arrives_whole(source, |source, url, folder| {
+        source::push_by_gstreamer(source, url, "rtmpsink", folder)
+    });
+}
+
+#[test]
+fn a_publisher_without_metadata_arrives_whole() {
+    let house = House::start();
+    let live = house.live();
+    let tags = flv::tags(&USUAL.flv());
+    let mut client = rtmp::Client::connect(house.rtmp);
+    client.publish(&live.key).expect("the key is good");
+    client.send(&tags, 0);
+    client.unpublish();
+    wait::until_true("the server has read everything", PUSHED_WITHIN, || {
+        live.state() == "interrupted"
+    });
+    live.stop();
+    let source = Fingerprint::of(&USUAL.flv().display().to_string());
+    let viewed = Fingerprint::of(&house.url(&live.fmp4()));
+    viewed.assert_same_as(&source, "rml_rtmp");
+}
+
+#[test]
+fn every_segment_stands_on_its_own_in_both_containers() {
+    let house = House::start();
+    let live = house.live();
+    let mut encoder = by_ffmpeg(&USUAL, &house.rtmp_url(&live.key), house.folder());
+    encoder.wait_success(PUSHED_WITHIN);
+    live.stop();
+    let mut fmp4 = Watch::begin(house.http, &live.fmp4());
+    let mut ts = Watch::begin(house.http, &live.ts());
+    fmp4.poll_to_end(ENDED_WITHIN);
+    ts.poll_to_end(ENDED_WITHIN);
+
+    let msns: Vec<u64> = fmp4.segments.keys().copied().collect();
+    assert_eq!(msns, ts.segments.keys().copied().collect::<Vec<_>>(), "one segmenter for both");
+    assert_eq!(msns.len(), 6, "twelve seconds in segments of two: {:?}", fmp4.segments);
+    for msn in msns {
+        let (listed, listed_ts) = (&fmp4.segments[&msn], &ts.segments[&msn]);
+        assert_eq!(listed.duration_ms, listed_ts.duration_ms, "EXTINF of MSN {msn}");
+        let init = listed.init.as_ref().expect("fMP4 has an init segment");
+        boxes::assert_segment(fmp4.init(init), fmp4.body(msn), &format!("MSN {msn}"));
+        packets::assert_segment(ts.body(msn), &format!("MSN {msn}"));
+    }
+    boxes::assert_continuous(&fmp4);
+}
+
+fn by_ffmpeg(source: &Source, url: &str, folder: &Path) -> Peer {
+    source::push_by_ffmpeg(&source.flv(), url, Pace::Unpaced, folder)
+}
+
+/// Publishes `source` by `push` and reads it back in both containers.
+#[track_caller]
+fn arrives_whole(source: Source, push: impl FnOnce(&Source, &str, &Path) -> Peer) {
+    let house = House::start();
+    let live = house.live();
+    let mut encoder = push(&source, &house.rtmp_url(&live.key), house.folder());
+    encoder.wait_success(PUSHED_WITHIN);
+    // An encoder that is gone may have left bytes in the socket that the server has yet to read.
+    wait::until_true("the server has read everything", PUSHED_WITHIN, || {
+        live.state() == "interrupted"
+    });
+    live.stop();
+    let original = Fingerprint::of(&source.flv().display().to_string());
+    for (container, path) in [("fMP4", live.fmp4()), ("MPEG-TS", live.ts())] {
+        Watch::begin(house.http, &path).poll_to_end(ENDED_WITHIN);
+        let viewed = Fingerprint::of(&house.url(&path));
+        viewed.assert_same_as(&original, container);
+    }
+}

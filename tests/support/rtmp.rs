@@ -1,0 +1,221 @@
+//! An independent RTMP client: `rml_rtmp` on a blocking socket, and raw bytes for what it cannot say.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
+use rml_rtmp::sessions::{
+    ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult, PublishRequestType,
+};
+use rml_rtmp::time::RtmpTimestamp;
+
+use super::flv::{Kind, Tag};
+use super::wait;
+
+/// How long any single answer of the server may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one look at the socket lasts.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// One connection to the server, past handshake and `connect`.
+pub struct Client {
+    socket: TcpStream,
+    session: ClientSession,
+    events: VecDeque<ClientSessionEvent>,
+    closed: bool,
+}
+
+impl Client {
+    /// Connects to the application `live`.
+    #[track_caller]
+    pub fn connect(server: SocketAddr) -> Self {
+        let (socket, early) = shake_hands(server);
+        let mut config = ClientSessionConfig::new();
+        config.tc_url = Some(format!("rtmp://{server}/live"));
+        let (session, results) = ClientSession::new(config).expect("a client session");
+        let mut client = Self { socket, session, events: VecDeque::new(), closed: false };
+        client.apply(results);
+        client.receive(&early);
+        let request = client.session.request_connection("live".into()).expect("connect");
+        client.apply(vec![request]);
+        let answer = client.next_event("connect is answered", |_| true);
+        assert_eq!(answer, ClientSessionEvent::ConnectionRequestAccepted);
+        client
+    }
+
+    /// Asks to publish.
+    ///
+    /// # Errors
+    /// The `code` of the `onStatus` that refused.
+    #[track_caller]
+    pub fn publish(&mut self, key: &str) -> Result<(), String> {
+        let request = self.session.request_publishing(key.into(), PublishRequestType::Live);
+        self.apply(vec![request.expect("publish")]);
+        self.verdict(ClientSessionEvent::PublishRequestAccepted)
+    }
+
+    /// Asks to play.
+    ///
+    /// # Errors
+    /// The `code` of the `onStatus` that refused.
+    #[track_caller]
+    pub fn play(&mut self, key: &str) -> Result<(), String> {
+        let request = self.session.request_playback(key.into());
+        self.apply(vec![request.expect("play")]);
+        self.verdict(ClientSessionEvent::PlaybackRequestAccepted)
+    }
+
+    /// Publishes tags, `shift_ms` later than they say; script data is left out, as wish 16 allows.
+    pub fn send<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>, shift_ms: u32) {
+        for tag in tags {
+            let at = RtmpTimestamp::new(tag.at_ms.wrapping_add(shift_ms));
+            let packet = match tag.kind {
+                Kind::Audio => self.session.publish_audio_data(tag.body.clone(), at, false),
+                Kind::Video => self.session.publish_video_data(tag.body.clone(), at, false),
+                Kind::Script => continue,
+            };
+            self.apply(vec![packet.expect("a publishing session")]);
+        }
+    }
+
+    /// The next `onStatus` code that is not about our own requests.
+    #[track_caller]
+    pub fn status_code(&mut self) -> String {
+        let event = self.next_event("an onStatus arrives", |event| {
+            matches!(event, ClientSessionEvent::UnhandleableOnStatusCode { .. })
+        });
+        let ClientSessionEvent::UnhandleableOnStatusCode { code } = event else { unreachable!() };
+        code
+    }
+
+    /// Waits until the server has closed the connection.
+    #[track_caller]
+    pub fn wait_for_close(&mut self, within: Duration) {
+        wait::until_true("the server closes the connection", within, || {
+            self.glance();
+            self.closed
+        });
+    }
+
+    /// Ends the publication properly (`deleteStream`).
+    pub fn unpublish(&mut self) {
+        let results = self.session.stop_publishing().expect("deleteStream");
+        self.apply(results);
+    }
+
+    /// Bytes as they are, past any session.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        if self.socket.write_all(bytes).is_err() {
+            self.closed = true;
+        }
+    }
+
+    #[track_caller]
+    fn verdict(&mut self, accepted: ClientSessionEvent) -> Result<(), String> {
+        let event = self.next_event("the request is answered", |event| {
+            *event == accepted
+                || matches!(event, ClientSessionEvent::UnhandleableOnStatusCode { .. })
+        });
+        match event {
+            ClientSessionEvent::UnhandleableOnStatusCode { code } => Err(code),
+            _ => Ok(()),
+        }
+    }
+
+    #[track_caller]
+    fn next_event(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&ClientSessionEvent) -> bool,
+    ) -> ClientSessionEvent {
+        wait::until(what, ANSWER_WITHIN, || {
+            self.glance();
+            let found = self.events.iter().position(&wanted);
+            let event = found.and_then(|at| self.events.remove(at));
+            assert!(event.is_some() || !self.closed, "closed before {what}: {:?}", self.events);
+            event
+        })
+    }
+
+    /// Reads what has arrived.
+    fn glance(&mut self) {
+        let mut bytes = [0; 4096];
+        while !self.closed {
+            match self.socket.read(&mut bytes) {
+                Ok(0) => self.closed = true,
+                Ok(len) => self.receive(&bytes[..len]),
+                Err(error) if is_empty(&error) => return,
+                Err(_) => self.closed = true,
+            }
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let results = self.session.handle_input(bytes).expect("what the server says is RTMP");
+        self.apply(results);
+    }
+
+    fn apply(&mut self, results: Vec<ClientSessionResult>) {
+        for result in results {
+            match result {
+                ClientSessionResult::OutboundResponse(packet) => self.send_raw(&packet.bytes),
+                ClientSessionResult::RaisedEvent(event) => self.events.push_back(event),
+                ClientSessionResult::UnhandleableMessageReceived(_) => {}
+            }
+        }
+    }
+}
+
+/// A socket past the handshake, and what the server said beyond it.
+#[track_caller]
+pub fn shake_hands(server: SocketAddr) -> (TcpStream, Vec<u8>) {
+    let mut socket = TcpStream::connect(server).expect("the RTMP port");
+    socket.set_nodelay(true).expect("nodelay");
+    socket.set_read_timeout(Some(GLANCE)).expect("a read timeout");
+    socket.set_write_timeout(Some(ANSWER_WITHIN)).expect("a write timeout");
+    let mut handshake = Handshake::new(PeerType::Client);
+    let opening = handshake.generate_outbound_p0_and_p1().expect("C0 and C1");
+    socket.write_all(&opening).expect("C0 and C1 sent");
+    let mut bytes = [0; 4096];
+    let early = wait::until("the handshake ends", ANSWER_WITHIN, || {
+        let len = match socket.read(&mut bytes) {
+            Ok(0) => panic!("closed during the handshake"),
+            Ok(len) => len,
+            Err(error) if is_empty(&error) => return None,
+            Err(error) => panic!("the handshake: {error}"),
+        };
+        match handshake.process_bytes(&bytes[..len]).expect("S0, S1, S2") {
+            HandshakeProcessResult::InProgress { response_bytes } => {
+                socket.write_all(&response_bytes).expect("C2 sent");
+                None
+            }
+            HandshakeProcessResult::Completed { response_bytes, remaining_bytes } => {
+                socket.write_all(&response_bytes).expect("C2 sent");
+                Some(remaining_bytes)
+            }
+        }
+    });
+    (socket, early)
+}
+
+/// Waits until the server has closed a raw connection, whatever it says before.
+#[track_caller]
+pub fn wait_for_close(socket: &mut TcpStream, within: Duration) {
+    socket.set_read_timeout(Some(GLANCE)).expect("a read timeout");
+    let mut bytes = [0; 4096];
+    wait::until_true("the server closes the connection", within, || loop {
+        match socket.read(&mut bytes) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) if is_empty(&error) => return false,
+            Err(_) => return true,
+        }
+    });
+}
+
+fn is_empty(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}

@@ -1,0 +1,145 @@
+//! What encoders send: files made once with FFmpeg, and the ways of pushing them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::peer::{Peer, output_of};
+use super::cache;
+
+/// Encoding the longest source takes a fraction of this on one busy core.
+const ENCODE_WITHIN: Duration = Duration::from_secs(90);
+
+/// A test picture with a running clock, and a tone with a beep each second.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The picture, when there is one.
+    pub video: Option<Video>,
+    /// The sampling rate of the sound, when there is one.
+    pub audio_hz: Option<u32>,
+    /// Its length.
+    pub seconds: u32,
+}
+
+/// H.264 by x264.
+#[derive(Debug, Clone, Copy)]
+pub struct Video {
+    /// `320x180`.
+    pub size: &'static str,
+    /// Pictures per second, as FFmpeg writes it: `30000/1001`.
+    pub rate: &'static str,
+    /// Pictures from IDR to IDR.
+    pub gop: u32,
+    /// Consecutive B-frames.
+    pub b_frames: u32,
+}
+
+/// 30 pictures a second with B-frames and an IDR every two seconds.
+pub const VIDEO: Video = Video { size: "320x180", rate: "30", gop: 60, b_frames: 2 };
+
+/// What most tests publish: six segments.
+pub const USUAL: Source = Source { video: Some(VIDEO), audio_hz: Some(48_000), seconds: 12 };
+
+impl Source {
+    /// The file as it goes over the wire; encoded when it is asked for the first time.
+    pub fn flv(&self) -> PathBuf {
+        self.file("flv", |part| {
+            let mut ffmpeg = ffmpeg();
+            if let Some(video) = self.video {
+                let picture = format!("testsrc2=size={}:rate={}", video.size, video.rate);
+                ffmpeg.args(["-f", "lavfi", "-i", &picture]);
+            }
+            if let Some(hz) = self.audio_hz {
+                let tone = format!("sine=frequency=440:beep_factor=4:sample_rate={hz}");
+                ffmpeg.args(["-f", "lavfi", "-i", &tone]);
+            }
+            if let Some(video) = self.video {
+                let (gop, b_frames) = (video.gop.to_string(), video.b_frames.to_string());
+                ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]);
+                ffmpeg.args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]);
+                // A fixed pattern: B-frames wherever they were asked for, whatever the picture.
+                ffmpeg.args(["-bf", &b_frames, "-x264-params", "b-adapt=0", "-b:v", "400k"]);
+            }
+            ffmpeg.args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"]);
+            ffmpeg.args(["-t", &self.seconds.to_string(), "-f", "flv"]).arg(part);
+            ffmpeg
+        })
+    }
+
+    /// The same samples in an MP4 file, as editors and GStreamer like them.
+    pub fn mp4(&self) -> PathBuf {
+        let flv = self.flv();
+        self.file("mp4", |part| {
+            let mut ffmpeg = ffmpeg();
+            ffmpeg.arg("-i").arg(flv).args(["-c", "copy", "-f", "mp4"]).arg(part);
+            ffmpeg
+        })
+    }
+
+    fn file(&self, extension: &str, make: impl FnOnce(&Path) -> Command) -> PathBuf {
+        let video = self.video.map_or("novideo".into(), |video| {
+            let rate = video.rate.replace('/', ":");
+            format!("{}-{rate}fps-g{}-b{}", video.size, video.gop, video.b_frames)
+        });
+        let audio = self.audio_hz.map_or("noaudio".into(), |hz| format!("{hz}Hz"));
+        let path = cache().join(format!("source-{video}-{audio}-{}s.{extension}", self.seconds));
+        if !path.exists() {
+            // Several tests may make it at the same moment; each renames a whole file.
+            let part = tempfile::NamedTempFile::new_in(cache()).expect("a file in the cache");
+            output_of(make(part.path()), ENCODE_WITHIN);
+            part.persist(&path).expect("the source takes its name");
+        }
+        path
+    }
+}
+
+/// How fast a file goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the server reads.
+    Unpaced,
+    /// As a camera would.
+    RealTime,
+    /// As a camera would, again and again: ends only when it is ended.
+    Endless,
+}
+
+/// FFmpeg remuxes the file to `url`.
+pub fn push_by_ffmpeg(file: &Path, url: &str, pace: Pace, folder: &Path) -> Peer {
+    let mut ffmpeg = ffmpeg();
+    match pace {
+        Pace::Unpaced => {}
+        Pace::RealTime => {
+            ffmpeg.arg("-re");
+        }
+        Pace::Endless => {
+            ffmpeg.args(["-re", "-stream_loop", "-1"]);
+        }
+    }
+    ffmpeg.arg("-i").arg(file).args(["-c", "copy", "-f", "flv", url]);
+    Peer::spawn("ffmpeg", ffmpeg, folder)
+}
+
+/// GStreamer remuxes the file to `url` through `sink`: `rtmp2sink` is its own, `rtmpsink` is librtmp.
+pub fn push_by_gstreamer(source: &Source, url: &str, sink: &str, folder: &Path) -> Peer {
+    let mut gst = Command::new("gst-launch-1.0");
+    gst.args(["--quiet", "filesrc"]).arg(format!("location={}", source.mp4().display()));
+    gst.args("! qtdemux name=demux flvmux name=mux streamable=true !".split(' '));
+    // librtmp takes options behind spaces, and needs to be told that this is live.
+    let location = if sink == "rtmpsink" { format!("{url} live=1") } else { url.to_owned() };
+    gst.args([sink, "sync=false"]).arg(format!("location={location}"));
+    if source.video.is_some() {
+        gst.args("demux.video_0 ! queue ! h264parse ! mux.video".split(' '));
+    }
+    if source.audio_hz.is_some() {
+        gst.args("demux.audio_0 ! queue ! aacparse ! mux.audio".split(' '));
+    }
+    Peer::spawn_with_input("gstreamer", gst, folder, Stdio::null())
+}
+
+/// FFmpeg, silent unless something is wrong.
+pub fn ffmpeg() -> Command {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-y"]);
+    ffmpeg
+}
