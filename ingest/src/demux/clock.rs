@@ -1,0 +1,278 @@
+//! RTMP time to media time.
+//!
+//! Here: the wrap at 2^32, jumps of an encoder's clock, and the counting of audio samples. Not here:
+//! composition offsets, what is done with the times.
+
+use media::{Kind, Timescale, codec::aac};
+
+/// A step back beyond this is a new clock, not jitter: jitter is a few frames.
+const MAX_STEP_BACK_MS: i64 = 1_000;
+/// A step forward beyond this is a new clock, not a pause: an encoder that pauses this long is about
+/// to be given up (15 s of silence).
+const MAX_STEP_FORWARD_MS: i64 = 10_000;
+/// The step assumed across a jump when none was seen before, and the longest one believed: one frame
+/// at 25 and at 10 frames per second.
+const USUAL_STEP_MS: i64 = 40;
+const MAX_USUAL_STEP_MS: i64 = 100;
+
+/// One time line for both tracks, which share the encoder's clock.
+#[derive(Default)]
+pub(super) struct Clock {
+    video: Option<Point>,
+    audio: Option<Point>,
+}
+
+/// What a track's clock showed last.
+#[derive(Clone, Copy)]
+struct Point {
+    raw_ms: u32,
+    /// The same instant on the time line.
+    at_ms: i64,
+    /// The furthest the track came.
+    latest_ms: i64,
+    /// Its last step forward.
+    step_ms: i64,
+}
+
+/// A time read from the clock.
+pub(super) struct Reading {
+    /// Milliseconds on a line that does not wrap. May step back by up to a second.
+    pub at_ms: i64,
+    /// Whether the encoder's clock jumped and the time line was bridged.
+    pub jumped: bool,
+}
+
+impl Clock {
+    /// Places the RTMP time of a tag on the time line.
+    ///
+    /// When the clock jumps, the track goes on where it was; the other track, when it jumps after it,
+    /// goes by the same new clock, so that picture and sound stay together.
+    pub fn read(&mut self, kind: Kind, raw_ms: u32) -> Reading {
+        let (own, other) = match kind {
+            Kind::Video => (&mut self.video, self.audio),
+            Kind::Audio => (&mut self.audio, self.video),
+        };
+        let (at_ms, jumped) = match (*own, other) {
+            (Some(own), other) => own.follow(other, raw_ms),
+            (None, Some(other)) => other.join(raw_ms),
+            (None, None) => (i64::from(raw_ms), false),
+        };
+        let (latest_ms, step_ms) = match *own {
+            Some(own) => own.advance(at_ms),
+            None => (at_ms, USUAL_STEP_MS),
+        };
+        *own = Some(Point { raw_ms, at_ms, latest_ms, step_ms });
+        Reading { at_ms, jumped }
+    }
+}
+
+impl Point {
+    /// Where `raw_ms` lies if the clock went on from here. The difference is taken in 32 bits: it
+    /// survives the wrap.
+    fn place(self, raw_ms: u32) -> i64 {
+        self.at_ms + i64::from(raw_ms.wrapping_sub(self.raw_ms) as i32)
+    }
+
+    fn plausible(self, at_ms: i64) -> bool {
+        (-MAX_STEP_BACK_MS..=MAX_STEP_FORWARD_MS).contains(&(at_ms - self.latest_ms))
+    }
+
+    fn follow(self, other: Option<Point>, raw_ms: u32) -> (i64, bool) {
+        let at_ms = self.place(raw_ms);
+        if self.plausible(at_ms) {
+            return (at_ms, false);
+        }
+        let by_other = other.map(|other| other.place(raw_ms)).filter(|at| self.plausible(*at));
+        (by_other.unwrap_or(self.latest_ms + self.step_ms), true)
+    }
+
+    /// The first time of a track whose companion is here already.
+    fn join(self, raw_ms: u32) -> (i64, bool) {
+        let at_ms = self.place(raw_ms);
+        let apart = (at_ms - self.at_ms).abs() > MAX_STEP_FORWARD_MS;
+        if apart { (self.at_ms, true) } else { (at_ms.max(0), false) }
+    }
+
+    fn advance(self, at_ms: i64) -> (i64, i64) {
+        let step_ms = at_ms - self.latest_ms;
+        let usual = (1..=MAX_USUAL_STEP_MS).contains(&step_ms);
+        (self.latest_ms.max(at_ms), if usual { step_ms } else { self.step_ms })
+    }
+}
+
+/// How far counted samples and RTMP time may part before one gives in. RTMP rounds to milliseconds
+/// and encoders stamp in bursts; beyond this, lips and voice begin to part too.
+const MAX_DRIFT_MS: i64 = 100;
+/// Frames in a row that must run ahead before the count is slowed: about a second, longer than any
+/// burst of frames stamped alike.
+const FRAMES_AHEAD: u32 = 50;
+
+/// Times audio by counting its samples, anchored to RTMP time.
+pub(super) struct AudioCounter {
+    timescale: Timescale,
+    frame_ticks: i64,
+    next_ticks: Option<i64>,
+    ahead_frames: u32,
+    /// Whether the count advances at half speed until RTMP time has caught up.
+    slowed: bool,
+}
+
+/// The time of an audio frame.
+pub(super) struct Stamp {
+    /// In ticks of the track. Grows with every frame.
+    pub dts_ticks: i64,
+    /// Whether the count was moved to meet RTMP time.
+    pub repaired: bool,
+}
+
+impl AudioCounter {
+    pub fn new(config: &aac::Config) -> Self {
+        Self {
+            timescale: config.timescale(),
+            frame_ticks: i64::from(config.samples_per_frame),
+            next_ticks: None,
+            ahead_frames: 0,
+            slowed: false,
+        }
+    }
+
+    /// The counter of the track's next configuration: time goes on.
+    pub fn rescaled(&self, config: &aac::Config) -> Self {
+        let mut counter = Self::new(config);
+        counter.next_ticks = self.next_ticks.map(|t| self.timescale.rescale(t, counter.timescale));
+        counter
+    }
+
+    /// Times a frame that RTMP places at `at_ms`.
+    ///
+    /// Ahead of the count by more than [`MAX_DRIFT_MS`], sound is missing: the count jumps forward.
+    /// Behind it for a second, the count runs at half speed until they meet: no frame is lost, and
+    /// time never goes back.
+    pub fn stamp(&mut self, at_ms: i64) -> Stamp {
+        let rtmp_ticks = Timescale::MILLIS.rescale(at_ms.max(0), self.timescale);
+        let max_drift = Timescale::MILLIS.rescale(MAX_DRIFT_MS, self.timescale);
+        let counted = self.next_ticks.unwrap_or(rtmp_ticks);
+        let drift = rtmp_ticks - counted;
+        let mut repaired = false;
+        let mut dts_ticks = counted;
+        if drift > max_drift {
+            dts_ticks = rtmp_ticks;
+            repaired = true;
+        }
+        self.ahead_frames =
+            if drift < -max_drift { self.ahead_frames.saturating_add(1) } else { 0 };
+        if self.ahead_frames == FRAMES_AHEAD && !self.slowed {
+            self.slowed = true;
+            repaired = true;
+        }
+        self.slowed &= drift < 0;
+        let step = if self.slowed { self.frame_ticks / 2 } else { self.frame_ticks };
+        self.next_ticks = Some(dts_ticks + step);
+        Stamp { dts_ticks, repaired }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn read_all(clock: &mut Clock, kind: Kind, times: &[u32]) -> Vec<i64> {
+        times.iter().map(|raw| clock.read(kind, *raw).at_ms).collect()
+    }
+
+    #[test]
+    fn time_goes_on_across_the_32_bit_wrap() {
+        let times = read_all(&mut Clock::default(), Kind::Video, &[u32::MAX - 39, 0, 40]);
+        let first = i64::from(u32::MAX - 39);
+        assert_eq!(times, [first, first + 40, first + 80]);
+    }
+
+    #[test]
+    fn a_jump_either_way_is_bridged_by_the_usual_step() {
+        let mut clock = Clock::default();
+        let times = read_all(&mut clock, Kind::Video, &[0, 33, 50_000_000, 50_000_033, 7, 40]);
+        assert_eq!(times, [0, 33, 66, 99, 132, 165]);
+    }
+
+    #[test]
+    fn the_other_track_follows_a_jump_by_the_same_clock() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Video, &[0, 40]);
+        read_all(&mut clock, Kind::Audio, &[0, 23]);
+        assert_eq!(clock.read(Kind::Video, 900_080).at_ms, 80);
+        assert_eq!(clock.read(Kind::Audio, 900_046).at_ms, 46);
+    }
+
+    #[test]
+    fn a_track_whose_clock_differs_from_the_start_begins_with_its_companion() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Video, &[0, 40]);
+        assert_eq!(read_all(&mut clock, Kind::Audio, &[3_000_000_000, 3_000_000_023]), [40, 63]);
+    }
+
+    #[test]
+    fn a_pause_shorter_than_ten_seconds_stays_a_pause() {
+        assert_eq!(read_all(&mut Clock::default(), Kind::Video, &[0, 9_000]), [0, 9_000]);
+    }
+
+    fn counter(asc: &'static [u8]) -> AudioCounter {
+        AudioCounter::new(&aac::Config::parse(Bytes::from_static(asc)).unwrap())
+    }
+
+    const AAC_44100: &[u8] = &[0x12, 0x10];
+    const AAC_48000: &[u8] = &[0x11, 0x90];
+
+    #[test]
+    fn aac_is_exact_although_rtmp_rounds_to_milliseconds() {
+        let mut counter = counter(AAC_44100);
+        for frame in 0..10_000_i64 {
+            let stamp = counter.stamp(frame * 1024 * 1000 / 44_100);
+            assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
+        }
+    }
+
+    #[test]
+    fn he_aac_is_counted_at_its_core_rate() {
+        let mut counter = counter(&[0x2b, 0x11, 0x88, 0x00]);
+        assert_eq!(counter.stamp(0).dts_ticks, 0);
+        assert_eq!(counter.stamp(43).dts_ticks, 1024);
+        assert_eq!(counter.timescale.get(), 24_000);
+    }
+
+    #[test]
+    fn missing_sound_moves_the_count_forward() {
+        let mut counter = counter(AAC_48000);
+        counter.stamp(0);
+        let stamp = counter.stamp(500);
+        assert_eq!((stamp.dts_ticks, stamp.repaired), (24_000, true));
+    }
+
+    #[test]
+    fn frames_stamped_in_bursts_are_spread_out() {
+        let mut counter = counter(AAC_48000);
+        for frame in 0..1_000_i64 {
+            // Eight frames of 21.3 ms each carry the time of the first.
+            let stamp = counter.stamp(frame / 8 * 8 * 64 / 3);
+            assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
+        }
+    }
+
+    #[test]
+    fn sound_that_runs_ahead_is_slowed_until_time_catches_up_and_never_goes_back() {
+        let mut counter = counter(AAC_48000);
+        let mut last = -1;
+        let mut drift_ms = 0;
+        for frame in 0..3_000_i64 {
+            // The encoder sends 2 % more samples than its clock says.
+            let at_ms = frame * 21_333 / 1_000 * 98 / 100;
+            let stamp = counter.stamp(at_ms);
+            assert!(stamp.dts_ticks > last);
+            last = stamp.dts_ticks;
+            drift_ms = Timescale::new(48_000).unwrap().rescale(last, Timescale::MILLIS) - at_ms;
+            assert!(drift_ms < 150, "frame {frame}: {drift_ms} ms");
+        }
+        assert!(drift_ms > -50);
+    }
+}

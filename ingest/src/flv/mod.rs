@@ -1,0 +1,56 @@
+//! FLV tags (Adobe FLV v10.1, Annex E): what RTMP audio and video messages carry.
+//!
+//! | what | source |
+//! | --- | --- |
+//! | tag header | Annex E.4.1 |
+//! | `AUDIODATA`, `AACAUDIODATA` | Annex E.4.2 |
+//! | `VIDEODATA`, `AVCVIDEOPACKET` | Annex E.4.3 |
+//! | FourCC headers | Enhanced RTMP v2 |
+
+pub mod audio;
+pub mod tag;
+pub mod video;
+
+/// Why a tag is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The tag ends before its header does.
+    #[error("{what} is truncated: {need} bytes needed, {have} present")]
+    Truncated {
+        /// The structure being read.
+        what: &'static str,
+        /// How many bytes it needs.
+        need: usize,
+        /// How many there are.
+        have: usize,
+    },
+    /// A packet type the standard does not know.
+    #[error("{what}: type {value} is unknown")]
+    Unknown {
+        /// The field.
+        what: &'static str,
+        /// What it held.
+        value: u8,
+    },
+    /// A codec we do not carry. Not a bad tag: everything that follows will be like it.
+    #[error("codec {0} is not supported")]
+    Codec(String),
+}
+
+/// Name of a FourCC of enhanced RTMP, readable whatever its bytes are.
+fn four_cc_name(four_cc: [u8; 4]) -> String {
+    let known = match &four_cc {
+        b"hvc1" => "HEVC (hvc1)",
+        b"vvc1" => "VVC (vvc1)",
+        b"av01" => "AV1 (av01)",
+        b"vp08" => "VP8 (vp08)",
+        b"vp09" => "VP9 (vp09)",
+        b"Opus" => "Opus",
+        b"fLaC" => "FLAC",
+        b"ac-3" => "AC-3",
+        b"ec-3" => "E-AC-3",
+        b".mp3" => "MP3",
+        _ => return format!("\"{}\"", four_cc.escape_ascii()),
+    };
+    known.to_owned()
+}

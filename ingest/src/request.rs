@@ -1,0 +1,147 @@
+//! An encoder that asks to publish, and waits.
+
+use std::{net::SocketAddr, time::Duration};
+
+use media::id::StreamKey;
+use tokio::time::sleep;
+
+use crate::{Error, Publisher, Refusal, connection::Connection, rtmp::Publish};
+
+/// Longest delay before a refusal: encoders give up after ten seconds or more.
+const MAX_REFUSAL_DELAY: Duration = Duration::from_secs(8);
+
+/// Why a request carries no stream key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Neither the stream name nor the path of the application holds anything.
+    #[error("no stream key was sent")]
+    Missing,
+    /// What was sent is not a stream key.
+    #[error("what was sent is not a stream key")]
+    Malformed,
+}
+
+/// An encoder that asks to publish, and waits for the verdict. Dropping it closes the connection
+/// without a word.
+pub struct PublishRequest {
+    connection: Connection,
+    app: String,
+    key: Result<StreamKey, KeyError>,
+    encoder: Option<String>,
+}
+
+impl PublishRequest {
+    pub(crate) fn new(connection: Connection, publish: Publish) -> Self {
+        let (app, key) = address(&publish.app, &publish.name);
+        Self { connection, app, key, encoder: publish.flash_version }
+    }
+
+    /// The encoder's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.connection.peer
+    }
+
+    /// The application: the first part of the path, `live` in `rtmp://host/live`.
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
+    /// The stream key, from the stream name or from the path after the application.
+    ///
+    /// # Errors
+    /// When there is none, or it does not have the form of one.
+    pub fn key(&self) -> Result<&StreamKey, &KeyError> {
+        self.key.as_ref()
+    }
+
+    /// What the encoder calls itself (`flashVer`): printable, at most 64 characters.
+    pub fn encoder(&self) -> Option<&str> {
+        self.encoder.as_deref()
+    }
+
+    /// Lets it publish: `NetStream.Publish.Start`.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn accept(self) -> Result<Publisher, Error> {
+        let mut connection = self.connection;
+        connection.session.accept();
+        connection.flush().await?;
+        Publisher::new(connection)
+    }
+
+    /// Tells it why not, and closes the connection. Takes 7 s at most, some milliseconds with an
+    /// encoder that listens.
+    pub async fn reject(self, refusal: Refusal) {
+        self.connection.refuse(&refusal).await;
+    }
+
+    /// Rejects after a delay of at most 8 s, during which the connection counts against its address:
+    /// guessing keys is slow.
+    pub async fn reject_after(self, delay: Duration, refusal: Refusal) {
+        sleep(delay.min(MAX_REFUSAL_DELAY)).await;
+        self.reject(refusal).await;
+    }
+}
+
+/// The application and the key of what an encoder was given, as either `rtmp://host/live` and a key,
+/// or one URL: `rtmp://host/live/KEY`, which encoders cut into application and name in their own ways.
+fn address(app: &str, name: &str) -> (String, Result<StreamKey, KeyError>) {
+    let mut app_path = segments(app);
+    let application = app_path.next().unwrap_or_default();
+    let mut candidates = segments(name).rev().chain(app_path.rev()).peekable();
+    let key = match candidates.peek() {
+        None => Err(KeyError::Missing),
+        Some(_) => candidates.find_map(|text| text.parse().ok()).ok_or(KeyError::Malformed),
+    };
+    let application = match (application, segments(name).next()) {
+        // Some put the whole path into the name.
+        ("", Some(first)) if segments(name).count() > 1 => first,
+        (application, _) => application,
+    };
+    (application.to_owned(), key)
+}
+
+/// The parts of a path without its query string, empty ones left out.
+fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "live_30_abc234";
+
+    #[test]
+    fn both_ways_of_giving_the_address_lead_to_the_key() {
+        for (app, name) in [
+            ("live", KEY),
+            ("live/", KEY),
+            ("live", "live_30_abc234?token=1"),
+            ("live?a=b", KEY),
+            ("live/live_30_abc234", ""),
+            ("live/live_30_abc234?x=/y", "?"),
+            ("live/live_30_abc234/", "stream"),
+            ("live", "/live_30_abc234"),
+            ("", "live/live_30_abc234"),
+            ("live", "live/live_30_abc234"),
+        ] {
+            let (application, key) = address(app, name);
+            assert_eq!(
+                (application.as_str(), key),
+                ("live", Ok(KEY.parse().unwrap())),
+                "{app} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_and_a_bad_key_are_told_apart() {
+        assert_eq!(address("live", "").1, Err(KeyError::Missing));
+        assert_eq!(address("live", "?key").1, Err(KeyError::Missing));
+        assert_eq!(address("live", "test").1, Err(KeyError::Malformed));
+        assert_eq!(address("", "").0, "");
+    }
+}
