@@ -248,3 +248,6 @@ fn search<P>(places: &[Arc<P>], text: &str, name: impl Fn(&P) -> &str) -> Vec<Ar
     let wanted = fold(text.trim());
     places.iter().filter(|place| fold(name(place)).contains(&wanted)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

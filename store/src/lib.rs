@@ -17,6 +17,9 @@ mod sessions;
 mod text;
 mod users;
 
+#[cfg(test)]
+mod testing;
+
 use std::sync::Arc;
 
 use database::Database;

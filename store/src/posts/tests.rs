@@ -1,1 +1,220 @@
+use super::*;
+use crate::{
+    NewLive, NewUser,
+    testing::{Fixture, NOW_MS, new_live, on_both},
+};
 
+/// Makes an ended live of a new member for each title, a millisecond apart, oldest first; gives
+/// the ids of the posts.
+async fn posts(db: &Fixture, commune: &str, quartier: &str, titles: &[&str]) -> Vec<PostId> {
+    let quartier = db.quartier(commune, quartier);
+    let n = crate::testing::next_number();
+    let new = NewUser { quartier: Some(quartier), ..db.new_user(&format!("author{n}")) };
+    let author = db.create_user(new).await.unwrap().id;
+    let mut ids = Vec::new();
+    for (age, title) in (0_i64..).zip(titles) {
+        let new = NewLive { title: (*title).into(), now_ms: NOW_MS + age, ..new_live(author) };
+        ids.push(db.create_live(new).await.unwrap().id.into());
+    }
+    ids
+}
+
+async fn ids(db: &Fixture, query: PostQuery) -> Vec<i64> {
+    db.posts(&query).await.unwrap().rows.iter().map(|post| post.id.get()).collect()
+}
+
+async fn titles(db: &Fixture, query: PostQuery) -> Vec<String> {
+    db.posts(&query).await.unwrap().rows.into_iter().map(|post| post.title).collect()
+}
+
+async fn found(db: &Fixture, text: &str) -> Vec<String> {
+    titles(db, PostQuery { search: Some(text.into()), ..PostQuery::default() }).await
+}
+
+on_both! {
+    async fn a_post_comes_with_its_author_place_and_live(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let new = new_live(author.id);
+        let live = db.create_live(new.clone()).await.unwrap();
+        let post = db.post(live.id).await.unwrap().unwrap();
+
+        assert_eq!(post.id.get(), live.id.get());
+        assert_eq!((post.author.id, post.author.username.as_str()), (author.id, "mariama"));
+        assert_eq!(post.author.quartier, author.quartier);
+        assert_eq!(Some(&post.quartier), author.quartier.as_ref());
+        assert_eq!((&post.title, &post.content), (&new.title, &new.content));
+        assert_eq!(post.post_type, PostType::Info);
+        assert!(post.is_live_post && !post.is_pinned && !post.is_anonymous);
+        assert_eq!(
+            (post.likes_count, post.comments_count, post.views_count, post.shares_count),
+            (0, 0, 0, 0)
+        );
+        assert_eq!((post.created_ms, post.updated_ms), (NOW_MS, NOW_MS));
+        assert_eq!(
+            post.live,
+            Some(PostLive {
+                playback_name: new.playback_name,
+                description: new.description,
+                state: LiveState::Created,
+                started_ms: None,
+                ended_ms: None,
+            })
+        );
+        assert_eq!(db.posts(&PostQuery::default()).await.unwrap().rows, [post]);
+    }
+
+    async fn a_post_stays_in_its_quartier_when_its_author_moves(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let live = db.live_of(author.id).await;
+        let change = crate::ProfileChange {
+            quartier: Some(Some(db.quartier("Dixinn", "Donka"))),
+            ..Default::default()
+        };
+        db.update_user(author.id, change).await.unwrap();
+        let post = db.post(live.id).await.unwrap().unwrap();
+        assert_eq!(post.quartier.name, "Almamya");
+        assert_eq!(post.author.quartier.unwrap().name, "Donka");
+    }
+
+    async fn an_unknown_post_is_none(db: Fixture) {
+        assert_eq!(db.post(PostId::new(404)).await.unwrap(), None);
+    }
+
+    async fn a_post_without_live_is_a_post(db: Fixture) {
+        let id = posts(&db, "Kaloum", "Almamya", &["a"]).await[0];
+        db.execute(format!("delete from lives where id = {}", id.get())).await.unwrap();
+        assert_eq!(db.post(id).await.unwrap().unwrap().live, None);
+    }
+
+    async fn a_reader_sees_the_posts_of_his_commune(db: Fixture) {
+        posts(&db, "Kaloum", "Almamya", &["kaloum 1"]).await;
+        posts(&db, "Kaloum", "Kaporo", &["kaloum 2"]).await;
+        posts(&db, "Dixinn", "Donka", &["dixinn"]).await;
+        let quartier = db.geography().quartier(db.quartier("Kaloum", "Enta")).unwrap();
+        let scope = Scope::Commune(quartier.commune.id);
+
+        let here = titles(&db, PostQuery { scope, ..Default::default() }).await;
+        assert_eq!(here, ["kaloum 2", "kaloum 1"]);
+        assert_eq!(titles(&db, PostQuery::default()).await.len(), 3);
+        let nowhere = Scope::Commune(CommuneId::new(404));
+        assert!(titles(&db, PostQuery { scope: nowhere, ..Default::default() }).await.is_empty());
+    }
+
+    async fn posts_are_told_apart_by_type_and_live_mark(db: Fixture) {
+        // Each live of one author ends the one before.
+        let made = posts(&db, "Kaloum", "Almamya", &["ended", "event", "going on"]).await;
+        let event = made[1].get();
+        db.execute(format!("update posts set post_type = 'event' where id = {event}"))
+            .await
+            .unwrap();
+        let of = |post_type, is_live_post| PostQuery {
+            post_type,
+            is_live_post,
+            ..PostQuery::default()
+        };
+        assert_eq!(titles(&db, of(None, Some(true))).await, ["going on"]);
+        assert_eq!(titles(&db, of(None, Some(false))).await, ["event", "ended"]);
+        assert_eq!(titles(&db, of(Some(PostType::Event), None)).await, ["event"]);
+        assert_eq!(titles(&db, of(Some(PostType::Info), Some(false))).await, ["ended"]);
+        assert!(titles(&db, of(Some(PostType::Help), None)).await.is_empty());
+    }
+
+    async fn posts_are_sorted_as_asked(db: Fixture) {
+        let made = posts(&db, "Kaloum", "Almamya", &["a", "b", "c"]).await;
+        let liked = made[1].get();
+        db.execute(format!("update posts set likes_count = 5 where id = {liked}")).await.unwrap();
+        for (sort, expected) in [
+            (PostSort::Newest, ["c", "b", "a"]),
+            (PostSort::Oldest, ["a", "b", "c"]),
+            (PostSort::MostLiked, ["b", "c", "a"]),
+            (PostSort::LeastLiked, ["c", "a", "b"]),
+        ] {
+            assert_eq!(titles(&db, PostQuery { sort, ..Default::default() }).await, expected);
+        }
+    }
+
+    async fn pages_hold_every_post_once(db: Fixture) {
+        let names: Vec<_> = (0..41).map(|n| n.to_string()).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let mut expected: Vec<_> =
+            posts(&db, "Kaloum", "Almamya", &names).await.into_iter().map(PostId::get).collect();
+        // All at one instant: the order must not depend on it.
+        db.execute(format!("update posts set created_ms = {NOW_MS}")).await.unwrap();
+        let mut seen = Vec::new();
+        for (page, rows) in [(1, 20), (2, 20), (3, 1)] {
+            let query = PostQuery { page, ..PostQuery::default() };
+            let answer = db.posts(&query).await.unwrap();
+            assert_eq!((answer.count, answer.number, answer.rows.len()), (41, page, rows));
+            assert!(answer.exists());
+            seen.extend(ids(&db, query).await);
+        }
+        expected.reverse();
+        assert_eq!(seen, expected);
+        for page in [0, 4, u32::MAX] {
+            let answer = db.posts(&PostQuery { page, ..PostQuery::default() }).await.unwrap();
+            assert!(answer.rows.is_empty() && !answer.exists());
+        }
+    }
+
+    async fn a_search_sees_title_text_and_author(db: Fixture) {
+        posts(&db, "Kaloum", "Almamya", &["Fête à Guéckédou", "Marché"]).await;
+        let author = db
+            .create_user(NewUser {
+                first_name: "Aïssatou".into(),
+                last_name: "Baldé".into(),
+                ..db.new_user("aissa92")
+            })
+            .await
+            .unwrap();
+        let new = NewLive { title: "Match".into(), content: "à Nongo".into(), ..new_live(author.id) };
+        db.create_live(new).await.unwrap();
+
+        for text in ["gueckedou", "FÊTE A", " Guéckédou "] {
+            assert_eq!(found(&db, text).await, ["Fête à Guéckédou"], "{text}");
+        }
+        for text in ["nongo", "aissatou bal", "BALDÉ", "Aissa92"] {
+            assert_eq!(found(&db, text).await, ["Match"], "{text}");
+        }
+        assert!(found(&db, "nowhere").await.is_empty());
+        assert_eq!(found(&db, "  ").await.len(), 3);
+        assert!(found(&db, "\0").await.is_empty());
+    }
+
+    async fn a_search_follows_a_changed_name(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        db.live_of(author.id).await;
+        let change =
+            crate::ProfileChange { last_name: Some("Touré".into()), ..Default::default() };
+        db.update_user(author.id, change).await.unwrap();
+        assert_eq!(found(&db, "mariama toure").await.len(), 1);
+        assert!(found(&db, "camara").await.is_empty());
+    }
+
+    async fn the_signs_of_a_pattern_are_searched_as_they_are(db: Fixture) {
+        posts(&db, "Kaloum", "Almamya", &["100 % gratuit", r"a\b", "x_y", "xzy"]).await;
+        assert_eq!(found(&db, "100 %").await, ["100 % gratuit"]);
+        assert_eq!(found(&db, "x_y").await, ["x_y"]);
+        assert_eq!(found(&db, r"a\b").await, [r"a\b"]);
+        assert_eq!(found(&db, "%").await, ["100 % gratuit"]);
+    }
+
+    async fn an_anonymous_post_is_not_found_by_its_author(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let live = db.live_of(author.id).await;
+        db.execute(format!("update posts set is_anonymous = 1 where id = {}", live.id))
+            .await
+            .unwrap();
+        assert!(found(&db, "mariama").await.is_empty());
+        assert_eq!(found(&db, "quartier").await.len(), 1);
+        assert!(db.post(live.id).await.unwrap().unwrap().is_anonymous);
+    }
+}
+
+#[test]
+fn a_type_reads_back_as_it_is_stored() {
+    use PostType::{Announcement, Discussion, Event, Help, Info, Live};
+    for post_type in [Info, Event, Help, Announcement, Discussion, Live] {
+        assert_eq!(PostType::parse(post_type.as_str()), Some(post_type));
+    }
+    assert_eq!(PostType::parse("zzz"), None);
+}
