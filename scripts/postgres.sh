@@ -75,7 +75,7 @@ stop() {
   folder="$(sed -n 1p "$STATE")"
   if [[ -f $folder/data/postmaster.pid ]]; then
     unprivileged "$(binaries)/pg_ctl" stop --pgdata="$folder/data" --mode=immediate --wait \
-      --silent >/dev/null 2>&1 || true
+      --timeout=10 --silent >/dev/null 2>&1 || true
   fi
   # The name is ours and made by mktemp: nothing else is ever removed.
   case "$folder" in
@@ -88,7 +88,9 @@ running() {
   local folder
   folder="$(sed -n 1p "$STATE" 2>/dev/null)" || return 1
   [[ -n $folder && -n $(address) ]] || return 1
-  unprivileged "$(binaries)/pg_ctl" status --pgdata="$folder/data" >/dev/null 2>&1
+  # Both: a process that has died may still be listed, and a port may have passed to another.
+  unprivileged "$(binaries)/pg_ctl" status --pgdata="$folder/data" >/dev/null 2>&1 \
+    && "$(binaries)/pg_isready" --dbname="$(address)" --timeout=5 >/dev/null 2>&1
 }
 
 address() { sed -n 2p "$STATE"; }
@@ -121,14 +123,14 @@ binaries() {
 }
 
 find_binaries() {
-  local candidate
-  while read -r candidate; do
+  local candidate newest_first
+  newest_first="$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr || true)"
+  for candidate in $newest_first "$(command -v initdb 2>/dev/null | xargs -r dirname || true)"; do
     if [[ -x $candidate/initdb && -x $candidate/pg_ctl ]]; then
       printf '%s\n' "$candidate"
       return
     fi
-  done < <(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr
-           dirname "$(command -v initdb || true)" 2>/dev/null)
+  done
 }
 
 # Not below a home folder when called as root: the unprivileged user cannot enter it.

@@ -1,9 +1,14 @@
-use std::{os::unix::fs::PermissionsExt, time::Instant};
+use std::{
+    future::{Future, poll_fn},
+    os::unix::fs::PermissionsExt,
+    task::Poll,
+    time::Instant,
+};
 
 use super::*;
 use crate::{
-    Store,
-    testing::{on_both, postgres_server},
+    PostQuery, Store,
+    testing::{new_live, on_both, postgres_server},
 };
 
 fn error_of(opened: Result<Store, Error>) -> Error {
@@ -54,6 +59,20 @@ on_both! {
         assert!(told.contains("NotNullViolation"), "{told}");
     }
 
+    async fn a_caller_that_gives_up_leaves_nothing_half_done(db: Fixture) {
+        let author = db.user_called("hawa").await.id;
+        db.live_of(author).await;
+        for wakes in 0..60 {
+            let _ = given_up_after(wakes, db.create_live(new_live(author))).await;
+            let query = PostQuery { is_live_post: Some(true), ..PostQuery::default() };
+            assert_eq!(db.posts(&query).await.unwrap().count, 1, "after {wakes} wakes");
+            assert_eq!(db.unfinished_lives().await.unwrap().len(), 1, "after {wakes} wakes");
+        }
+        // No transaction was left open: the next caller gets its turn at once.
+        db.live_of(author).await;
+        assert_eq!(db.unfinished_lives().await.unwrap().len(), 1);
+    }
+
     async fn many_callers_at_once_are_all_served(db: Fixture) {
         let callers: Vec<_> = (0..100)
             .map(|n| {
@@ -68,6 +87,21 @@ on_both! {
             caller.await.unwrap();
         }
     }
+}
+
+/// Lets `work` be woken so many times, then drops it where it stands, as a server does with the
+/// request of a client that has gone.
+async fn given_up_after<F: Future>(wakes: usize, work: F) -> Option<F::Output> {
+    let mut work = Box::pin(work);
+    let mut left = wakes;
+    poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }
 
 /// Every column of every table of ours, and the named indexes.

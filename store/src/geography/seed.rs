@@ -56,6 +56,8 @@ macro_rules! seed_on {
             add_places!(transaction, &lines);
             let geography = read_places!(transaction)?;
             transaction.commit().await?;
+            let quartiers = geography.quartiers.len();
+            tracing::info!(quartiers, "the list of places was brought into the database");
             Ok(geography)
         }
     };
