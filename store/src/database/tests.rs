@@ -247,3 +247,9 @@ async fn a_wrong_password_or_database_is_told_as_it_is() {
     let error = error_of(Store::open(&missing).await);
     assert!(error.to_string().contains("does not exist"), "{error}");
 }
+
+#[tokio::test]
+async fn a_secure_connection_that_cannot_be_had_is_not_replaced_by_an_open_one() {
+    let error = error_of(Store::open(&format!("{}?sslmode=require", postgres_server())).await);
+    assert!(error.to_string().contains("secure connection"), "{error}");
+}
