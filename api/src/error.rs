@@ -287,3 +287,21 @@ pub(crate) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Response {
         .unwrap_or_else(|| "a panic without text".to_owned());
     Error::fault(FAULT, text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_finds_no_room_is_told_when_to_come_back() {
+        let response = Error::from(password::Fault::Busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+    }
+
+    #[test]
+    fn a_fault_is_not_described() {
+        let fault = Error::fault(FAULT, "column secret does not exist");
+        assert_eq!(fault.body(), json!({"error": FAULT, "details": null}));
+    }
+}

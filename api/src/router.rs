@@ -20,12 +20,12 @@ use http::{
     HeaderName, HeaderValue, Method, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DNT, ORIGIN,
-        RETRY_AFTER, USER_AGENT,
+        RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde_json::json;
 use store::Store;
-use tower::Layer;
+use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
@@ -86,7 +86,7 @@ pub enum Refused {
 
 /// Everything under `/api/`. To be merged with the other routers and served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`, without which all clients are one
-/// address.
+/// address. Metrics go to the recorder installed before this call.
 ///
 /// # Errors
 ///
@@ -112,6 +112,9 @@ pub fn router_at(
     clock: Clock,
 ) -> Result<Router, Refused> {
     config.validate().map_err(Refused::Setting)?;
+    if config.jwt_secret.is_none() {
+        tracing::warn!("jwt_secret is not set: every session ends when this server does");
+    }
     describe_metrics();
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
@@ -140,6 +143,7 @@ pub fn router_at(
         .with_state(api);
     // A path means the same with and without the slash at its end, for every method.
     let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    let routes = MapRequestLayer::new(forget_outer_match).layer(routes);
     Ok(Router::new()
         .route_service("/api", routes.clone())
         .route_service("/api/", routes.clone())
@@ -170,6 +174,13 @@ async fn no_route() -> Error {
 
 async fn no_method(method: Method) -> Error {
     Error::Method(method)
+}
+
+/// The catch-all route outside has matched too; only the route inside is of interest, and axum
+/// would name both in one.
+fn forget_outer_match(mut request: Request) -> Request {
+    request.extensions_mut().remove::<MatchedPath>();
+    request
 }
 
 /// Refuses an address that asks too often, before anything is read or looked up.
@@ -223,6 +234,7 @@ async fn observe(request: Request, next: Next) -> Response {
         .record(elapsed);
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -243,10 +255,7 @@ fn known_method(method: &Method) -> &'static str {
 
 fn route_of(request: &Request) -> String {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    match route {
-        Some(route) if !route.contains("{*") => format!("{route}/"),
-        _ => "none".to_owned(),
-    }
+    route.map_or_else(|| "none".to_owned(), |route| format!("{route}/"))
 }
 
 fn cors(config: &Config) -> CorsLayer {

@@ -1,0 +1,21 @@
+//! The API as its clients meet it: whole requests against a real database file.
+//!
+//! Here: one test per promise of `docs/api-contract.md` and `docs/api.md`. Not here: the parts of
+//! the crate, which have their own tests beside them.
+
+// The exemption for tests that `clippy.toml` grants covers test functions only; here everything
+// is a test.
+#![allow(clippy::unwrap_used)]
+
+// Under the short name the other crates use.
+extern crate communiconnect_api as api;
+
+mod accounts;
+mod conventions;
+mod house;
+mod limits;
+mod lives;
+mod places;
+mod posts;
+mod sessions;
+mod who_may_call;

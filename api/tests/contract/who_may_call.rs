@@ -1,0 +1,151 @@
+//! `docs/api.md` says who may call what. Here it is held to its word.
+
+use std::{collections::BTreeSet, path::Path};
+
+use api::Rate;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::house::{House, Member, config};
+
+#[derive(Debug, Clone)]
+struct Line {
+    method: Method,
+    path: String,
+    who: String,
+}
+
+#[tokio::test]
+async fn every_line_of_the_table_is_true() {
+    let place = Place::new().await;
+    for line in table() {
+        let stranger = place.call(&line, None).await;
+        let other = place.call(&line, Some(&place.other)).await;
+        let owner = place.call(&line, Some(&place.owner)).await;
+        match line.who.as_str() {
+            "anyone" => {
+                // Sign-in and refresh want a body; that they ask for it is answer enough.
+                assert!(is_answered(stranger), "{line:?}: a stranger is answered {stranger}");
+            }
+            "member" => {
+                assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
+                assert!(other.is_success(), "{line:?}: a member is answered {other}");
+            }
+            "owner" => {
+                assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
+                assert_eq!(other, StatusCode::FORBIDDEN, "{line:?}: another member");
+                assert!(owner.is_success(), "{line:?}: the owner is answered {owner}");
+            }
+            who => panic!("{line:?}: nobody is called {who}"),
+        }
+    }
+}
+
+/// Defects 2 and 22 among others: what the table does not list cannot be done.
+#[tokio::test]
+async fn every_method_that_the_table_does_not_list_is_refused() {
+    let place = Place::new().await;
+    let lines = table();
+    let paths: BTreeSet<&String> = lines.iter().map(|line| &line.path).collect();
+    for path in paths {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let listed = lines.iter().any(|line| &line.path == path && line.method == method);
+            if listed {
+                continue;
+            }
+            let line = Line { method, path: path.clone(), who: "nobody".into() };
+            let answer = place.call(&line, Some(&place.owner)).await;
+            assert_eq!(answer, StatusCode::METHOD_NOT_ALLOWED, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn every_route_is_in_the_table() {
+    let written: BTreeSet<String> =
+        table().into_iter().map(|line| line.path.trim_end_matches('/').to_owned()).collect();
+    assert_eq!(routes(), written);
+}
+
+/// The table of `docs/api.md`.
+fn table() -> Vec<Line> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let lines: Vec<Line> = text
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, method, path, who, _, _] = cells[..] else { return None };
+            let path = path.strip_prefix('`')?.strip_suffix('`')?;
+            let path = path.starts_with("/api/").then(|| path.to_owned())?;
+            Some(Line { method: method.parse().unwrap(), path, who: who.to_owned() })
+        })
+        .collect();
+    assert!(lines.len() >= 27, "the table was not read: {lines:?}");
+    lines
+}
+
+/// Every path given to `.route(` in the sources of the crate.
+fn routes() -> BTreeSet<String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut routes = BTreeSet::new();
+    for file in std::fs::read_dir(sources).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for call in text.split(".route(").skip(1) {
+            let path = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            routes.insert(path.unwrap().to_owned());
+        }
+    }
+    routes
+}
+
+fn is_answered(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::BAD_REQUEST
+}
+
+struct Place {
+    house: House,
+    owner: Member,
+    other: Member,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let mut config = config();
+        config.limits.live_start = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.address = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.user = Rate { burst: 10_000, per_minute: 60 };
+        let house = House::with(config).await;
+        let (owner, other) = (house.member("owner").await, house.member("other").await);
+        Self { house, owner, other }
+    }
+
+    /// Calls a line of the table on things that exist: places, and a live of the owner's.
+    async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
+        let live = self.house.start_live(&self.owner).await;
+        let id = if line.path.contains("/geography/") {
+            self.place(&line.path)
+        } else {
+            live["id"].to_string()
+        };
+        let path = line
+            .path
+            .replace("{id}", &id)
+            .replace("{playback_name}", live["playback_name"].as_str().unwrap());
+        let body = (line.method != Method::GET).then(|| json!({}));
+        self.house.call(line.method.clone(), &path, member, body).await.status
+    }
+
+    fn place(&self, path: &str) -> String {
+        let places = self.house.store.geography();
+        let kind = path.split('/').nth(3).unwrap();
+        let id = match kind {
+            "regions" => places.regions()[0].id.get(),
+            "prefectures" => places.prefectures()[0].id.get(),
+            "communes" => places.communes()[0].id.get(),
+            "quartiers" => places.quartiers()[0].id.get(),
+            _ => panic!("no such place: {kind}"),
+        };
+        id.to_string()
+    }
+}
