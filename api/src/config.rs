@@ -31,7 +31,8 @@ pub struct Config {
     /// The host encoders publish to. By default that of `public_http_url`, or the `Host` of each
     /// request.
     pub public_rtmp_host: Option<String>,
-    /// The port encoders publish to; 1935 is left out of the URLs.
+    /// The port encoders publish to; 1935 is left out of the URLs. 0, the default, is the port
+    /// this server listens on, which whoever assembles it fills in.
     pub public_rtmp_port: u16,
     /// Largest JSON body, in bytes. 64 KiB: ten times the longest post.
     pub body_max_bytes: usize,
@@ -142,9 +143,6 @@ impl Config {
         {
             return Err("public_rtmp_host: must be a host name or an address".into());
         }
-        if self.public_rtmp_port == 0 {
-            return Err("public_rtmp_port: must be at least 1".into());
-        }
         if self.body_max_bytes == 0 {
             return Err("body_max_bytes: must be at least 1".into());
         }
@@ -171,7 +169,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             public_http_url: None,
             public_rtmp_host: None,
-            public_rtmp_port: 1935,
+            public_rtmp_port: 0,
             body_max_bytes: 64 * 1024,
             request_timeout_ms: 30_000,
             limits: Limits::default(),

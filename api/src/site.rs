@@ -68,7 +68,7 @@ impl Site {
         };
         let rtmp_host = config.public_rtmp_host.clone().unwrap_or_else(|| hostname(&http));
         let rtmp = match config.public_rtmp_port {
-            RTMP_PORT => format!("rtmp://{rtmp_host}/live"),
+            0 | RTMP_PORT => format!("rtmp://{rtmp_host}/live"),
             port => format!("rtmp://{rtmp_host}:{port}/live"),
         };
         Self { http, rtmp }
