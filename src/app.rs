@@ -52,7 +52,8 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
 
     let hub = Hub::new();
-    let lives = Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
+    let lives =
+        Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
     lives.restore().await.context("cannot read the lives of the last run")?;
 
     let rtmp = Listener::bind(config.ingest.clone())
@@ -60,19 +61,21 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("ingest.listen {}: cannot be bound", config.ingest.listen))?;
     let http = bind("http.listen", config.http.listen)?;
     let metrics = bind("metrics.listen", config.metrics.listen)?;
-    let addresses =
-        Addresses { http: http.local_addr()?, rtmp: rtmp.local_addr(), metrics: metrics.local_addr()? };
+    let addresses = Addresses {
+        http: http.local_addr()?,
+        rtmp: rtmp.local_addr(),
+        metrics: metrics.local_addr()?,
+    };
     if config.ingest.listen.port() == 0 || config.api.public_rtmp_port == 0 {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
     addresses.write(&config.data_dir)?;
 
     let router = Router::new()
-        .merge(api::router(store.clone(), config.api, Arc::new(lives.clone())))
+        .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
         .merge(delivery::router(hub, config.delivery))
         .merge(web::router());
     let (drain, draining) = watch::channel(false);
-    let closer = rtmp.closer();
     let server = tokio::spawn(http::serve(http, router, config.http, draining.clone()));
     let figures = metrics::router(recorder.clone(), lives.clone());
     tokio::spawn(http::serve(metrics, figures, http::Config::default(), draining));
@@ -83,7 +86,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
             async move { lives.sweep().await }
         }),
     ];
-    tokio::spawn({
+    let receiving = tokio::spawn({
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }
     });
@@ -95,7 +98,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
 
     stop.await;
     info!("stopping: publishers are told, viewers read the end of their playlists");
-    closer.close();
+    receiving.abort();
     lives.drain().await;
     let _ = drain.send(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
@@ -122,7 +125,8 @@ impl Addresses {
     /// Written whole or not at all: whoever waits for the file reads complete addresses.
     fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
         let Self { http, rtmp, metrics } = self;
-        let text = format!("{{\"http\":\"{http}\",\"rtmp\":\"{rtmp}\",\"metrics\":\"{metrics}\"}}\n");
+        let text =
+            format!("{{\"http\":\"{http}\",\"rtmp\":\"{rtmp}\",\"metrics\":\"{metrics}\"}}\n");
         let path = data_dir.join(ADDRESSES_FILE);
         let partial = path.with_extension("json.partial");
         fs::write(&partial, text)
@@ -139,8 +143,12 @@ fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
     let context = || format!("cannot read or make {}", path.display());
     match fs::read(&path) {
         Ok(bytes) if bytes.len() >= SECRET_BYTES => return Ok(api::Secret::new(bytes)),
-        Ok(_) => anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(context),
+        Ok(_) => {
+            anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display())
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(context);
+        }
         Err(_) => {}
     }
     let mut bytes = [0; SECRET_BYTES];

@@ -93,13 +93,14 @@ impl Config {
             ("delivery", self.delivery.validate()),
             ("api", self.api.validate()),
         ] {
-            outcome.map_err(|reason| {
-                anyhow::anyhow!("{}", with_section(section, &reason))
-            })?;
+            outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }
         let fixed = |address: &SocketAddr| address.port() != 0;
         if fixed(&self.http.listen) && self.http.listen == self.ingest.listen {
-            bail!("http.listen and ingest.listen are both {}: each needs a port of its own", self.http.listen);
+            bail!(
+                "http.listen and ingest.listen are both {}: each needs a port of its own",
+                self.http.listen
+            );
         }
         Ok(())
     }

@@ -293,7 +293,10 @@ mod tests {
         let address = listener.local_addr().expect("bound");
         let (drain, draining) = watch::channel(false);
         let router = Router::new()
-            .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
+            .route(
+                "/",
+                get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
+            )
             .route("/large", get(|| async { vec![0_u8; 64 << 20] }));
         tokio::spawn(serve(listener, router, config, draining));
         (address, drain)

@@ -229,7 +229,8 @@ impl Lives {
             "publisher left: {departure}"
         );
         ::metrics::counter!("communiconnect_ingest_bytes_total").increment(stats.bytes_received);
-        ::metrics::counter!("communiconnect_ingest_dropped_tags_total").increment(stats.dropped_tags);
+        ::metrics::counter!("communiconnect_ingest_dropped_tags_total")
+            .increment(stats.dropped_tags);
         if let Some(refusal) = departure.refusal() {
             publishing.close(refusal).await;
         }
@@ -242,7 +243,8 @@ impl Lives {
         let mut publishes = live.publishes.lock().await;
         *publishes += 1;
         // Not a change when the newcomer takes over from a connection that still lingers.
-        self.write_state(live, &[LiveState::Created, LiveState::Interrupted], LiveState::Live).await;
+        self.write_state(live, &[LiveState::Created, LiveState::Interrupted], LiveState::Live)
+            .await;
         *publishes
     }
 
@@ -264,7 +266,9 @@ impl Lives {
     async fn admit(&self, request: &PublishRequest) -> Result<Arc<OpenLive>, Refusal> {
         let address = request.peer().ip();
         if self.is_draining() {
-            return Err(Refusal::Unavailable("Le serveur redémarre : réessayez dans un instant.".into()));
+            return Err(Refusal::Unavailable(
+                "Le serveur redémarre : réessayez dans un instant.".into(),
+            ));
         }
         if self.0.throttle.is_blocked(address, Instant::now()) {
             return Err(Refusal::Unauthorized(
@@ -300,7 +304,9 @@ impl Lives {
             Ok(row) => row.ok_or_else(unknown_key)?,
             Err(error) => {
                 error!(%error, "cannot look a stream key up");
-                return Err(Refusal::Unavailable("Erreur du serveur : réessayez dans un instant.".into()));
+                return Err(Refusal::Unavailable(
+                    "Erreur du serveur : réessayez dans un instant.".into(),
+                ));
             }
         };
         if row.author != key.user() {
@@ -405,7 +411,9 @@ impl Lives {
 /// Why a publisher is no longer served.
 enum Departure {
     /// It went by itself, with or without saying so.
-    Left { clean: bool },
+    Left {
+        clean: bool,
+    },
     Revoked(hub::Revoked),
     Draining,
     Ingest(ingest::Error),
@@ -417,9 +425,11 @@ impl Departure {
     fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Left { .. } => None,
-            Self::Revoked(hub::Revoked::Superseded) | Self::Hub(hub::Error::Superseded) => Some(
-                Refusal::Superseded("Une autre connexion diffuse ce direct avec la même clé.".into()),
-            ),
+            Self::Revoked(hub::Revoked::Superseded) | Self::Hub(hub::Error::Superseded) => {
+                Some(Refusal::Superseded(
+                    "Une autre connexion diffuse ce direct avec la même clé.".into(),
+                ))
+            }
             Self::Revoked(hub::Revoked::Ended) | Self::Hub(hub::Error::Ended) => Some(ended()),
             Self::Draining => {
                 Some(Refusal::Unavailable("Le serveur redémarre : reconnectez-vous.".into()))

@@ -1,5 +1,7 @@
 //! Logs: one line an event, readable alone, with fields to search.
 
+use std::io::{IsTerminal as _, stderr};
+
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -32,7 +34,10 @@ impl Default for Config {
 /// Sends logs to standard error. Later calls change nothing.
 pub fn init_logs(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.filter);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr);
     let _ = match config.format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -32,7 +32,10 @@ pub(crate) fn router() -> Router {
 async fn serve(uri: Uri, request: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    if path.starts_with("api/") || path.starts_with("hls/") || (is_file && Dist::get(path).is_none()) {
+    if path.starts_with("api/")
+        || path.starts_with("hls/")
+        || (is_file && Dist::get(path).is_none())
+    {
         return (StatusCode::NOT_FOUND, "Page introuvable.").into_response();
     }
     let path = if is_file { path } else { "index.html" };
@@ -57,7 +60,10 @@ fn answer(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
             headers.insert(name, value);
         }
     };
-    set(header::CONTENT_TYPE, &if kind.starts_with("text/") { format!("{kind}; charset=utf-8") } else { kind });
+    set(
+        header::CONTENT_TYPE,
+        &if kind.starts_with("text/") { format!("{kind}; charset=utf-8") } else { kind },
+    );
     set(header::ETAG, &etag);
     set(header::VARY, "accept-encoding");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
