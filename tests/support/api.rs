@@ -79,7 +79,8 @@ impl Member {
     /// Asks for a live, whatever the answer.
     #[track_caller]
     pub fn try_start_live(&self) -> Response {
-        let body = json!({ "title": "Marché de Madina", "description": "", "content": "En direct" });
+        let body =
+            json!({ "title": "Marché de Madina", "description": "", "content": "En direct" });
         post(self.server, Some(&self.access), "/api/posts/live/start/", &body)
     }
 

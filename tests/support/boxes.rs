@@ -67,6 +67,28 @@ pub fn moov(init: &[u8]) -> Moov {
     moov.expect("an init segment has a moov")
 }
 
+/// The width of the picture an init segment describes.
+#[track_caller]
+pub fn width(init: &[u8]) -> u16 {
+    let moov = moov(init);
+    let entries = moov.trak.iter().flat_map(|trak| &trak.mdia.minf.stbl.stsd.codecs);
+    let mut widths = entries.filter_map(|codec| match codec {
+        mp4_atom::Codec::Avc1(avc1) => Some(avc1.visual.width),
+        _ => None,
+    });
+    widths.next().expect("a video track")
+}
+
+/// How many samples a segment holds, of all tracks.
+#[track_caller]
+pub fn count_samples(segment: &[u8]) -> usize {
+    let moofs = atoms(segment).into_iter().filter_map(|atom| match atom {
+        Any::Moof(moof) => Some(moof),
+        _ => None,
+    });
+    moofs.flat_map(|moof| moof.traf).flat_map(|traf| traf.trun).map(|trun| trun.samples.len()).sum()
+}
+
 fn sizes(moof: &Moof) -> u64 {
     let of_traf = |traf: &mp4_atom::Traf| -> u64 {
         let default = traf.tfhd.default_sample_size;

@@ -70,7 +70,8 @@ pub fn try_send(
     let mut socket = TcpStream::connect(server)?;
     socket.set_read_timeout(Some(READ_TIMEOUT))?;
     socket.set_nodelay(true)?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
     for (key, value) in headers {
         request.push_str(&format!("{key}: {value}\r\n"));
     }

@@ -49,10 +49,11 @@ impl Watch {
     /// Waits for the multivariant playlist at `multivariant` and follows its only rendition.
     #[track_caller]
     pub fn begin(server: SocketAddr, multivariant: &str) -> Self {
-        let answer = wait::until("the multivariant playlist is there", FIRST_SEGMENT_WITHIN, || {
-            let answer = http::get(server, multivariant);
-            (answer.status == 200).then_some(answer)
-        });
+        let answer =
+            wait::until("the multivariant playlist is there", FIRST_SEGMENT_WITHIN, || {
+                let answer = http::get(server, multivariant);
+                (answer.status == 200).then_some(answer)
+            });
         let playlist = m3u8_rs::parse_master_playlist_res(&answer.body)
             .unwrap_or_else(|error| panic!("{multivariant} is malformed: {error}"));
         assert_eq!(playlist.variants.len(), 1, "renditions in {}", answer.text());
@@ -214,7 +215,10 @@ pub fn resolve(base: &str, reference: &str) -> String {
     if reference.starts_with('/') {
         return reference.to_owned();
     }
-    assert!(!reference.contains("://"), "{reference} is absolute: a cache in front would be passed");
+    assert!(
+        !reference.contains("://"),
+        "{reference} is absolute: a cache in front would be passed"
+    );
     let folder = base.rfind('/').map_or("", |at| &base[..=at]);
     format!("{folder}{reference}")
 }

@@ -206,12 +206,14 @@ pub fn shake_hands(server: SocketAddr) -> (TcpStream, Vec<u8>) {
 pub fn wait_for_close(socket: &mut TcpStream, within: Duration) {
     socket.set_read_timeout(Some(GLANCE)).expect("a read timeout");
     let mut bytes = [0; 4096];
-    wait::until_true("the server closes the connection", within, || loop {
-        match socket.read(&mut bytes) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) if is_empty(&error) => return false,
-            Err(_) => return true,
+    wait::until_true("the server closes the connection", within, || {
+        loop {
+            match socket.read(&mut bytes) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if is_empty(&error) => return false,
+                Err(_) => return true,
+            }
         }
     });
 }

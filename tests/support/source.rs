@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::peer::{Peer, output_of};
 use super::cache;
+use super::peer::{Peer, output_of};
 
 /// Encoding the longest source takes a fraction of this on one busy core.
 const ENCODE_WITHIN: Duration = Duration::from_secs(90);
