@@ -5,6 +5,7 @@
 //! [`PublishRequest`] and waits for the verdict.
 //!
 //! ```no_run
+//! # use communiconnect_ingest as ingest;
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut listener = ingest::Listener::bind(ingest::Config::default()).await?;
 //! while let Some(request) = listener.accept().await {
