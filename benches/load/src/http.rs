@@ -141,3 +141,16 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_at_the_empty_line() {
+        let bytes = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 12\r\n\r\nabc";
+        let head = Head::parse(bytes).unwrap();
+        assert_eq!((head.status, head.len, head.body_len), (200, bytes.len() - 3, Some(12)));
+        assert!(Head::parse(&bytes[..20]).is_none());
+    }
+}

@@ -225,3 +225,18 @@ fn at(input: &Input, n: usize) -> (&crate::input::Message, u64) {
     let loops = (n / input.messages.len()) as u64;
     (message, loops * u64::from(LOOP_MS) + u64::from(message.at_ms))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Message;
+
+    #[test]
+    fn the_loop_goes_on_where_it_ended() {
+        let message = |at_ms| Message { at_ms, offset: 0, len: 20 };
+        let messages = vec![message(0), message(LOOP_MS - 40)];
+        let input = Input { bytes: vec![0; 20], messages, preamble: Vec::new() };
+        let times: Vec<u64> = (0..4).map(|n| at(&input, n).1).collect();
+        assert_eq!(times, [0, 23_960, 24_000, 47_960]);
+    }
+}

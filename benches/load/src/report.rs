@@ -105,7 +105,7 @@ pub fn page(plan: &Plan, comparison: &Comparison) -> String {
 pub fn figures(plan: &Plan, comparison: &Comparison) -> Value {
     let machine = Machine::look();
     json!({
-        "date": machine.date, "cpu": machine.cpu, "cores": machine.cores, "kernel": machine.kernel,
+        "date": machine.date, "cpu": machine.cpu, "cores": machine.cores, "kernel": machine.kernel, "tcp": machine.congestion_control,
         "publishers": plan.publishers, "viewers": plan.viewers, "window_s": plan.window.as_secs(),
         "input_bps": comparison.input_bps.round(), "took_s": comparison.took.as_secs(),
         "floor": viewing_json(&comparison.floor),
@@ -230,7 +230,7 @@ H.264 at 2.5 Mbit/s without B-frames and AAC at 128 kbit/s, an IDR every 2 s, {:
 
 | | |
 | --- | --- |
-| machine | {}, {} cores, {:.0} GB, Linux {} |
+| machine | {}, {} cores, {:.0} GB, Linux {}, TCP {} |
 | nginx | {} with nginx-rtmp |
 | CommuniConnect Live | {} |
 ",
@@ -240,6 +240,7 @@ H.264 at 2.5 Mbit/s without B-frames and AAC at 128 kbit/s, an IDR every 2 s, {:
         machine.cores,
         machine.memory_gb,
         machine.kernel,
+        machine.congestion_control,
         versions(&comparison.nginx),
         versions(&comparison.ours),
     )
@@ -295,6 +296,8 @@ struct Machine {
     cores: usize,
     memory_gb: f64,
     kernel: String,
+    /// How TCP paces itself: BBR sends from timers, whose time no process is charged for.
+    congestion_control: String,
 }
 
 impl Machine {
@@ -317,6 +320,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gb: memory_kb.unwrap_or(0.0) / 1024.0 / 1024.0,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            congestion_control: read("/proc/sys/net/ipv4/tcp_congestion_control").trim().to_owned(),
         }
     }
 }

@@ -285,3 +285,50 @@ fn amf_key(out: &mut Vec<u8>, key: &str) {
     out.extend_from_slice(&(key.len() as u16).to_be_bytes());
     out.extend_from_slice(key.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(chunk_size: usize, bytes: &[u8]) -> Reader {
+        let mut reader = Reader { chunk_size, ..Reader::default() };
+        reader.extend(bytes);
+        reader
+    }
+
+    #[test]
+    fn a_message_survives_being_cut_into_chunks() {
+        let body: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, VIDEO_CHUNKS, 9, 1, &body);
+        let message = reader(CHUNK_SIZE, &bytes).next().unwrap().unwrap();
+        assert_eq!((message.kind, message.body), (9, body));
+    }
+
+    #[test]
+    fn a_message_that_is_not_whole_is_waited_for() {
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, AUDIO_CHUNKS, 8, 1, &[7; 300]);
+        for len in 0..bytes.len() {
+            assert!(reader(CHUNK_SIZE, &bytes[..len]).next().unwrap().is_none(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_new_chunk_size_holds_from_the_next_message_on() {
+        let mut bytes = Vec::new();
+        let chunk_size = (CHUNK_SIZE as u32).to_be_bytes();
+        write_message(&mut bytes, CONTROL_CHUNKS, SET_CHUNK_SIZE, 0, &chunk_size);
+        write_message(&mut bytes, COMMAND_CHUNKS, COMMAND, 0, &[1; 500]);
+        let mut reader = reader(128, &bytes);
+        reader.next().unwrap().unwrap();
+        assert_eq!(reader.next().unwrap().unwrap().body.len(), 500);
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_its_own_time() {
+        let ping = Message { kind: USER_CONTROL, body: vec![0, 6, 1, 2, 3, 4] };
+        assert!(ping.answer().unwrap().ends_with(&[0, 7, 1, 2, 3, 4]));
+        assert!(Message { kind: USER_CONTROL, body: vec![0, 0, 0, 0, 0, 1] }.answer().is_none());
+    }
+}

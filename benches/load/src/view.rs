@@ -361,3 +361,16 @@ impl WriteAllTo for TcpStream {
         Ok(socket.write_all(bytes)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_measured() {
+        let mut times: Vec<u32> = (1..=200).rev().collect();
+        assert_eq!((percentile(&mut times, 0.5), percentile(&mut times, 0.99)), (100, 198));
+        assert_eq!(percentile(&mut [], 0.99), 0);
+        assert_eq!(percentile(&mut [3], 0.01), 3);
+    }
+}
