@@ -12,7 +12,10 @@ export default defineConfig({
       treeshake: {
         // Custom elements and the old component API: never used here, 2 KB that would stay.
         moduleSideEffects: [
-          { test: /svelte\/src\/.*\/custom-element\.js$|svelte\/src\/legacy\//, sideEffects: false },
+          {
+            test: /svelte\/src\/.*\/custom-element\.js$|svelte\/src\/legacy\//,
+            sideEffects: false,
+          },
         ],
       },
     },

@@ -26,8 +26,8 @@ export const members = {
     submitRegister: 'Créer mon compte',
     busySignIn: 'Connexion…',
     busyRegister: 'Création…',
-    noAccount: 'Pas encore de compte ?',
-    haveAccount: 'Déjà un compte ?',
+    noAccount: 'Pas encore de compte ?',
+    haveAccount: 'Déjà un compte ?',
   },
 
   geo: {
@@ -38,7 +38,7 @@ export const members = {
     choose: 'Choisir…',
     loading: 'Chargement des quartiers…',
     failed: 'La liste des quartiers n’a pas pu être chargée.',
-    chosen: (place: string) => `Vous habitez : ${place}`,
+    chosen: (place: string) => `Vous habitez : ${place}`,
   },
 
   goLive: {
@@ -48,31 +48,31 @@ export const members = {
     titleLabel: 'Titre',
     titlePlaceholder: 'Réunion du quartier',
     descriptionLabel: 'Description',
-    descriptionPlaceholder: 'De quoi s’agit-il ?',
+    descriptionPlaceholder: 'De quoi s’agit-il ?',
     submit: 'Préparer le direct',
     busy: 'Préparation…',
-    needQuartier: 'Choisissez d’abord votre quartier : vos voisins y verront vos directs.',
+    needQuartier: 'Choisissez d’abord votre quartier : vos voisins y verront vos directs.',
     saveQuartier: 'Enregistrer mon quartier',
     formSteps: [
       'Vous préparez le direct ici.',
       'Vous copiez le serveur et la clé dans OBS, ou une adresse dans votre téléphone.',
-      'Vous partagez le lien : tout le monde peut regarder.',
+      'Vous partagez le lien : tout le monde peut regarder.',
     ],
-    already: 'Vous avez déjà un direct en cours : le voici.',
+    already: 'Vous avez déjà un direct en cours : le voici.',
     keepPage: 'Le direct continue même si vous fermez cette page.',
 
     stateText: {
-      created: 'Lancez la diffusion dans OBS ou dans votre application : tout part tout seul.',
+      created: 'Lancez la diffusion dans OBS ou dans votre application : tout part tout seul.',
       live: 'Vos spectateurs vous voient.',
       interrupted:
-        'L’image n’arrive plus. Relancez la diffusion avec la même clé : le direct reprendra.',
+        'L’image n’arrive plus. Relancez la diffusion avec la même clé : le direct reprendra.',
       ended: 'Le direct est terminé.',
     },
     waitingSince: 'Prêt depuis',
     liveSince: 'Durée',
     lasted: (duration: string) => `Il a duré ${duration}.`,
     neverSent: 'Aucune image n’a été envoyée.',
-    statusLost: 'État momentanément inconnu : connexion au serveur perdue. Nouvel essai…',
+    statusLost: 'État momentanément inconnu : connexion au serveur perdue. Nouvel essai…',
     again: 'Nouveau direct',
 
     settings: 'Réglages à copier',
@@ -81,23 +81,25 @@ export const members = {
     tabPhone: 'Téléphone',
     server: 'Serveur',
     key: 'Clé de diffusion',
-    keyWarning: 'Gardez-la secrète : qui la connaît peut diffuser à votre place.',
+    keyWarning: 'Gardez-la secrète : qui la connaît peut diffuser à votre place.',
     keyOnce: 'Elle n’est montrée qu’ici, une seule fois.',
     url: 'Adresse complète',
     urlHint: 'À coller telle quelle dans Larix Broadcaster ou une application RTMP.',
-    reveal: (what: string) => `Afficher : ${what}`,
-    conceal: (what: string) => `Masquer : ${what}`,
+    show: 'Afficher',
+    hide: 'Masquer',
+    reveal: (what: string) => `Afficher : ${what}`,
+    conceal: (what: string) => `Masquer : ${what}`,
     copy: 'Copier',
     copied: 'Copié',
     copyFailed: 'Sélectionnez le texte et copiez-le à la main.',
-    copyWhat: (what: string) => `Copier : ${what}`,
+    copyWhat: (what: string) => `Copier : ${what}`,
     obsSteps: [
-      'Dans OBS, ouvrez « Paramètres » puis « Flux », et choisissez le service « Personnalisé ».',
-      'Collez le serveur et la clé ci-dessus, puis validez avec « OK ».',
-      'Cliquez sur « Commencer le streaming ».',
+      'Dans OBS, ouvrez « Paramètres » puis « Flux », et choisissez le service « Personnalisé ».',
+      'Collez le serveur et la clé ci-dessus, puis validez avec « OK ».',
+      'Cliquez sur « Commencer le streaming ».',
     ],
     obsTip:
-      'Dans « Sortie » : encodeur H.264, 2500 kbit/s, image clé toutes les 2 s. Sur une connexion faible, 800 à 1200 kbit/s en 480p suffisent.',
+      'Dans « Sortie » : encodeur H.264, 2500 kbit/s, image clé toutes les 2 s. Sur une connexion faible, 800 à 1200 kbit/s en 480p suffisent.',
     phoneSteps: [
       'Installez une application RTMP, par exemple Larix Broadcaster (gratuite).',
       'Dans ses connexions, ajoutez-en une et collez l’adresse complète ci-dessus.',
@@ -107,9 +109,9 @@ export const members = {
     keyGone: 'La clé n’est plus affichée',
     keyGoneText:
       'Par sécurité, la clé n’est montrée qu’une seule fois, à la création du direct. Si elle est déjà dans votre logiciel, lancez simplement la diffusion.',
-    keyGoneRestart: 'Sinon, terminez ce direct et recommencez : vous aurez une nouvelle clé.',
+    keyGoneRestart: 'Sinon, terminez ce direct et recommencez : vous aurez une nouvelle clé.',
     restart: 'Terminer et recommencer',
-    keyGoneLive: 'Votre logiciel connaît déjà la clé : pour reprendre, relancez-y la diffusion.',
+    keyGoneLive: 'Votre logiciel connaît déjà la clé : pour reprendre, relancez-y la diffusion.',
 
     share: 'Inviter à regarder',
     shareText: 'Ce lien s’ouvre sans compte.',
@@ -142,7 +144,7 @@ export const members = {
     fine: 'Tout va bien.',
 
     stop: 'Terminer le direct',
-    stopTitle: 'Terminer le direct ?',
+    stopTitle: 'Terminer le direct ?',
     stopText:
       'Vos spectateurs verront que le direct est terminé. On ne peut pas revenir en arrière.',
     stopTextCreated: 'Rien n’a encore été diffusé. La clé ne servira plus.',

@@ -16,19 +16,18 @@ function copyThroughSelection(text: string): boolean {
   area.value = text;
   area.readOnly = true;
   area.className = 'visually-hidden';
-  document.body.append(area);
   const focused = document.activeElement as HTMLElement | null;
+  document.body.append(area);
   area.select();
   area.setSelectionRange(0, text.length);
-  let done = false;
   try {
-    done = document.execCommand('copy');
+    return document.execCommand('copy');
   } catch {
-    done = false;
+    return false;
+  } finally {
+    area.remove();
+    focused?.focus();
   }
-  area.remove();
-  focused?.focus();
-  return done;
 }
 
 export const canShare = (): boolean => typeof navigator.share === 'function';

@@ -1,0 +1,110 @@
+// A new member's first broadcast, through the pages alone: registers, goes live, shows the key.
+//
+//   node journey.mjs <base URL>
+//
+// Prints one JSON line {server, key, url, watch_url, email, password}, then obeys lines on stdin:
+//   shot <path>   takes a screenshot of the whole page, answers {"shot": path, "state": ...}
+//   state         answers {"state", "incoming": {...}} as the page shows them
+//   stop          ends the live through the page, answers {"state"}
+//   quit          leaves
+// Errors go to stderr; the exit code is 1 when the journey could not be made.
+
+import { createInterface } from 'node:readline';
+import { openPage } from './browser.mjs';
+
+const STEP_MS = 20_000;
+
+const base = process.argv[2]?.replace(/\/$/, '');
+if (!base) {
+  console.error('usage: node journey.mjs <base URL>');
+  process.exit(2);
+}
+
+const { browser, page } = await openPage();
+page.setDefaultTimeout(STEP_MS);
+const at = (id) => page.getByTestId(id);
+const say = (value) => console.log(JSON.stringify(value));
+
+try {
+  const member = await register();
+  say({ ...(await goLive()), ...member });
+  await obey();
+} catch (error) {
+  console.error(String(error.stack ?? error));
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
+
+async function register() {
+  const tag = `${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
+  const [email, password] = [`aissatou.${tag}@example.org`, 'testpass123'];
+  await page.goto(`${base}/`);
+  await at('home-register').click();
+  await at('field-first_name').fill('Aïssatou');
+  await at('field-last_name').fill('Diallo');
+  await at('field-phone_number').fill('+224620000000');
+  await at('geo-region').selectOption({ label: 'Conakry' });
+  await at('geo-commune').selectOption({ label: 'Ratoma' });
+  await at('geo-quartier').selectOption({ index: 1 });
+  await at('field-email').fill(email);
+  await at('field-username').fill(`aissatou.${tag}`);
+  await at('field-password').fill(password);
+  await at('field-password_confirm').fill(password);
+  await at('submit-register').click();
+  await at('account').waitFor();
+  return { email, password };
+}
+
+async function goLive() {
+  await at('nav-go-live').click();
+  await at('field-title').fill('Réunion du quartier');
+  await at('field-description').fill('Point sur l’eau et l’électricité.');
+  await at('submit-go-live').click();
+  await at('connect').waitFor();
+  await at('tab-obs').click();
+  const server = await at('value-server').innerText();
+  await at('reveal-key').click();
+  const key = await at('value-key').innerText();
+  await at('reveal-key').click();
+  await at('tab-phone').click();
+  await at('reveal-url').click();
+  const url = await at('value-url').innerText();
+  await at('tab-obs').click();
+  const watch_url = await at('watch-link').innerText();
+  return { server, key, url, watch_url };
+}
+
+async function obey() {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [command, ...rest] = line.trim().split(' ');
+    if (command === 'quit') return;
+    if (command === 'shot') {
+      const path = rest.join(' ');
+      await page.screenshot({ path, fullPage: true });
+      say({ shot: path, ...(await shown()) });
+    } else if (command === 'state') {
+      say(await shown());
+    } else if (command === 'stop') {
+      await at('stop').click();
+      await at('stop-yes').click();
+      await page.locator('[data-testid="own-live"][data-state="ended"]').waitFor();
+      say(await shown());
+    }
+  }
+}
+
+function shown() {
+  return page.evaluate(() => {
+    const cells = document.querySelectorAll('[data-testid^="incoming-"]');
+    return {
+      state: document.querySelector('[data-testid="own-live"]')?.getAttribute('data-state') ?? null,
+      incoming: Object.fromEntries(
+        [...cells].map((cell) => [
+          cell.getAttribute('data-testid')?.replace('incoming-', ''),
+          cell.textContent?.trim(),
+        ]),
+      ),
+    };
+  });
+}
