@@ -17,11 +17,21 @@ use store::Store;
 use tokio::{net::TcpListener, sync::watch};
 use tracing::info;
 
-use crate::{config::Config, http, lives::Lives, metrics, web};
+use crate::{
+    config::Config,
+    http,
+    lives::{Lives, now_ms},
+    metrics, web,
+};
 
-/// How long viewers have, at the way down, to read that their live stops: twice the time between
+/// How long viewers of a live have, at the way down, to read that it stops: twice the time between
 /// two playlists. Nobody connected: no wait.
+const FAREWELL: Duration = Duration::from_secs(4);
+/// How long requests under way have to finish after that.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often expired sessions are forgotten. They take room, nothing else.
+const PURGE: Duration = Duration::from_secs(3_600);
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
@@ -66,7 +76,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         rtmp: rtmp.local_addr(),
         metrics: metrics.local_addr()?,
     };
-    if config.ingest.listen.port() == 0 || config.api.public_rtmp_port == 0 {
+    if config.api.public_rtmp_port == 0 {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
     addresses.write(&config.data_dir)?;
@@ -76,11 +86,15 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         .merge(delivery::router(hub, config.delivery))
         .merge(web::router());
     let (drain, draining) = watch::channel(false);
-    let server = tokio::spawn(http::serve(http, router, config.http, draining.clone()));
-    let figures = metrics::router(recorder.clone(), lives.clone());
-    tokio::spawn(http::serve(metrics, figures, http::Config::default(), draining));
+    let viewers = Arc::new(http::Connections::default());
+    let server =
+        tokio::spawn(http::serve(http, router, config.http, viewers.clone(), draining.clone()));
+    let figures = metrics::router(recorder.clone(), lives.clone(), viewers.clone());
+    let scrapers = Arc::new(http::Connections::default());
+    tokio::spawn(http::serve(metrics, figures, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
+        tokio::spawn(purge_sessions(store.clone())),
         tokio::spawn({
             let lives = lives.clone();
             async move { lives.sweep().await }
@@ -99,7 +113,9 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     stop.await;
     info!("stopping: publishers are told, viewers read the end of their playlists");
     receiving.abort();
-    lives.drain().await;
+    if lives.drain().await > 0 && viewers.count() > 0 {
+        tokio::time::sleep(FAREWELL).await;
+    }
     let _ = drain.send(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         info!("some viewers were still connected");
@@ -109,6 +125,17 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");
     Ok(())
+}
+
+/// Forgets the sessions that have expired, until the process ends.
+async fn purge_sessions(store: Store) {
+    let mut ticks = tokio::time::interval(PURGE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = store.purge_sessions(now_ms()).await {
+            tracing::error!(%error, "cannot forget expired sessions");
+        }
+    }
 }
 
 fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -7,7 +7,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -96,9 +99,9 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     config: Config,
+    connections: Arc<Connections>,
     mut drain: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(Connections::default());
     let server = Arc::new(server(&config));
     loop {
         let accepted = tokio::select! {
@@ -115,7 +118,7 @@ pub(crate) async fn serve(
             }
         };
         let Some(place) = Connections::enter(&connections, peer.ip(), &config) else {
-            ::metrics::counter!("communiconnect_http_connections_refused_total").increment(1);
+            ::metrics::counter!("http_connections_refused_total").increment(1);
             continue;
         };
         let (server, router, mut drain) = (server.clone(), router.clone(), drain.clone());
@@ -159,14 +162,18 @@ fn server(config: &Config) -> auto::Builder<TokioExecutor> {
 
 /// Who is connected now.
 #[derive(Debug, Default)]
-struct Connections {
+pub(crate) struct Connections {
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    total: std::sync::atomic::AtomicUsize,
+    total: AtomicUsize,
 }
 
 impl Connections {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.total.load(Relaxed)
+    }
+
     fn enter(all: &Arc<Self>, address: IpAddr, config: &Config) -> Option<Place> {
-        use std::sync::atomic::Ordering::Relaxed;
         let mut by_address = all.lock();
         let here = by_address.entry(address).or_insert(0);
         if *here >= config.max_connections_per_address
@@ -178,9 +185,7 @@ impl Connections {
             return None;
         }
         *here += 1;
-        let total = all.total.fetch_add(1, Relaxed) + 1;
-        drop(by_address);
-        ::metrics::gauge!("communiconnect_http_connections").set(total as f64);
+        all.total.fetch_add(1, Relaxed);
         Some(Place { all: all.clone(), address })
     }
 
@@ -204,8 +209,7 @@ impl Drop for Place {
                 by_address.remove(&self.address);
             }
         }
-        let total = self.all.total.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) - 1;
-        ::metrics::gauge!("communiconnect_http_connections").set(total as f64);
+        self.all.total.fetch_sub(1, Relaxed);
     }
 }
 
@@ -298,7 +302,7 @@ mod tests {
                 get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
             )
             .route("/large", get(|| async { vec![0_u8; 64 << 20] }));
-        tokio::spawn(serve(listener, router, config, draining));
+        tokio::spawn(serve(listener, router, config, Arc::default(), draining));
         (address, drain)
     }
 

@@ -20,10 +20,11 @@ use std::{
 use dashmap::DashMap;
 use hub::{Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
-use media::id::{Epoch, LiveId, PlaybackName};
+use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
 use serde::Deserialize;
 use store::{LiveRow, LiveState, Store};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::throttle::Throttle;
@@ -78,11 +79,14 @@ struct Inner {
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
     draining: AtomicBool,
+    /// Publishers between their admission and the last word about them in the database.
+    handled: watch::Sender<usize>,
 }
 
 /// A live that has not ended, or ended less than a window ago.
 struct OpenLive {
     id: LiveId,
+    author: UserId,
     channel: Arc<Channel>,
     /// Counts publishers, so that a grace timer knows whether one came back. The lock orders what
     /// a newcomer and his predecessor write into the database.
@@ -119,6 +123,7 @@ impl Lives {
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
+            handled: watch::Sender::new(0),
         }))
     }
 
@@ -162,24 +167,22 @@ impl Lives {
         }
     }
 
-    /// Tells every publisher that the server goes down and writes their lives down as interrupted.
-    /// Viewers read ENDLIST: the next run packages under another epoch.
-    pub async fn drain(&self) {
+    /// Tells every publisher that the server goes down, writes their lives down as interrupted, and
+    /// says how many there were. Viewers read ENDLIST: the next run packages under another epoch.
+    pub async fn drain(&self) -> usize {
         self.0.draining.store(true, Ordering::Relaxed);
         let open: Vec<_> = self.0.open.iter().map(|entry| entry.value().clone()).collect();
+        let mut publishing = 0;
         for live in &open {
+            publishing += usize::from(live.channel.has_publisher());
             live.channel.end();
         }
-        let told = async {
-            while Arc::strong_count(&self.0) > 1
-                && self.0.open.iter().any(|entry| lock(&entry.value().incoming).is_some())
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if tokio::time::timeout(DRAIN, told).await.is_err() {
+        let mut handled = self.0.handled.subscribe();
+        let all_told = tokio::time::timeout(DRAIN, handled.wait_for(|handled| *handled == 0));
+        if all_told.await.is_err() {
             warn!("some publishers were still connected when the server stopped");
         }
+        publishing
     }
 
     /// Sets the gauges that are read when asked rather than counted as they change.
@@ -193,18 +196,21 @@ impl Lives {
             segments += report.segments_listed;
             bytes += report.bytes_held;
         }
-        ::metrics::gauge!("communiconnect_lives_open").set(channels.len() as f64);
-        ::metrics::gauge!("communiconnect_lives_publishing").set(f64::from(publishing));
-        ::metrics::gauge!("communiconnect_window_segments").set(segments as f64);
-        ::metrics::gauge!("communiconnect_window_bytes").set(bytes as f64);
+        ::metrics::gauge!("lives_open").set(channels.len() as f64);
+        ::metrics::gauge!("lives_publishing").set(f64::from(publishing));
+        ::metrics::gauge!("packager_window_segments").set(segments as f64);
+        ::metrics::gauge!("packager_window_bytes").set(bytes as f64);
     }
 
     async fn handle(&self, request: PublishRequest) {
+        self.0.handled.send_modify(|handled| *handled += 1);
+        // A panic must not keep the way down waiting.
+        let _handled = OnDrop(|| self.0.handled.send_modify(|handled| *handled -= 1));
         let peer = request.peer();
         let live = match self.admit(&request).await {
             Ok(live) => live,
             Err(refusal) => {
-                ::metrics::counter!("communiconnect_ingest_refused_total").increment(1);
+                ::metrics::counter!("ingest_refused_total").increment(1);
                 return request.reject(refusal).await;
             }
         };
@@ -217,7 +223,7 @@ impl Lives {
         let mut claim = live.channel.claim(now_ms());
         let number = self.begin(&live).await;
         info!(%peer, live.id = %live.id, encoder, "publishing");
-        ::metrics::counter!("communiconnect_ingest_publishes_total").increment(1);
+        ::metrics::counter!("ingest_publishes_total").increment(1);
         *lock(&live.incoming) =
             Some(Incoming { number, encoder, connected_ms: now_ms(), stats: publishing.stats() });
 
@@ -228,9 +234,6 @@ impl Lives {
             %peer, live.id = %live.id, bytes = stats.bytes_received, dropped = stats.dropped_tags,
             "publisher left: {departure}"
         );
-        ::metrics::counter!("communiconnect_ingest_bytes_total").increment(stats.bytes_received);
-        ::metrics::counter!("communiconnect_ingest_dropped_tags_total")
-            .increment(stats.dropped_tags);
         if let Some(refusal) = departure.refusal() {
             publishing.close(refusal).await;
         }
@@ -341,6 +344,7 @@ impl Lives {
         };
         let live = Arc::new(OpenLive {
             id: row.id,
+            author: row.author,
             channel,
             publishes: tokio::sync::Mutex::new(0),
             ended: AtomicBool::new(false),
@@ -378,13 +382,15 @@ impl Lives {
 
     fn close_unused(&self, id: LiveId) {
         info!(live.id = %id, "never published: live ended");
-        if let Some(live) = self.find(id) {
+        if let Some(live) = self.find(|live| live.id == id) {
             self.close(&live);
         }
     }
 
-    fn find(&self, id: LiveId) -> Option<Arc<OpenLive>> {
-        self.0.open.iter().find(|entry| entry.id == id).map(|entry| entry.value().clone())
+    /// The open live that `is` picks, if it has not ended.
+    fn find(&self, is: impl Fn(&OpenLive) -> bool) -> Option<Arc<OpenLive>> {
+        let wanted = |live: &OpenLive| !live.ended.load(Ordering::Relaxed) && is(live);
+        self.0.open.iter().find(|entry| wanted(entry.value())).map(|entry| entry.value().clone())
     }
 
     /// Ends the channel now, and forgets it once its viewers had a window's time to finish.
@@ -405,6 +411,30 @@ impl Lives {
 
     fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// What of a publisher's figures the metrics have seen.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+    dropped: u64,
+    repaired: u64,
+}
+
+impl Counted {
+    fn count(&mut self, stats: &ingest::Stats) {
+        let repaired = stats.timestamp_repairs + stats.timestamp_jumps;
+        for (name, seen, now) in [
+            ("ingest_bytes_total", &mut self.bytes, stats.bytes_received),
+            ("ingest_dropped_tags_total", &mut self.dropped, stats.dropped_tags),
+            ("ingest_timestamp_repairs_total", &mut self.repaired, repaired),
+        ] {
+            let new = now - std::mem::replace(seen, now);
+            if new > 0 {
+                ::metrics::counter!(name).increment(new);
+            }
+        }
     }
 }
 
@@ -464,6 +494,7 @@ async fn pump(
     let revoked = to.revoked();
     tokio::pin!(revoked);
     let mut events = Vec::new();
+    let mut counted = Counted::default();
     loop {
         let read = tokio::select! {
             biased;
@@ -473,7 +504,9 @@ async fn pump(
         if !events.is_empty() {
             match to.push(&mut events) {
                 Ok(progress) if progress.part || progress.segment => {
-                    live.note(number, from.stats());
+                    let stats = from.stats();
+                    counted.count(&stats);
+                    live.note(number, stats);
                 }
                 Ok(_) => {}
                 Err(error) => return Departure::Hub(error),
@@ -488,6 +521,14 @@ async fn pump(
 }
 
 impl api::LiveControl for Lives {
+    fn created(&self, row: &LiveRow) {
+        let superseded = self.find(|live| live.author == row.author && live.id != row.id);
+        if let Some(earlier) = superseded {
+            self.close(&earlier);
+        }
+        self.open(row);
+    }
+
     fn status(&self, name: &PlaybackName) -> Option<api::Incoming> {
         let live = self.0.open.get(name)?.clone();
         let incoming = lock(&live.incoming);
@@ -556,7 +597,7 @@ fn warnings(report: &packager::Report) -> Vec<api::Warning> {
     warnings
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
@@ -565,6 +606,15 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bits = [0; N];
     getrandom::fill(&mut bits).expect("the system's random generator answers");
     bits
+}
+
+/// Runs a closure when it leaves scope, by whatever way.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

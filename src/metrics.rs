@@ -1,13 +1,13 @@
 //! `/metrics` for Prometheus, on a listener of its own: operators only.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{Router, http::header, routing::get};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 
-use crate::lives::Lives;
+use crate::{http::Connections, lives::Lives};
 
 /// Where metrics are served.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,11 +47,16 @@ pub(crate) async fn upkeep(recorder: PrometheusHandle) {
 }
 
 /// The route of `/metrics`. What the lives hold is read when asked, not counted as it happens.
-pub(crate) fn router(recorder: PrometheusHandle, lives: Lives) -> Router {
+pub(crate) fn router(
+    recorder: PrometheusHandle,
+    lives: Lives,
+    viewers: Arc<Connections>,
+) -> Router {
     let scrape = move || {
-        let (recorder, lives) = (recorder.clone(), lives.clone());
+        let (recorder, lives, viewers) = (recorder.clone(), lives.clone(), viewers.clone());
         async move {
             lives.record_gauges();
+            ::metrics::gauge!("http_connections").set(viewers.count() as f64);
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], recorder.render())
         }

@@ -5,9 +5,14 @@
 
 use media::id::{LiveId, PlaybackName};
 use serde::Serialize;
+use store::LiveRow;
 
 /// What the API may ask of the media path. Never blocks.
 pub trait LiveControl: Send + Sync + 'static {
+    /// A live was asked for: viewers may come before its publisher does. An earlier live of the
+    /// same author that was never published is over.
+    fn created(&self, live: &LiveRow);
+
     /// What the publisher of a live sends now; `None` when there is no publisher.
     fn status(&self, name: &PlaybackName) -> Option<Incoming>;
 

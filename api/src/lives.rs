@@ -120,6 +120,7 @@ async fn start(
         now_ms,
     };
     let live = api.store.create_live(new).await.map_err(not_started)?;
+    api.control.created(&live);
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was asked for");
     Ok((StatusCode::CREATED, Json(Started::new(live, &key, &site))))
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use media::id::{LiveId, PlaybackName, UserId};
 use serde_json::{Value, json};
-use store::{LiveState, Store};
+use store::{LiveRow, LiveState, Store};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -45,12 +45,17 @@ pub struct Member {
 /// Remembers what it was told to end; answers what the test put there.
 #[derive(Default)]
 pub struct FakeControl {
+    pub created: Mutex<Vec<LiveId>>,
     pub ended: Mutex<Vec<(LiveId, PlaybackName)>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub panics: std::sync::atomic::AtomicBool,
 }
 
 impl LiveControl for FakeControl {
+    fn created(&self, live: &LiveRow) {
+        self.created.lock().unwrap().push(live.id);
+    }
+
     fn status(&self, _name: &PlaybackName) -> Option<Incoming> {
         assert!(!self.panics.load(Ordering::Relaxed), "the secret reason of a panic");
         self.incoming.lock().unwrap().clone()

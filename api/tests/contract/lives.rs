@@ -52,6 +52,15 @@ async fn a_live_is_given_all_a_broadcaster_needs() {
 }
 
 #[tokio::test]
+async fn a_live_is_announced_to_the_media_path_before_its_publisher_comes() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let live = house.start_live(&member).await;
+    let announced = house.control.created.lock().unwrap().clone();
+    assert_eq!(announced, [LiveId::new(live["id"].as_i64().unwrap())]);
+}
+
+#[tokio::test]
 async fn a_live_without_a_word_has_the_words_of_the_contract() {
     let house = House::new().await;
     let member = house.member("fatou").await;
