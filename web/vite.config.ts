@@ -1,10 +1,11 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { twins } from './vite.twins';
 
 const SERVER = process.env.COMMUNICONNECT_SERVER ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), twins()],
   build: {
     // Phones a few years old are the rule among members: their browsers set the floor, not ours.
     target: ['chrome94', 'firefox93', 'safari15.4'],

@@ -45,6 +45,7 @@ export const members = {
     title: 'Passer en direct',
     looking: 'Recherche d’un direct en cours…',
     intro: 'Donnez un titre, puis copiez deux réglages dans votre logiciel ou votre application.',
+    untitled: (name: string) => (name ? `Direct de ${name}` : 'Direct'),
     titleLabel: 'Titre',
     titlePlaceholder: 'Réunion du quartier',
     descriptionLabel: 'Description',

@@ -41,8 +41,10 @@ export class OwnLiveHandle {
       this.wasOpen = false;
       this.id = started.live_id;
     } catch (error) {
-      if (asApiError(error).status !== 409) throw error;
-      const open = await this.#search();
+      const { status, body } = asApiError(error).details;
+      if (status !== 409) throw error;
+      const named = (body as { live_id?: unknown } | null)?.live_id;
+      const open = typeof named === 'number' ? named : await this.#search();
       if (open === null) throw error;
       this.wasOpen = true;
       this.id = open;

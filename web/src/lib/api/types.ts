@@ -68,7 +68,7 @@ export interface Warning {
 export interface Incoming {
   video: { codec: string; width: number; height: number; fps: number | null } | null;
   audio: { codec: string; sample_rate_hz: number; channels: number } | null;
-  bitrate_bps: number | null;
+  bitrate_bps: number;
   gop_seconds: number | null;
   dropped_tags: number;
   encoder: string | null;

@@ -1,0 +1,33 @@
+// Writes the `.br` and `.gz` twin of every text file of the build: the server sends them as they
+// are, so that no request ever waits for a compressor.
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import type { Plugin } from 'vite';
+
+const TEXT = /\.(html|js|css|svg|webmanifest)$/;
+/** Below this, the twin saves no packet. */
+const MIN_BYTES = 600;
+
+export function twins(): Plugin {
+  let folder = 'dist';
+  return {
+    name: 'twins',
+    apply: 'build',
+    configResolved(config) {
+      folder = join(config.root, config.build.outDir);
+    },
+    closeBundle() {
+      for (const entry of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+        if (!TEXT.test(entry)) continue;
+        const path = join(folder, entry);
+        const plain = readFileSync(path);
+        if (plain.length < MIN_BYTES) continue;
+        const params = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };
+        writeFileSync(`${path}.br`, brotliCompressSync(plain, { params }));
+        writeFileSync(`${path}.gz`, gzipSync(plain, { level: 9 }));
+      }
+    },
+  };
+}
