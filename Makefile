@@ -28,6 +28,7 @@ check: tools ## what CI checks: formatting, lints, documentation, the page's lin
 bench: peers web ## speeds beside nginx in the same run; rewrites docs/performance.md
 	@scripts/bench.sh
 
+fuzz: export FUZZ_TARGET_DIR ?= $(CACHE)/fuzz
 fuzz: peers ## a minute of hostile bytes for every parser (SECONDS_EACH=60)
 	fuzz/run.sh $(or $(SECONDS_EACH),60)
 
