@@ -27,7 +27,8 @@ pub struct Config {
     /// encoders recommend it. More is a mistake, or a file pushed at full speed.
     pub max_bits_per_second: u64,
     /// A publisher's socket is read this often, so that one wake-up serves many messages. Default
-    /// 20 ms: below one picture at 50 frames per second, a tenth of a part.
+    /// 20 ms: one picture at 50 frames per second, a tenth of a part. At most 100: what arrives between
+    /// two reads must fit into the receive buffer of the kernel, or the encoder is slowed.
     pub coalesce_ms: u64,
 }
 
@@ -63,7 +64,7 @@ impl Config {
         within("silence_timeout_ms", self.silence_timeout_ms, 1_000, 600_000)?;
         within("write_timeout_ms", self.write_timeout_ms, 100, 600_000)?;
         within("max_bits_per_second", self.max_bits_per_second, 64_000, 10_000_000_000)?;
-        within("coalesce_ms", self.coalesce_ms, 1, 500)
+        within("coalesce_ms", self.coalesce_ms, 1, 100)
     }
 }
 

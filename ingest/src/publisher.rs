@@ -153,7 +153,14 @@ impl Publisher {
             }
             let known = events.len();
             match self.read_now(events) {
-                Ok(Heard::Unpublish) => return Ok(Read::Ended { clean: true }),
+                Ok(Heard::Unpublish) => {
+                    // Beside the caller: the encoder's last commands are read, so that our close
+                    // does not reset its connection while it still writes.
+                    if let Some(connection) = self.take_connection() {
+                        tokio::spawn(connection.hang_up());
+                    }
+                    return Ok(Read::Ended { clean: true });
+                }
                 Ok(Heard::EndOfStream) => return Ok(Read::Ended { clean: false }),
                 Ok(Heard::Something) if events.len() > known => return Ok(Read::More),
                 Ok(Heard::Something | Heard::Nothing) => {}

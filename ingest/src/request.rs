@@ -86,24 +86,22 @@ impl PublishRequest {
 
 /// The application and the key of what an encoder was given, as either `rtmp://host/live` and a key,
 /// or one URL: `rtmp://host/live/KEY`, which encoders cut into application and name in their own ways.
+///
+/// The part that is the key is never the application too: that one may be logged.
 fn address(app: &str, name: &str) -> (String, Result<StreamKey, KeyError>) {
-    let mut app_path = segments(app);
-    let application = app_path.next().unwrap_or_default();
-    let mut candidates = segments(name).rev().chain(app_path.rev()).peekable();
-    let key = match candidates.peek() {
+    let path: Vec<&str> = segments(app).chain(segments(name)).collect();
+    let key_at = path.iter().rposition(|text| text.parse::<StreamKey>().is_ok());
+    let key = match key_at.and_then(|at| path.get(at)) {
+        Some(text) => text.parse().map_err(|_| KeyError::Malformed),
+        None if path.len() > 1 => Err(KeyError::Malformed),
         None => Err(KeyError::Missing),
-        Some(_) => candidates.find_map(|text| text.parse().ok()).ok_or(KeyError::Malformed),
     };
-    let application = match (application, segments(name).next()) {
-        // Some put the whole path into the name.
-        ("", Some(first)) if segments(name).count() > 1 => first,
-        (application, _) => application,
-    };
-    (application.to_owned(), key)
+    let application = if key_at == Some(0) { None } else { path.first() };
+    (application.copied().unwrap_or_default().to_owned(), key)
 }
 
 /// The parts of a path without its query string, empty ones left out.
-fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+fn segments(path: &str) -> impl Iterator<Item = &str> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     path.split('/').filter(|segment| !segment.is_empty())
 }
@@ -142,6 +140,11 @@ mod tests {
         assert_eq!(address("live", "").1, Err(KeyError::Missing));
         assert_eq!(address("live", "?key").1, Err(KeyError::Missing));
         assert_eq!(address("live", "test").1, Err(KeyError::Malformed));
-        assert_eq!(address("", "").0, "");
+        assert_eq!(address("", ""), (String::new(), Err(KeyError::Missing)));
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_the_application_is_not_taken_for_one() {
+        assert_eq!(address(KEY, ""), (String::new(), Ok(KEY.parse().unwrap())));
     }
 }

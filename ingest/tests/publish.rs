@@ -15,6 +15,7 @@ use rml_rtmp::{
     },
     time::RtmpTimestamp,
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -326,6 +327,23 @@ async fn a_publisher_faster_than_its_ceiling_is_told_and_cut() {
     let error = reading.await.unwrap();
     assert!(matches!(error, Error::TooFast { max: 64_000, .. }), "{error}");
     assert!(last_words(encoder).await.contains("bit/s"));
+}
+
+#[tokio::test]
+async fn an_encoder_that_asks_and_never_reads_the_answers_is_cut() {
+    let mut listener = listen().await;
+    let (mut encoder, mut publisher) = publishing(&mut listener).await;
+    SockRef::from(&encoder.stream).set_recv_buffer_size(4_096).unwrap();
+    let reading = tokio::spawn(async move { publisher.read(&mut Vec::new()).await.unwrap_err() });
+    // Ping requests with full headers, on the chunk stream of protocol control.
+    let pings = [2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 1].repeat(500);
+    while !reading.is_finished() {
+        if timeout(Duration::from_secs(20), encoder.stream.write_all(&pings)).await.is_err() {
+            panic!("neither read nor cut");
+        }
+    }
+    let error = reading.await.unwrap();
+    assert!(matches!(error, Error::WriteTimeout(_) | Error::Protocol(_)), "{error}");
 }
 
 #[tokio::test]

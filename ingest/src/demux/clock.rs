@@ -73,16 +73,21 @@ impl Point {
         self.at_ms + i64::from(raw_ms.wrapping_sub(self.raw_ms) as i32)
     }
 
-    fn plausible(self, at_ms: i64) -> bool {
-        (-MAX_STEP_BACK_MS..=MAX_STEP_FORWARD_MS).contains(&(at_ms - self.latest_ms))
+    /// Whether the track may be at `at_ms` now: a small step from where it was or, after a pause of its
+    /// own, near its companion.
+    fn plausible(self, other: Option<Point>, at_ms: i64) -> bool {
+        let step = at_ms - self.latest_ms;
+        let beside = |other: Point| (at_ms - other.latest_ms).abs() <= MAX_STEP_FORWARD_MS;
+        step >= -MAX_STEP_BACK_MS && (step <= MAX_STEP_FORWARD_MS || other.is_some_and(beside))
     }
 
     fn follow(self, other: Option<Point>, raw_ms: u32) -> (i64, bool) {
         let at_ms = self.place(raw_ms);
-        if self.plausible(at_ms) {
+        if self.plausible(other, at_ms) {
             return (at_ms, false);
         }
-        let by_other = other.map(|other| other.place(raw_ms)).filter(|at| self.plausible(*at));
+        let by_other = other.map(|other| other.place(raw_ms));
+        let by_other = by_other.filter(|at_ms| self.plausible(other, *at_ms));
         (by_other.unwrap_or(self.latest_ms + self.step_ms), true)
     }
 
@@ -215,6 +220,24 @@ mod tests {
     #[test]
     fn a_pause_shorter_than_ten_seconds_stays_a_pause() {
         assert_eq!(read_all(&mut Clock::default(), Kind::Video, &[0, 9_000]), [0, 9_000]);
+    }
+
+    #[test]
+    fn a_picture_that_pauses_while_sound_goes_on_comes_back_beside_it() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Video, &[0, 40]);
+        let sound: Vec<_> = (0..2_800).map(|frame| frame * 64 / 3).collect();
+        read_all(&mut clock, Kind::Audio, &sound);
+        let back = clock.read(Kind::Video, 59_720);
+        assert_eq!((back.at_ms, back.jumped), (59_720, false));
+    }
+
+    #[test]
+    fn one_wild_time_does_not_part_picture_and_sound() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Video, &[0, 40]);
+        read_all(&mut clock, Kind::Audio, &[0, 21, 43]);
+        assert_eq!(read_all(&mut clock, Kind::Video, &[3_000_000, 120]), [80, 120]);
     }
 
     fn counter(asc: &'static [u8]) -> AudioCounter {

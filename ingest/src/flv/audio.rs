@@ -1,8 +1,8 @@
 //! Audio tags: AAC (`AACAUDIODATA`), in the classic header or behind the FourCC `mp4a`.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use super::{Error, four_cc_name};
+use super::{Error, four_cc_name, take};
 
 /// The body of an audio tag, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +55,6 @@ fn parse_four_cc(packet_type: u8, mut body: Bytes) -> Result<AudioTag, Error> {
         2 | 4 => Ok(AudioTag::Nothing),
         value => Err(Error::Unknown { what: "extended audio packet", value }),
     }
-}
-
-fn take<const N: usize>(body: &mut Bytes, what: &'static str) -> Result<[u8; N], Error> {
-    let array = *body.first_chunk().ok_or(Error::Truncated { what, need: N, have: body.len() })?;
-    body.advance(N);
-    Ok(array)
 }
 
 /// The sound formats of Annex E.4.2.1.

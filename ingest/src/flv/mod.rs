@@ -11,6 +11,8 @@ pub mod audio;
 pub mod tag;
 pub mod video;
 
+use bytes::{Buf, Bytes};
+
 /// Why a tag is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -53,4 +55,11 @@ fn four_cc_name(four_cc: [u8; 4]) -> String {
         _ => return format!("\"{}\"", four_cc.escape_ascii()),
     };
     known.to_owned()
+}
+
+/// Takes the next `N` bytes off the front of `body`.
+fn take<const N: usize>(body: &mut Bytes, what: &'static str) -> Result<[u8; N], Error> {
+    let array = *body.first_chunk().ok_or(Error::Truncated { what, need: N, have: body.len() })?;
+    body.advance(N);
+    Ok(array)
 }

@@ -1,8 +1,8 @@
 //! Video tags: H.264 (`AVCVIDEOPACKET`), in the classic header or behind the FourCC `avc1`.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use super::{Error, four_cc_name};
+use super::{Error, four_cc_name, take};
 
 /// The body of a video tag, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +75,6 @@ fn parse_four_cc(first: u8, mut body: Bytes) -> Result<VideoTag, Error> {
 
 fn i24([a, b, c]: [u8; 3]) -> i32 {
     i32::from_be_bytes([a, b, c, 0]) >> 8
-}
-
-fn take<const N: usize>(body: &mut Bytes, what: &'static str) -> Result<[u8; N], Error> {
-    let array = *body.first_chunk().ok_or(Error::Truncated { what, need: N, have: body.len() })?;
-    body.advance(N);
-    Ok(array)
 }
 
 /// The codec ids of Annex E.4.3.1, and one that Chinese encoders added.
