@@ -142,6 +142,7 @@ export const members = {
     stereo: 'stéréo',
     channels: (n: number) => `${n} canaux`,
     warnings: 'À améliorer',
+    nothingYet: 'Le logiciel est connecté, mais ni image ni son ne sont encore arrivés.',
     fine: 'Tout va bien.',
 
     stop: 'Terminer le direct',
