@@ -474,7 +474,8 @@ fn the_whole_path_runs_on_postgresql() {
 
 /// A server with segments of one second.
 fn brisk_house(settings: &[(&str, &str)]) -> House {
-    House::start_with(&[&[("PACKAGER__SEGMENT_TARGET_MS", "1000")], settings].concat())
+    let shorter = [("PACKAGER__SEGMENT_TARGET_MS", "1000"), ("PACKAGER__MAX_GAP_MS", "1000")];
+    House::start_with(&[&shorter, settings].concat())
 }
 
 fn push_endlessly(house: &House, live: &Live) -> Peer {

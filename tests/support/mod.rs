@@ -12,6 +12,7 @@ pub mod boxes;
 pub mod fingerprint;
 pub mod flv;
 pub mod http;
+pub mod obs;
 pub mod packets;
 pub mod peer;
 pub mod playlist;

@@ -1,0 +1,203 @@
+//! The programs that our users have: OBS, GStreamer, FFmpeg's tools, curl, a browser.
+//!
+//! Here: each is given a live as a person would give it, and does what that person expects. Not
+//! here: whether every sample survived (`publish_to_viewer.rs`).
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use support::House;
+use support::api::Live;
+use support::obs::Obs;
+use support::peer::{Peer, output_of};
+use support::playlist::Watch;
+use support::source::{self, Pace, Source, USUAL, Video};
+use support::wait;
+
+/// OBS starts in software in a few seconds; then come its first GOPs, in real time.
+const OBS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A player that reads six segments, decoding them.
+const PLAYED_WITHIN: Duration = Duration::from_secs(45);
+
+/// What a phone sends: enough picture for a screenshot worth keeping.
+const PHONE: Source = Source {
+    video: Some(Video { size: "640x360", rate: "30", gop: 60, b_frames: 0 }),
+    audio_hz: Some(44_100),
+    seconds: 20,
+};
+
+/// How long the browser has to play without a stall.
+const BROWSER_PLAYS_S: u32 = 30;
+
+#[test]
+fn obs_publishes_a_live_that_plays() {
+    let house = House::start();
+    let live = house.live();
+    let mut obs = Obs::publish(&house.rtmp_server(), &live.key, house.folder());
+    wait::until_true("OBS publishes", OBS_WITHIN, || {
+        assert!(obs.is_alive(), "OBS ended:\n{}", obs.log());
+        live.state() == "live"
+    });
+    let mut watch = Watch::begin(house.http, &live.fmp4());
+    watch.poll_for_more(3, OBS_WITHIN);
+    assert_eq!(watch.discontinuities(), 0, "{:?}", watch.segments);
+    let incoming = &live.status()["incoming"];
+    assert_eq!(incoming["video"]["width"], 640, "{incoming}");
+    assert_eq!(incoming["video"]["height"], 360, "{incoming}");
+    assert_eq!(incoming["audio"]["sample_rate_hz"], 48_000, "{incoming}");
+    drop(obs);
+    wait::until_true("its loss is seen", OBS_WITHIN, || live.state() == "interrupted");
+    live.stop();
+    let tracks = probe(&house.url(&live.fmp4()));
+    assert_eq!(tracks, [("h264".into(), "640x360".into()), ("aac".into(), "48000".into())]);
+    decodes_cleanly(&house.url(&live.ts()));
+}
+
+#[test]
+fn obs_is_told_why_its_key_is_refused_and_stops() {
+    let house = House::start();
+    let key = "live_1_0123456789abcdef0123456789abcdef";
+    let obs = Obs::publish(&house.rtmp_server(), key, house.folder());
+    wait::until_true("OBS stops", OBS_WITHIN, || obs.log().contains("Streaming Stop"));
+    assert!(obs.log().contains("NetStream.Publish.Unauthorized"), "it says why:\n{}", obs.log());
+    assert!(!obs.log().contains("==== Streaming Start"), "it never counts as started");
+    assert!(house.log().contains("publisher refused"), "{}", house.log());
+}
+
+#[test]
+fn ffprobe_reads_both_containers() {
+    let (house, live) = published(&USUAL);
+    for path in [live.fmp4(), live.ts()] {
+        let tracks = probe(&house.url(&path));
+        let expected = [("h264".into(), "320x180".into()), ("aac".into(), "48000".into())];
+        assert_eq!(tracks, expected, "{path}");
+    }
+}
+
+#[test]
+fn gstreamer_hlsdemux_plays_both_containers() {
+    let (house, live) = published(&USUAL);
+    for path in [live.fmp4(), live.ts()] {
+        assert_eq!(played_by_gstreamer(&house, "hlsdemux", &path), 360, "pictures of {path}");
+    }
+}
+
+#[test]
+fn gstreamer_hlsdemux2_plays_both_containers() {
+    let (house, live) = published(&USUAL);
+    for path in [live.fmp4(), live.ts()] {
+        assert_eq!(played_by_gstreamer(&house, "hlsdemux2", &path), 360, "pictures of {path}");
+    }
+}
+
+#[test]
+fn curl_reads_playlists_over_http_1_and_2_plain_and_gzipped() {
+    let (house, live) = published(&USUAL);
+    let url = house.url(&live.fmp4());
+    for (version, expected) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
+        let plain = curl(&[version, &url]);
+        assert!(plain.starts_with("#EXTM3U"), "{version}: {plain}");
+        assert_eq!(curl(&[version, "--compressed", &url]), plain, "gzip says the same");
+        let about = ["--output", "/dev/null", "--write-out", "%{http_version} %{http_code}"];
+        let said = curl(&[&[version][..], &about, &[&url]].concat());
+        assert_eq!(said, format!("{expected} 200"));
+    }
+}
+
+#[test]
+fn chromium_plays_half_a_minute_without_a_stall() {
+    let house = House::start();
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let mut encoder = source::push_by_ffmpeg(&PHONE.flv(), &url, Pace::Endless, house.folder());
+    Watch::begin(house.http, &live.fmp4()).poll_for_more(2, OBS_WITHIN);
+
+    let screenshot = support::artefacts().join("watch.png");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/e2e/watch.mjs");
+    assert!(script.exists(), "{} drives the browser", script.display());
+    let mut node = Command::new("node");
+    node.arg(script).arg(house.url(&live.watch_page()));
+    node.arg(BROWSER_PLAYS_S.to_string()).arg(&screenshot);
+    let mut browser = Peer::spawn("browser", node, house.folder());
+    browser.wait_success(Duration::from_secs(u64::from(BROWSER_PLAYS_S) + 50));
+    let report = browser.log();
+    let report: Value = report
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str(line).ok())
+        .unwrap_or_else(|| panic!("no report: {report}"));
+    assert_eq!(report["stalls"], 0, "{report}");
+    assert_eq!(report["videoWidth"], 640, "{report}");
+    assert!(report["errors"].as_array().is_some_and(Vec::is_empty), "{report}");
+    let played_s = report["seconds_played"].as_f64().unwrap_or_default();
+    assert!(played_s >= f64::from(BROWSER_PLAYS_S) - 1.5, "{report}");
+    assert!(screenshot.exists() && encoder.is_alive());
+}
+
+/// A live that was published whole and ended, still served.
+fn published(source: &Source) -> (House, Live) {
+    let house = House::start();
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let mut encoder = source::push_by_ffmpeg(&source.flv(), &url, Pace::Unpaced, house.folder());
+    encoder.wait_success(PLAYED_WITHIN);
+    wait::until_true("everything is read", PLAYED_WITHIN, || live.state() == "interrupted");
+    live.stop();
+    Watch::begin(house.http, &live.fmp4()).poll_to_end(PLAYED_WITHIN);
+    (house, live)
+}
+
+/// Codec and picture size or sampling rate of each track, as ffprobe finds them.
+fn probe(url: &str) -> Vec<(String, String)> {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-loglevel", "error", "-print_format", "json", "-show_streams", url]);
+    let answer: Value =
+        serde_json::from_slice(&output_of(ffprobe, PLAYED_WITHIN)).expect("ffprobe says JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let streams = answer["streams"].as_array().cloned().unwrap_or_default();
+    let mut tracks: Vec<(String, String)> = streams
+        .iter()
+        .map(|track| match text(&track["codec_type"]).as_str() {
+            "video" => {
+                let size = format!("{}x{}", track["width"], track["height"]);
+                (text(&track["codec_name"]), size)
+            }
+            _ => (text(&track["codec_name"]), text(&track["sample_rate"])),
+        })
+        .collect();
+    tracks.sort_by(|one, other| other.0.cmp(&one.0));
+    tracks
+}
+
+/// Every picture and sound decodes without a word of complaint.
+fn decodes_cleanly(url: &str) {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-loglevel", "error", "-xerror", "-i", url, "-f", "null", "-"]);
+    output_of(ffmpeg, PLAYED_WITHIN);
+}
+
+/// How many pictures GStreamer decodes from a playlist, through one of its two HLS demuxers.
+fn played_by_gstreamer(house: &House, demuxer: &str, path: &str) -> usize {
+    let pictures = house.folder().join(format!("{demuxer}.yuv"));
+    let mut gst = Command::new("gst-launch-1.0");
+    gst.args(["--quiet", "souphttpsrc"]).arg(format!("location={}", house.url(path)));
+    gst.args(["!", demuxer, "!", "parsebin", "name=parse"]);
+    gst.args("parse. ! video/x-h264 ! queue ! avdec_h264 ! videoconvert !".split(' '));
+    gst.args(["video/x-raw,format=GRAY8", "!", "filesink"]);
+    gst.arg(format!("location={}", pictures.display()));
+    output_of(gst, PLAYED_WITHIN);
+    let bytes = std::fs::metadata(&pictures).expect("pictures").len() as usize;
+    bytes / (320 * 180)
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail"]).args(arguments);
+    String::from_utf8(output_of(curl, PLAYED_WITHIN)).expect("text")
+}
