@@ -12,6 +12,7 @@ use proptest::prelude::*;
 const FFMPEG: &[u8] = include_bytes!("../testdata/ffmpeg-5.1.rtmp");
 const FFMPEG_ONE_URL: &[u8] = include_bytes!("../testdata/ffmpeg-5.1-one-url-audio-only.rtmp");
 const GSTREAMER: &[u8] = include_bytes!("../testdata/gstreamer-1.22-rtmp2sink.rtmp");
+const OBS: &[u8] = include_bytes!("../testdata/obs-29.0.rtmp");
 const LIBRTMP: &[u8] = include_bytes!("../testdata/gstreamer-1.22-librtmp.rtmp");
 
 /// What an encoder's bytes came to.
@@ -125,12 +126,26 @@ fn librtmp() {
     assert_eq!(live.codecs(), ["avc1.64000d", "mp4a.40.2"]);
 }
 
+#[test]
+fn obs() {
+    let live = Live::of([OBS]);
+    live.assert_sound();
+    let publish = live.publish.as_ref().unwrap();
+    assert_eq!(publish.flash_version.as_deref(), Some("FMLE/3.0 (compatible; FMSc/1.0)"));
+    assert_eq!(live.codecs().len(), 2);
+    assert!(
+        live.encoder().is_some_and(|name| name.starts_with("obs-output")),
+        "{:?}",
+        live.metadata
+    );
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn the_network_may_cut_the_bytes_anywhere(
-        of in prop::sample::select(vec![FFMPEG, FFMPEG_ONE_URL, GSTREAMER, LIBRTMP]),
+        of in prop::sample::select(vec![FFMPEG, FFMPEG_ONE_URL, GSTREAMER, LIBRTMP, OBS]),
         sizes in prop::collection::vec(prop_oneof![1_usize..20, 1_usize..3_000], 1..40),
     ) {
         let mut pieces = Vec::new();
@@ -149,7 +164,7 @@ proptest! {
     /// Any byte of a real encoder may be wrong: the worst is an error.
     #[test]
     fn no_mutation_panics(
-        of in prop::sample::select(vec![FFMPEG, GSTREAMER, LIBRTMP]),
+        of in prop::sample::select(vec![FFMPEG, GSTREAMER, LIBRTMP, OBS]),
         mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
         let mut bytes = of.to_vec();
