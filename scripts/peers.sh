@@ -1,77 +1,54 @@
-#!/bin/sh
-# Installs what the tests, the demo and the build need from Debian: encoders and players, a browser,
-# OBS, nginx with its RTMP module, PostgreSQL, the linker. Says what it does, and nothing when
-# everything is there.
+#!/usr/bin/env bash
+# Installs the programs the tests and the benches meet: encoders, players, a browser, OBS, nginx with
+# its RTMP module, PostgreSQL. Quiet when all is there.
 #
-#   scripts/peers.sh            install what is missing (as root, or with sudo)
-#   scripts/peers.sh --check    only say what is missing; ends with 1 when something is
-set -eu
+#   scripts/peers.sh           installs what is missing (as root, or with sudo)
+#   scripts/peers.sh --check   only says what is missing; ends with 1 if anything is
+set -euo pipefail
 
-packages="
-ffmpeg
-gstreamer1.0-tools
-gstreamer1.0-plugins-base
-gstreamer1.0-plugins-good
-gstreamer1.0-plugins-bad
-gstreamer1.0-plugins-ugly
-gstreamer1.0-libav
-rtmpdump
-librtmp1
-obs-studio
-xvfb
-xauth
-dbus
-xdotool
-chromium
-nodejs
-npm
-nginx-light
-libnginx-mod-rtmp
-postgresql
-curl
-jq
-clang
-lld
-"
+readonly PACKAGES=(
+  # Encoders and players.
+  ffmpeg rtmpdump librtmp1 curl jq
+  gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
+  # OBS, and a screen for it.
+  obs-studio xvfb dbus xdotool
+  # A browser, as a viewer has it.
+  chromium
+  # The server measured beside ours, and the other database.
+  nginx-light libnginx-mod-rtmp postgresql
+  # The linker, and the compiler of the fuzz targets.
+  lld clang
+)
 
-# One question for all of them: dpkg answers "installed" for each that is.
-missing=
-for package in $packages; do
-    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || missing="$missing $package"
+missing=()
+for package in "${PACKAGES[@]}"; do
+  status="$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)"
+  [[ $status == installed ]] || missing+=("$package")
 done
-# Node from elsewhere serves as well as Debian's.
-if command -v node >/dev/null && command -v npm >/dev/null; then
-    missing=$(printf '%s' "$missing" | sed 's/ nodejs\b//; s/ npm\b//')
-fi
-[ -n "$missing" ] || exit 0
+((${#missing[@]})) || exit 0
 
-if [ "${1:-}" = --check ]; then
-    echo "missing:$missing" >&2
-    exit 1
+if [[ ${1:-} == --check ]]; then
+  echo "missing: ${missing[*]}" >&2
+  exit 1
 fi
 
-if [ "$(id -u)" = 0 ]; then
-    as_root=
-elif command -v sudo >/dev/null; then
-    as_root=sudo
-else
-    echo "These Debian packages are missing, and neither root nor sudo is at hand:$missing" >&2
-    exit 1
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+if ((EUID != 0)); then
+  command -v sudo >/dev/null || { echo "✗ needs root to install: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo "${as_root[@]}")
 fi
 
-# Services of packages stay off: tests start their own, on their own ports, in their own folders.
-export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-apt="$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get --quiet --yes"
-log=$(mktemp)
+log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
-
-step() {
-    echo "$1" >&2
-    shift
-    "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
+quietly() {
+  "${as_root[@]}" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
 }
 
-step "Reading Debian's list of packages" $apt update
-step "Installing$missing (the first time, some minutes)" \
-    $apt install --no-install-recommends $missing
+echo "▸ installing with apt, which takes some minutes the first time: ${missing[*]}"
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+  # The tests make clusters of their own; the system needs none.
+  quietly mkdir -p /etc/postgresql-common/createcluster.d
+  quietly sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/communiconnect.conf'
+fi
+quietly apt-get update -qq
+quietly apt-get install -y -qq --no-install-recommends "${missing[@]}"

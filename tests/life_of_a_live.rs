@@ -446,10 +446,9 @@ fn the_key_appears_in_no_log_and_no_playlist() {
 
 #[test]
 fn the_whole_path_runs_on_postgresql() {
-    let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
-        eprintln!("not run: TEST_DATABASE_URL is not set (`make test` starts a PostgreSQL)");
-        return;
-    };
+    let server = std::env::var("TEST_DATABASE_URL").expect(
+        "TEST_DATABASE_URL is not set: use `make test`, or eval \"$(scripts/postgres.sh start)\"",
+    );
     let database = Database::create(&server);
     let mut house = brisk_house(&[("DATABASE_URL", &database.url)]);
     let live = house.live();
@@ -605,10 +604,8 @@ impl Database {
     fn create(server: &str) -> Self {
         let name = format!("house_{}", std::process::id());
         psql(server, &format!("create database {name}"));
-        let (address, options) = server.split_once('?').unwrap_or((server, ""));
-        let (host, _) = address.rsplit_once('/').expect("postgres://host/database");
-        let options = if options.is_empty() { String::new() } else { format!("?{options}") };
-        Self { server: server.to_owned(), url: format!("{host}/{name}{options}"), name }
+        let (address, _) = server.rsplit_once('/').expect("postgres://host/database");
+        Self { server: server.to_owned(), url: format!("{address}/{name}"), name }
     }
 }
 
