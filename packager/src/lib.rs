@@ -13,9 +13,20 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod config;
+mod fmp4;
+mod intake;
+mod output;
 mod packager;
+mod part;
+mod playlist;
 mod report;
+mod running;
 mod segment;
+mod segmenter;
+mod timeline;
+mod tracks;
+mod ts;
+mod window;
 
 pub use config::Config;
 pub use packager::Packager;

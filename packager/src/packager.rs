@@ -1,11 +1,29 @@
 //! The packager: takes events, decides, keeps the window.
+//!
+//! Here: publishers that begin and go, tracks that change, the wall clock. Not here: what happens
+//! to samples (`intake`, `running`), what is listed (`output`, `window`).
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use media::id::{Epoch, PlaybackName};
+use media::{
+    Codec, Event, Sample, Timescale, Track,
+    id::{Epoch, PlaybackName},
+};
 
-use crate::{Config, Container, Edge, Error, Progress, Report, Segment};
+use crate::{
+    AudioReport, Config, Container, Edge, Error, Progress, Report, Segment, VideoReport,
+    intake::{Intake, Selection},
+    output::Output,
+    playlist,
+    running::{Running, Start, Step, Way},
+    timeline,
+    tracks::Announced,
+};
+
+/// A break in timestamps longer than this cannot be silence: a publisher silent for so long is
+/// cut. The wall clock of what follows then goes on as if there had been none.
+const LONGEST_SILENCE_MS: i64 = 15_000;
 
 /// Turns the events of one live into parts, segments and playlists.
 ///
@@ -13,16 +31,36 @@ use crate::{Config, Container, Edge, Error, Progress, Report, Segment};
 /// ([`Packager::interrupt`]); sequence numbers and the timeline go on.
 #[derive(Debug)]
 pub struct Packager {
-    config: Config,
     name: PlaybackName,
     epoch: Epoch,
+    output: Output,
+    run: Option<Run>,
     finished: bool,
+}
+
+/// The current publisher.
+#[derive(Debug)]
+struct Run {
+    announced: Announced,
+    wall_clock_ms: i64,
+    /// Publisher's time of its first sample.
+    first_ms: Option<i64>,
+    /// Whether any of its media was packaged.
+    has_media: bool,
+    way: Option<Way>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting(Intake),
+    Running(Box<Running>),
 }
 
 impl Packager {
     /// A packager without media. `config` is expected to be valid; see [`Config::validate`].
     pub fn new(config: Config, name: PlaybackName, epoch: Epoch) -> Self {
-        Self { config, name, epoch, finished: false }
+        Self { name, epoch, output: Output::new(config), run: None, finished: false }
     }
 
     /// The name viewers know the live by.
@@ -30,16 +68,28 @@ impl Packager {
         &self.name
     }
 
-    /// The random name of this run, part of every media URL.
+    /// The random name of this packager's life, part of every media URL.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
     }
 
     /// A publisher begins, or resumes, at `wall_clock_ms` (Unix time): what follows is a new run
     /// of timestamps and configuration, announced as a discontinuity if anything came before.
-    /// Does nothing once the live is finished.
+    /// The timeline itself continues after all that was packaged, so that no decode time is ever
+    /// used twice. Does nothing once the live is finished.
     pub fn begin(&mut self, wall_clock_ms: i64) {
-        let _ = wall_clock_ms;
+        self.interrupt();
+        if self.finished {
+            return;
+        }
+        self.run = Some(Run {
+            announced: Announced::default(),
+            wall_clock_ms,
+            first_ms: None,
+            has_media: false,
+            way: None,
+            state: State::Waiting(Intake::default()),
+        });
     }
 
     /// Takes the next event of the current publisher.
@@ -47,25 +97,36 @@ impl Packager {
     /// # Errors
     /// When nobody began, the live is finished, or the publisher must be refused. What was packaged
     /// before stays; the publisher should be cut and [`Packager::interrupt`] called.
-    pub fn push(&mut self, event: media::Event) -> Result<Progress, Error> {
-        let _ = (event, &self.config);
-        if self.finished { Err(Error::Finished) } else { Ok(Progress::default()) }
+    pub fn push(&mut self, event: Event) -> Result<Progress, Error> {
+        if self.finished {
+            return Err(Error::Finished);
+        }
+        let run = self.run.as_mut().ok_or(Error::NotBegun)?;
+        match event {
+            Event::TrackChanged(track) => run.change(track, &mut self.output),
+            Event::Sample(sample) => run.take(sample, VecDeque::new(), &mut self.output),
+        }
     }
 
     /// The publisher is gone: closes the open part and segment.
     pub fn interrupt(&mut self) -> Progress {
-        Progress::default()
+        match self.run.take() {
+            Some(run) => run.end(&mut self.output),
+            None => Progress::default(),
+        }
     }
 
     /// The live is over: as [`Packager::interrupt`], and playlists end with `EXT-X-ENDLIST`.
     pub fn finish(&mut self) -> Progress {
+        let mut progress = self.interrupt();
+        progress.segment |= !self.finished;
         self.finished = true;
-        Progress { part: false, segment: true }
+        progress
     }
 
     /// The newest complete part.
     pub fn edge(&self) -> Option<Edge> {
-        None
+        self.output.edge
     }
 
     /// Whether [`Packager::finish`] was called.
@@ -75,30 +136,250 @@ impl Packager {
 
     /// The media playlist as of now; `None` before the first segment is complete.
     pub fn media_playlist(&self, container: Container) -> Option<String> {
-        let _ = container;
-        None
+        let promise = self.output.promise?;
+        playlist::media::render(container, &self.output.window, promise, self.finished)
     }
 
     /// The multivariant playlist as of now; `None` before the first segment is complete.
     pub fn multivariant_playlist(&self, container: Container) -> Option<String> {
-        let _ = container;
-        None
+        let promise = self.output.promise?;
+        let window = &self.output.window;
+        playlist::multivariant::render(container, window, promise, &self.name, &self.epoch)
     }
 
     /// A segment that is listed or still retained.
     pub fn segment(&self, msn: u64) -> Option<Arc<Segment>> {
-        let _ = msn;
-        None
+        self.output.window.get(msn)
     }
 
-    /// The init segment (`moov`) of that id, while a segment held here needs it.
+    /// The init segment (`ftyp`, `moov`) of that id, while a segment held here needs it.
     pub fn init(&self, id: u32) -> Option<Bytes> {
-        let _ = id;
-        None
+        self.output.inits.get(id)
+    }
+
+    /// `PART-TARGET` in milliseconds: every part is at most this long. Frozen with the first
+    /// segment; `None` before.
+    pub fn part_target_ms(&self) -> Option<u32> {
+        Some(self.output.promise?.part_target_ms)
     }
 
     /// How it goes, now.
     pub fn report(&self) -> Report {
-        Report::default()
+        let output = &self.output;
+        let running = match &self.run {
+            Some(Run { state: State::Running(running), .. }) => Some(running),
+            _ => None,
+        };
+        let video = running.and_then(|running| running.tracks().video.as_deref());
+        let audio = running.and_then(|running| running.tracks().audio.as_deref());
+        let rates = playlist::rates::recent(output);
+        let has_gops = running.filter(|_| video.is_some());
+        let open_ms = has_gops.and_then(|r| output.gops.open_ms(r.tracks().timescale));
+        Report {
+            video: video.and_then(|track| video_report(track, rates.fps)),
+            audio: audio.and_then(audio_report),
+            bitrate_bps: rates.bitrate_bps,
+            last_gop_ms: output.gops.last_ms(),
+            longest_recent_gop_ms: output.gops.longest_ms().max(open_ms),
+            target_duration_s: output.promise.map(|promise| promise.target_duration_s),
+            segments_total: output.counts.segments,
+            parts_total: output.counts.parts,
+            segments_listed: output.window.len(),
+            bytes_held: output.window.held_bytes() + output.open_bytes(),
+            discontinuities_total: output.counts.discontinuities,
+            dependent_segments_total: output.counts.dependent_segments,
+            samples_total: output.counts.samples,
+            samples_dropped_total: output.counts.dropped,
+            samples_repaired_total: output.counts.repaired,
+        }
     }
+}
+
+impl Run {
+    /// A track appears or changes.
+    fn change(&mut self, track: Arc<Track>, out: &mut Output) -> Result<Progress, Error> {
+        let kind = track.kind();
+        if !self.announced.set(track) {
+            return Ok(Progress::default());
+        }
+        match &mut self.state {
+            State::Waiting(intake) => {
+                out.counts.dropped += intake.forget(kind) as u64;
+                Ok(Progress::default())
+            }
+            // What begins to be announced is declared once it really comes.
+            State::Running(running) if running.tracks().get(kind).is_none() => {
+                Ok(Progress::default())
+            }
+            State::Running(_) => {
+                let Some(running) = self.stop() else { return Ok(Progress::default()) };
+                let (mut progress, back) = running.close_for_change(kind, out);
+                progress |= self.take_all(back.into(), out)?;
+                Ok(progress)
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        sample: Sample,
+        mut queue: VecDeque<Sample>,
+        out: &mut Output,
+    ) -> Result<Progress, Error> {
+        let mut progress = Progress::default();
+        let mut next = Some(sample);
+        while let Some(sample) = next.take().or_else(|| queue.pop_front()) {
+            progress |= self.take_one(sample, &mut queue, out)?;
+        }
+        Ok(progress)
+    }
+
+    fn take_all(
+        &mut self,
+        mut queue: VecDeque<Sample>,
+        out: &mut Output,
+    ) -> Result<Progress, Error> {
+        match queue.pop_front() {
+            Some(first) => self.take(first, queue, out),
+            None => Ok(Progress::default()),
+        }
+    }
+
+    /// Takes a sample; puts into `queue` those that must be taken again. Every turn of the loop
+    /// above ends: a start packages the sample it starts with for good.
+    fn take_one(
+        &mut self,
+        sample: Sample,
+        queue: &mut VecDeque<Sample>,
+        out: &mut Output,
+    ) -> Result<Progress, Error> {
+        let believable = -timeline::MAX_TICKS..=timeline::MAX_TICKS;
+        let Some(track) = self
+            .announced
+            .get(sample.kind)
+            .filter(|_| believable.contains(&sample.dts_ticks) && !sample.data.is_empty())
+        else {
+            out.counts.dropped += 1;
+            return Ok(Progress::default());
+        };
+        let timescale = track.timescale;
+        match &mut self.state {
+            State::Waiting(intake) => {
+                let at_ms = timescale.rescale(sample.dts_ticks, Timescale::MILLIS);
+                self.first_ms.get_or_insert(at_ms);
+                if !intake.add(sample, timescale) {
+                    out.counts.dropped += 1;
+                }
+                let limit_bytes = out.config.segment_max_bytes;
+                if intake.bytes() > limit_bytes {
+                    return Err(Error::SegmentTooLarge { size_bytes: intake.bytes(), limit_bytes });
+                }
+                if let Some(selection) = intake.ready(&self.announced, &out.config) {
+                    self.start(selection, queue, out)?;
+                }
+                Ok(Progress::default())
+            }
+            State::Running(running) => match running.push(sample, out)? {
+                Step::Done(progress) => Ok(progress),
+                Step::Break(progress, back) => {
+                    self.stop();
+                    back.into_iter().rev().for_each(|sample| queue.push_front(sample));
+                    Ok(progress)
+                }
+            },
+        }
+    }
+
+    /// Media begins: what was gathered is taken again, by a running state.
+    fn start(
+        &mut self,
+        selection: Selection,
+        queue: &mut VecDeque<Sample>,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let State::Waiting(intake) = &mut self.state else { return Ok(()) };
+        let tracks = Announced {
+            video: self.announced.video.clone().filter(|_| selection.video),
+            audio: self.announced.audio.clone().filter(|_| selection.audio),
+        };
+        let tracks = out.inits.get_or_write(tracks)?;
+        let samples = intake.take(tracks.main);
+        let Some(first) = samples.first().filter(|first| first.kind == tracks.main) else {
+            return Ok(());
+        };
+        let first_dts_ticks = first.dts_ticks;
+        let first_ms = tracks.timescale.rescale(first_dts_ticks, Timescale::MILLIS);
+        let wall_ms = self.wall_ms(first_ms, out);
+        self.has_media = true;
+        let start = Start { tracks, first_dts_ticks, wall_ms, before: self.way.take() };
+        self.state = State::Running(Box::new(Running::new(start, out)));
+        samples.into_iter().rev().for_each(|sample| queue.push_front(sample));
+        Ok(())
+    }
+
+    /// Wall-clock time of the first sample of a start: the publisher's clock tells, as long as it
+    /// can be believed; never before the end of what was packaged.
+    fn wall_ms(&self, first_ms: i64, out: &Output) -> i64 {
+        let since_ms = first_ms.saturating_sub(self.first_ms.unwrap_or(first_ms));
+        let told = self.wall_clock_ms.saturating_add(since_ms);
+        match out.end_wall_ms {
+            Some(end) if !self.has_media => {
+                let since_ms = since_ms.clamp(0, LONGEST_SILENCE_MS);
+                self.wall_clock_ms.saturating_add(since_ms).max(end)
+            }
+            Some(end) => {
+                let gap_ms = told.saturating_sub(end);
+                if gap_ms > LONGEST_SILENCE_MS { end } else { told.max(end) }
+            }
+            None => self.wall_clock_ms.saturating_add(since_ms.clamp(0, LONGEST_SILENCE_MS)),
+        }
+    }
+
+    /// Back to waiting; gives what was running.
+    fn stop(&mut self) -> Option<Box<Running>> {
+        match std::mem::replace(&mut self.state, State::Waiting(Intake::default())) {
+            State::Running(running) => {
+                self.way = Some(running.way());
+                Some(running)
+            }
+            State::Waiting(_) => None,
+        }
+    }
+
+    /// Closes everything. Media that was still gathered begins with the tracks at hand.
+    fn end(mut self, out: &mut Output) -> Progress {
+        let mut progress = Progress::default();
+        if let State::Waiting(intake) = &self.state
+            && let Some(selection) = intake.at_hand()
+        {
+            let mut queue = VecDeque::new();
+            if self.start(selection, &mut queue, out).is_ok() {
+                progress |= self.take_all(queue, out).unwrap_or_default();
+            }
+        }
+        if let Some(running) = self.stop() {
+            progress |= running.close(out);
+        }
+        progress
+    }
+}
+
+fn video_report(track: &Track, measured_fps: Option<f64>) -> Option<VideoReport> {
+    let Codec::H264(config) = &track.codec else { return None };
+    Some(VideoReport {
+        codec: track.codec_string(),
+        width: config.width,
+        height: config.height,
+        declared_fps: config.declared_fps,
+        measured_fps,
+    })
+}
+
+fn audio_report(track: &Track) -> Option<AudioReport> {
+    let Codec::Aac(config) = &track.codec else { return None };
+    Some(AudioReport {
+        codec: track.codec_string(),
+        sample_rate_hz: config.extension_sample_rate_hz.unwrap_or(config.sample_rate_hz),
+        channels: config.channel_count(),
+    })
 }

@@ -1,0 +1,160 @@
+//! One `moof` and `mdat`, written by hand into one allocation of exactly their size.
+//!
+//! Layout (ISO/IEC 14496-12 §8.8): `moof` { `mfhd`, a `traf` per track { `tfhd`, `tfdt` version 1,
+//! `trun` version 1 } }, then `mdat` with the samples of the video, then those of the audio.
+
+use bytes::Bytes;
+
+use super::{AUDIO_TRACK_ID, VIDEO_TRACK_ID};
+use crate::part::{Run, Timed};
+
+/// A `trun` entry of the video: duration, size, flags, composition offset.
+pub(crate) const VIDEO_ENTRY_LEN: usize = 16;
+/// A `trun` entry of the audio: duration, size.
+pub(crate) const AUDIO_ENTRY_LEN: usize = 8;
+
+const BOX_LEN: usize = 8;
+const FULL_BOX_LEN: usize = 12;
+const MFHD_LEN: usize = FULL_BOX_LEN + 4;
+const TFDT_LEN: usize = FULL_BOX_LEN + 8;
+const TRUN_HEAD_LEN: usize = FULL_BOX_LEN + 8;
+
+/// `sample_depends_on` 2: depends on no other.
+const SYNC: u32 = 0x0200_0000;
+/// `sample_depends_on` 1, `sample_is_non_sync_sample`.
+const NON_SYNC: u32 = 0x0101_0000;
+
+/// Copies the samples into a fragment; says where each track's lie in it.
+pub(crate) fn write(
+    sequence: u32,
+    video: &[Timed],
+    audio: &[Timed],
+) -> (Bytes, Option<Run>, Option<Run>) {
+    let moof_len = BOX_LEN + MFHD_LEN + VIDEO.traf_len(video) + AUDIO.traf_len(audio);
+    let (video_len, audio_len) = (payload_len(video), payload_len(audio));
+    let total = moof_len + BOX_LEN + video_len + audio_len;
+
+    let mut out = Vec::with_capacity(total);
+    put_box(&mut out, moof_len, b"moof");
+    put_full_box(&mut out, MFHD_LEN, b"mfhd", 0, 0);
+    put_u32(&mut out, sequence);
+    let data = moof_len + BOX_LEN;
+    let video_run = VIDEO.put_traf(&mut out, video, data);
+    let audio_run = AUDIO.put_traf(&mut out, audio, data + video_len);
+    put_box(&mut out, BOX_LEN + video_len + audio_len, b"mdat");
+    for sample in video.iter().chain(audio) {
+        out.extend_from_slice(&sample.data);
+    }
+    debug_assert_eq!((out.len(), out.capacity()), (total, total));
+    (out.into(), video_run, audio_run)
+}
+
+/// A `trun` entry, read back.
+pub(crate) struct Entry {
+    pub duration_ticks: u32,
+    pub size: u32,
+    pub is_sync: bool,
+    pub cts_ticks: i32,
+}
+
+impl Entry {
+    /// Reads an entry written by [`write`], of either length.
+    pub fn read(entry: &[u8]) -> Option<Self> {
+        let (words, _) = entry.as_chunks::<4>();
+        let word = |at: usize| words.get(at).copied().map(u32::from_be_bytes);
+        Some(Self {
+            duration_ticks: word(0)?,
+            size: word(1)?,
+            is_sync: word(2).is_none_or(|flags| flags == SYNC),
+            cts_ticks: word(3).unwrap_or(0) as i32,
+        })
+    }
+}
+
+/// How the `traf` of a track looks.
+struct Shape {
+    track_id: u32,
+    tfhd_flags: u32,
+    default_flags: Option<u32>,
+    trun_flags: u32,
+    entry_len: usize,
+}
+
+/// `default-base-is-moof`; `trun` with data offset, duration, size, flags, composition offset.
+const VIDEO: Shape = Shape {
+    track_id: VIDEO_TRACK_ID,
+    tfhd_flags: 0x02_0000,
+    default_flags: None,
+    trun_flags: 0x0f01,
+    entry_len: VIDEO_ENTRY_LEN,
+};
+
+/// `default-base-is-moof`, default flags; `trun` with data offset, duration, size.
+const AUDIO: Shape = Shape {
+    track_id: AUDIO_TRACK_ID,
+    tfhd_flags: 0x02_0020,
+    default_flags: Some(SYNC),
+    trun_flags: 0x0301,
+    entry_len: AUDIO_ENTRY_LEN,
+};
+
+impl Shape {
+    fn tfhd_len(&self) -> usize {
+        FULL_BOX_LEN + 4 + if self.default_flags.is_some() { 4 } else { 0 }
+    }
+
+    fn trun_len(&self, samples: &[Timed]) -> usize {
+        TRUN_HEAD_LEN + samples.len() * self.entry_len
+    }
+
+    fn traf_len(&self, samples: &[Timed]) -> usize {
+        if samples.is_empty() {
+            return 0;
+        }
+        BOX_LEN + self.tfhd_len() + TFDT_LEN + self.trun_len(samples)
+    }
+
+    fn put_traf(&self, out: &mut Vec<u8>, samples: &[Timed], data: usize) -> Option<Run> {
+        let first = samples.first()?;
+        put_box(out, self.traf_len(samples), b"traf");
+        put_full_box(out, self.tfhd_len(), b"tfhd", 0, self.tfhd_flags);
+        put_u32(out, self.track_id);
+        if let Some(flags) = self.default_flags {
+            put_u32(out, flags);
+        }
+        put_full_box(out, TFDT_LEN, b"tfdt", 1, 0);
+        out.extend_from_slice(&first.dts_ticks.max(0).to_be_bytes());
+        put_full_box(out, self.trun_len(samples), b"trun", 1, self.trun_flags);
+        put_u32(out, samples.len() as u32);
+        put_u32(out, data as u32);
+        let table = out.len();
+        for sample in samples {
+            put_u32(out, sample.duration_ticks);
+            put_u32(out, sample.data.len() as u32);
+            if self.default_flags.is_none() {
+                put_u32(out, if sample.is_sync { SYNC } else { NON_SYNC });
+                put_u32(out, sample.cts_ticks as u32);
+            }
+        }
+        Some(Run { dts_ticks: first.dts_ticks, table, count: samples.len(), data })
+    }
+}
+
+fn payload_len(samples: &[Timed]) -> usize {
+    samples.iter().map(|sample| sample.data.len()).sum()
+}
+
+/// Sizes fit: a segment, and so a part, is far below 4 GiB (`segment_max_bytes`).
+fn put_box(out: &mut Vec<u8>, len: usize, kind: &[u8; 4]) {
+    put_u32(out, len as u32);
+    out.extend_from_slice(kind);
+}
+
+fn put_full_box(out: &mut Vec<u8>, len: usize, kind: &[u8; 4], version: u8, flags: u32) {
+    put_box(out, len, kind);
+    put_u32(out, u32::from(version) << 24 | flags);
+}
+
+fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}

@@ -1,0 +1,190 @@
+//! What outlives publishers: the window, what was promised, the end of the timeline, the counts.
+//!
+//! Here: closed parts becoming segments, closed segments being listed. Not here: when they close
+//! (`running`, `segmenter`).
+
+use std::sync::Arc;
+
+use media::{Kind, Timescale};
+
+use crate::{
+    Config, Edge, Progress,
+    part::{Part, Timed},
+    segment::OpenSegment,
+    segmenter::{FirstSegment, Gops, Promise},
+    timeline,
+    tracks::{Inits, TrackSet},
+    ts,
+    window::Window,
+};
+
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub config: Config,
+    pub window: Window,
+    pub inits: Inits,
+    pub gops: Gops,
+    pub counts: Counts,
+    /// Frozen with the first segment.
+    pub promise: Option<Promise>,
+    pub open: Option<OpenSegment>,
+    pub edge: Option<Edge>,
+    /// End of what was packaged, per track, on the timeline.
+    pub ends: Ends,
+    /// Wall-clock time of that end.
+    pub end_wall_ms: Option<i64>,
+    next_msn: u64,
+    moof_sequence: u32,
+    packets: ts::Packets,
+    /// Spare room for the samples of the next part.
+    pub samples: (Vec<Timed>, Vec<Timed>),
+}
+
+/// Counts since the beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub segments: u64,
+    pub parts: u64,
+    pub discontinuities: u64,
+    pub dependent_segments: u64,
+    pub samples: u64,
+    pub dropped: u64,
+    pub repaired: u64,
+}
+
+/// Ends of both tracks on the timeline.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Ends {
+    video: Option<(i64, Timescale)>,
+    audio: Option<(i64, Timescale)>,
+}
+
+impl Ends {
+    fn slot(&mut self, kind: Kind) -> &mut Option<(i64, Timescale)> {
+        match kind {
+            Kind::Video => &mut self.video,
+            Kind::Audio => &mut self.audio,
+        }
+    }
+
+    /// The end of one track, in ticks of `timescale`.
+    pub fn of(&self, kind: Kind, timescale: Timescale) -> Option<i64> {
+        let (ticks, from) = match kind {
+            Kind::Video => self.video?,
+            Kind::Audio => self.audio?,
+        };
+        // Upward, so that nothing starts before it.
+        Some(if from == timescale {
+            ticks
+        } else {
+            from.rescale(ticks, timescale).saturating_add(1)
+        })
+    }
+
+    /// The first whole second at or after both ends.
+    pub fn next_second(&self) -> i64 {
+        let ceil = |&(ticks, timescale): &(i64, Timescale)| {
+            -(-ticks).div_euclid(i64::from(timescale.get()))
+        };
+        let ends = self.video.iter().chain(&self.audio).map(ceil);
+        ends.fold(timeline::START_S, i64::max)
+    }
+}
+
+impl Output {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            window: Window::default(),
+            inits: Inits::default(),
+            gops: Gops::default(),
+            counts: Counts::default(),
+            promise: None,
+            open: None,
+            edge: None,
+            ends: Ends::default(),
+            end_wall_ms: None,
+            next_msn: 0,
+            moof_sequence: 0,
+            packets: ts::Packets::default(),
+            samples: Default::default(),
+        }
+    }
+
+    /// Opens a segment, if none is open.
+    pub fn open_segment(
+        &mut self,
+        tracks: &Arc<TrackSet>,
+        discontinuity: bool,
+        independent: bool,
+        program_date_time_ms: i64,
+    ) {
+        if self.open.is_some() {
+            return;
+        }
+        let discontinuity = discontinuity && self.next_msn > 0;
+        self.counts.discontinuities += u64::from(discontinuity);
+        self.counts.dependent_segments += u64::from(!independent);
+        self.open = Some(OpenSegment {
+            msn: self.next_msn,
+            tracks: tracks.clone(),
+            discontinuity,
+            discontinuity_number: self.counts.discontinuities,
+            independent,
+            program_date_time_ms,
+            parts: Vec::new(),
+        });
+        self.next_msn += 1;
+    }
+
+    /// Makes a part of these samples and adds it to the open segment.
+    pub fn add_part(&mut self, tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Progress {
+        let Some(open) = &mut self.open else { return Progress::default() };
+        self.moof_sequence = self.moof_sequence.wrapping_add(1);
+        open.parts.push(Part::new(self.moof_sequence, tracks, video, audio));
+        let part = u32::try_from(open.parts.len() - 1).unwrap_or(u32::MAX);
+        self.edge = Some(Edge { msn: open.msn, part });
+        self.counts.parts += 1;
+        self.counts.samples += (video.len() + audio.len()) as u64;
+        for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
+            if let (Some(last), Some(track)) = (samples.last(), tracks.get(kind)) {
+                let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
+                *self.ends.slot(kind) = Some((end, track.timescale));
+            }
+        }
+        Progress { part: true, segment: false }
+    }
+
+    /// Closes the open segment and lists it. The first one freezes the promise.
+    pub fn close_segment(&mut self) -> Progress {
+        let Some(open) = self.open.take_if(|open| !open.parts.is_empty()) else {
+            return Progress::default();
+        };
+        let segment = open.close(self.packets);
+        self.packets = segment.packets_after();
+        self.counts.segments += 1;
+        let start_ms = segment.program_date_time_ms();
+        self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));
+        let promise = *self.promise.get_or_insert_with(|| {
+            let micros = |ticks: u64| {
+                let per_second = u128::from(segment.tracks().timescale.get());
+                (u128::from(ticks) * 1_000_000).div_ceil(per_second) as u64
+            };
+            let longest = segment.parts().iter().map(|part| part.duration_ticks).max();
+            let first = FirstSegment {
+                duration_us: segment.duration_us(),
+                longest_part_us: micros(longest.unwrap_or(0)),
+                whole_parts: segment.parts().len() - 1,
+                gop_known: !segment.has_video() || self.gops.longest_ms().is_some(),
+            };
+            Promise::after_first(&self.config, first)
+        });
+        self.window.push(segment, &self.config, promise.target_duration_s);
+        Progress { part: false, segment: true }
+    }
+
+    /// Bytes of the open segment.
+    pub fn open_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, OpenSegment::size_bytes)
+    }
+}

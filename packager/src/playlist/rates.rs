@@ -1,0 +1,109 @@
+//! Bit rates and picture rates, measured over what is held.
+
+use crate::{Container, output::Output, segment::Segment, window::Window};
+
+/// What a broadcaster sees move: the last seconds.
+const RECENT_US: u64 = 4_000_000;
+
+/// Rates of the last seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recent {
+    pub bitrate_bps: u64,
+    pub fps: Option<f64>,
+}
+
+/// Measures the newest parts, those of the open segment included.
+pub(crate) fn recent(output: &Output) -> Recent {
+    let (mut bytes, mut pictures, mut length_us) = (0_u64, 0_u64, 0_u64);
+    let mut add = |part: &crate::part::Part, per_second: u32| {
+        bytes += part.bytes.len() as u64;
+        pictures += u64::from(part.pictures);
+        length_us += micros(part.duration_ticks, per_second);
+        length_us < RECENT_US
+    };
+    let newest = output
+        .open
+        .iter()
+        .flat_map(|open| open.parts.iter().rev().map(|part| (part, open.tracks.timescale.get())));
+    let older = output.window.listed().rev().flat_map(|segment| {
+        segment.parts().iter().rev().map(|part| (part, segment.tracks().timescale.get()))
+    });
+    newest.chain(older).all(|(part, per_second)| add(part, per_second));
+    if length_us == 0 {
+        return Recent::default();
+    }
+    let fps = (pictures > 0).then(|| known_rate(pictures as f64 * 1e6 / length_us as f64));
+    Recent { bitrate_bps: per_second(bytes, length_us), fps }
+}
+
+/// `BANDWIDTH` and `AVERAGE-BANDWIDTH` (rfc8216bis §4.4.6.2) of what is listed, in bit/s.
+pub(crate) fn bandwidth(
+    container: Container,
+    window: &Window,
+    target_duration_s: u32,
+) -> (u64, u64) {
+    let size = |segment: &Segment| match container {
+        Container::Fmp4 => segment.size_bytes() as u64,
+        Container::Ts => segment.ts_size_bytes() as u64,
+    };
+    let rate = |segment: &Segment| per_second(size(segment), segment.duration_us());
+    // A segment much shorter than the others says nothing about the peak, unless all are.
+    let least_us = u64::from(target_duration_s) * 500_000;
+    let typical = window.listed().filter(|segment| segment.duration_us() >= least_us);
+    let any = window.listed().map(|segment| rate(segment)).max();
+    let peak = typical.map(|segment| rate(segment)).max().or(any).unwrap_or(0);
+    let bytes: u64 = window.listed().map(|segment| size(segment)).sum();
+    let length_us: u64 = window.listed().map(|segment| segment.duration_us()).sum();
+    let average = per_second(bytes, length_us);
+    (with_headroom(peak), with_headroom(average).min(with_headroom(peak)))
+}
+
+/// Pictures per second of what is listed: as declared when the measure agrees, else as measured.
+pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
+    let last = window.last()?;
+    let declared = last.tracks().h264()?.declared_fps;
+    let alike = window.listed().filter(|s| s.init_id() == last.init_id());
+    let (pictures, length_us) = alike.fold((0, 0), |(pictures, length_us), segment| {
+        (pictures + segment.pictures(), length_us + segment.duration_us())
+    });
+    if pictures == 0 || length_us == 0 {
+        return declared;
+    }
+    let measured = pictures as f64 * 1e6 / length_us as f64;
+    declared.filter(|fps| (fps / measured - 1.0).abs() < 0.01).or(Some(known_rate(measured)))
+}
+
+/// The rate that was meant: timestamps in milliseconds blur it by a thousandth.
+fn known_rate(measured: f64) -> f64 {
+    const KNOWN: [f64; 11] = [
+        15.0,
+        20.0,
+        24_000.0 / 1_001.0,
+        24.0,
+        25.0,
+        30_000.0 / 1_001.0,
+        30.0,
+        48.0,
+        50.0,
+        60_000.0 / 1_001.0,
+        60.0,
+    ];
+    let off = |rate: f64| (rate / measured - 1.0).abs();
+    let nearest = KNOWN.into_iter().min_by(|a, b| off(*a).total_cmp(&off(*b)));
+    nearest.filter(|&rate| off(rate) < 0.001).unwrap_or(measured)
+}
+
+/// A tenth more, in steps of 1 000 bit/s: the next segments may be larger, and the figure should
+/// not change with each of them.
+fn with_headroom(bits_per_second: u64) -> u64 {
+    bits_per_second.saturating_add(bits_per_second / 10).div_ceil(1_000).max(1) * 1_000
+}
+
+fn per_second(bytes: u64, length_us: u64) -> u64 {
+    let bits = u128::from(bytes) * 8_000_000;
+    u64::try_from(bits / u128::from(length_us.max(1))).unwrap_or(u64::MAX / 2)
+}
+
+fn micros(ticks: u64, per_second: u32) -> u64 {
+    u64::try_from(u128::from(ticks) * 1_000_000 / u128::from(per_second)).unwrap_or(u64::MAX / 2)
+}

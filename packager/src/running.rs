@@ -1,0 +1,482 @@
+//! Media that has begun: samples become parts, parts become segments.
+//!
+//! One track is the main one, by which everything is cut: the picture, or the sound when it is
+//! alone. Its samples are held back by one, because the length of a sample is known when the next
+//! one comes. Sound beside a picture waits, too, until the part of its time is closed.
+//!
+//! Not here: which tracks there are (`intake`), the decision to cut (`segmenter`).
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use media::{Kind, Sample, Timescale, Track};
+
+use crate::{
+    Error, Progress,
+    intake::SAMPLE_OVERHEAD_BYTES,
+    output::Output,
+    part::Timed,
+    segmenter::{Cut, Segmenter},
+    timeline::{self, Lane, Place},
+    tracks::TrackSet,
+    ts,
+};
+
+/// Composition offsets beyond this are not believed: no encoder reorders over five seconds.
+const MAX_CTS_MS: i64 = 5_000;
+/// Length of a last picture when no two ever told it: a thirtieth of a second.
+const UNKNOWN_PICTURE_MS: i64 = 33;
+/// A continued run may leave this much silence before it; else it lands anew.
+const MAX_CONTINUED_GAP_S: i64 = 10;
+
+/// One run of media with the same tracks.
+#[derive(Debug)]
+pub(crate) struct Running {
+    tracks: Arc<TrackSet>,
+    main: Lane,
+    side: Option<Lane>,
+    segmenter: Segmenter,
+    held: Option<Timed>,
+    /// Samples of the open part.
+    part: Vec<Timed>,
+    /// Bytes of `part`, `held` and `waiting`, with their overhead.
+    pending_bytes: usize,
+    /// Sound for this part or a later one.
+    waiting: VecDeque<Timed>,
+    /// Length of the last sample of the main track.
+    last_duration: u32,
+    /// Where the main track is.
+    newest: i64,
+    /// Where the main track was when the sound beside it was last heard.
+    heard: i64,
+    /// A track that is announced but not declared has samples.
+    returning: bool,
+    start: i64,
+    start_wall_ms: i64,
+}
+
+/// What became of a sample.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Taken, or dropped and counted.
+    Done(Progress),
+    /// Media cannot go on as it is: closed, and these samples must go through the intake again.
+    Break(Progress, Vec<Sample>),
+}
+
+/// How a run starts.
+pub(crate) struct Start {
+    pub tracks: Arc<TrackSet>,
+    /// The publisher's time of the first sample of the main track.
+    pub first_dts_ticks: i64,
+    pub wall_ms: i64,
+    /// The way the main track took before an interruption within the same publisher.
+    pub before: Option<Way>,
+}
+
+/// A track's way onto the timeline, to be kept across a break if it still fits.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    lane: Lane,
+    timescale: Timescale,
+}
+
+impl Running {
+    pub fn new(start: Start, out: &mut Output) -> Self {
+        let Start { tracks, first_dts_ticks, wall_ms, before } = start;
+        let timescale = tracks.timescale;
+        let has_gops = tracks.main == Kind::Video;
+        let to = landing(before, first_dts_ticks, &tracks, out);
+        let step = step_ticks(&tracks, tracks.main);
+        out.gops.restart();
+        Self {
+            main: Lane::new(timescale, first_dts_ticks, to, step, out.config.max_gap_ms),
+            side: None,
+            segmenter: Segmenter::new(&out.config, out.promise, timescale, has_gops),
+            held: None,
+            part: std::mem::take(&mut out.samples.0),
+            pending_bytes: 0,
+            waiting: VecDeque::new(),
+            last_duration: 0,
+            newest: to,
+            heard: to,
+            returning: false,
+            start: to,
+            start_wall_ms: wall_ms,
+            tracks,
+        }
+    }
+
+    /// The tracks it declares.
+    pub fn tracks(&self) -> &Arc<TrackSet> {
+        &self.tracks
+    }
+
+    /// The way of the main track.
+    pub fn way(&self) -> Way {
+        Way { lane: self.main.clone(), timescale: self.tracks.timescale }
+    }
+
+    /// Takes a sample of a track that was announced.
+    pub fn push(&mut self, sample: Sample, out: &mut Output) -> Result<Step, Error> {
+        let kind = sample.kind;
+        let Some(track) = self.tracks.get(kind).cloned() else {
+            return Ok(self.undeclared(sample, out));
+        };
+        let Some(ts_len) = ts_len(&sample, &self.tracks) else {
+            out.counts.dropped += 1;
+            return Ok(Step::Done(Progress::default()));
+        };
+        let size = sample.data.len() + SAMPLE_OVERHEAD_BYTES;
+        let total = out.open_bytes().saturating_add(self.pending_bytes).saturating_add(size);
+        if total > out.config.segment_max_bytes {
+            return Err(Error::SegmentTooLarge {
+                size_bytes: total,
+                limit_bytes: out.config.segment_max_bytes,
+            });
+        }
+        Ok(if kind == self.tracks.main {
+            self.push_main(sample, &track, ts_len, out)
+        } else {
+            self.push_side(sample, &track, ts_len, out)
+        })
+    }
+
+    /// Closes the open part and segment, all that waits included.
+    pub fn close(mut self, out: &mut Output) -> Progress {
+        self.flush(None, out);
+        let progress = self.finish_segment(None, out);
+        self.give_back(out);
+        progress
+    }
+
+    /// Closes the open part and segment; sound that belongs after them is given back, as the
+    /// publisher sent it.
+    fn close_before(&mut self, next: Option<i64>, out: &mut Output) -> (Progress, Vec<Sample>) {
+        self.flush(next, out);
+        let boundary =
+            next.unwrap_or_else(|| self.newest.saturating_add(self.last_duration.into()));
+        let progress = self.finish_segment(Some(boundary), out);
+        let lane = self.side.take();
+        let back = self.waiting.drain(..).map(|timed| Sample {
+            kind: Kind::Audio,
+            dts_ticks: lane.as_ref().map_or(timed.dts_ticks, |lane| lane.unmap(timed.dts_ticks)),
+            cts_ticks: 0,
+            is_sync: true,
+            data: timed.data,
+        });
+        (progress, back.collect())
+    }
+
+    /// As [`Running::close`], for a change of the configuration of one track: what waits of the
+    /// other is given back.
+    pub fn close_for_change(mut self, changed: Kind, out: &mut Output) -> (Progress, Vec<Sample>) {
+        if changed == Kind::Audio {
+            return (self.close(out), Vec::new());
+        }
+        let closed = self.close_before(None, out);
+        self.give_back(out);
+        closed
+    }
+
+    fn give_back(&mut self, out: &mut Output) {
+        out.samples.0 = std::mem::take(&mut self.part);
+    }
+
+    fn undeclared(&mut self, sample: Sample, out: &mut Output) -> Step {
+        if sample.kind == Kind::Video && sample.is_sync {
+            // The picture comes, or comes back: it becomes the main track.
+            let (progress, mut back) = self.close_before(None, out);
+            self.give_back(out);
+            back.push(sample);
+            return Step::Break(progress, back);
+        }
+        self.returning |= sample.kind == Kind::Audio;
+        out.counts.dropped += 1;
+        Step::Done(Progress::default())
+    }
+
+    fn push_main(&mut self, sample: Sample, track: &Track, ts_len: u32, out: &mut Output) -> Step {
+        let mapped = self.main.map(sample.dts_ticks);
+        let Place::At(dts_ticks) = self.main.place(sample.dts_ticks) else {
+            let progress = self.close_all(out);
+            return Step::Break(progress, vec![sample]);
+        };
+        if sample.is_sync && self.declared_wrongly(dts_ticks, out) {
+            let (progress, mut back) = self.close_before(Some(dts_ticks), out);
+            self.give_back(out);
+            back.insert(0, sample);
+            return Step::Break(progress, back);
+        }
+        let cts = i64::from(sample.cts_ticks).saturating_sub(dts_ticks.saturating_sub(mapped));
+        let cts_ticks = self.believable_cts(cts, track.timescale);
+        if dts_ticks != mapped || i64::from(cts_ticks) != cts {
+            out.counts.repaired += 1;
+        }
+        self.pending_bytes += sample.data.len() + SAMPLE_OVERHEAD_BYTES;
+        let next = Timed {
+            dts_ticks,
+            cts_ticks,
+            duration_ticks: 0,
+            is_sync: sample.is_sync,
+            ts_len,
+            data: sample.data,
+        };
+        let mut progress = Progress::default();
+        if let Some(mut held) = self.held.take() {
+            held.duration_ticks = step_between(held.dts_ticks, dts_ticks);
+            progress |= self.add(held, out);
+            progress |=
+                self.cut(self.segmenter.after(self.last_duration, next.is_sync, &out.gops), out);
+        }
+        self.newest = dts_ticks;
+        self.held = Some(next);
+        Step::Done(progress)
+    }
+
+    fn push_side(&mut self, sample: Sample, track: &Track, ts_len: u32, out: &mut Output) -> Step {
+        let absent_ms = i64::from(out.config.track_absent_ms);
+        let step = step_ticks(&self.tracks, Kind::Audio);
+        let start = self.tracks.timescale.rescale(self.start, track.timescale);
+        let lane = match &mut self.side {
+            Some(lane) => lane,
+            None => {
+                let lane = self.side_lane(&sample, track, absent_ms, out);
+                self.side.insert(lane)
+            }
+        };
+        let mapped = lane.map(sample.dts_ticks);
+        if mapped.saturating_add(step) <= start {
+            // From before the first IDR.
+            out.counts.dropped += 1;
+            return Step::Done(Progress::default());
+        }
+        if lane.ahead_ms(mapped, self.newest, self.tracks.timescale) > absent_ms {
+            return self.side_runs_ahead(sample, out);
+        }
+        let Place::At(dts_ticks) = lane.place_after_silence(sample.dts_ticks) else {
+            let progress = self.close_all(out);
+            return Step::Break(progress, vec![sample]);
+        };
+        if dts_ticks != mapped {
+            out.counts.repaired += 1;
+        }
+        self.heard = self.newest;
+        self.pending_bytes += sample.data.len() + SAMPLE_OVERHEAD_BYTES;
+        self.waiting.push_back(Timed {
+            dts_ticks,
+            cts_ticks: 0,
+            duration_ticks: u32::try_from(step).unwrap_or(1),
+            is_sync: true,
+            ts_len,
+            data: sample.data,
+        });
+        Step::Done(Progress::default())
+    }
+
+    /// Sound that is far ahead of the picture: either the picture is gone, and sound that was
+    /// already waiting goes on alone; or the sound's clock jumped.
+    fn side_runs_ahead(&mut self, sample: Sample, out: &mut Output) -> Step {
+        let went_silently = self.waiting.back().is_some_and(|last| {
+            let gap_ms = self.side.as_ref().map_or(0, |lane| {
+                lane.ahead_ms(lane.map(sample.dts_ticks), last.dts_ticks, self.side_timescale())
+            });
+            gap_ms <= out.config.max_gap_ms.into()
+        });
+        let (progress, mut back) = if went_silently {
+            self.close_before(None, out)
+        } else {
+            (self.close_all(out), Vec::new())
+        };
+        self.give_back(out);
+        back.push(sample);
+        Step::Break(progress, back)
+    }
+
+    fn close_all(&mut self, out: &mut Output) -> Progress {
+        self.flush(None, out);
+        let progress = self.finish_segment(None, out);
+        self.give_back(out);
+        progress
+    }
+
+    /// Whether the declared tracks are not those that come: sound is missing, or is there after
+    /// all. Asked before an IDR, where it can be mended.
+    fn declared_wrongly(&self, now: i64, out: &Output) -> bool {
+        if self.tracks.main != Kind::Video {
+            return false;
+        }
+        if self.tracks.audio.is_none() {
+            return self.returning;
+        }
+        let silent =
+            self.tracks.timescale.rescale(now.saturating_sub(self.heard), Timescale::MILLIS);
+        silent > i64::from(out.config.track_absent_ms)
+    }
+
+    /// The way of the sound beside a picture: the picture's, unless their clocks have nothing to
+    /// do with each other; then the first sound is taken to belong to the newest picture.
+    fn side_lane(&self, sample: &Sample, track: &Track, absent_ms: i64, out: &Output) -> Lane {
+        let main = self.tracks.timescale;
+        let per_second = i64::from(main.get());
+        let offset = self.main.map(0);
+        let whole_s = offset.div_euclid(per_second);
+        let rest = main.rescale(offset.rem_euclid(per_second), track.timescale);
+        let offset = whole_s.saturating_mul(track.timescale.get().into()).saturating_add(rest);
+        let step = step_ticks(&self.tracks, Kind::Audio);
+        let lane =
+            |to| Lane::new(track.timescale, sample.dts_ticks, to, step, out.config.max_gap_ms);
+        let common = sample.dts_ticks.saturating_add(offset);
+        let floor = out.ends.of(Kind::Audio, track.timescale).unwrap_or(0);
+        let skew_ms = lane(common).ahead_ms(common, self.newest, main);
+        if skew_ms.saturating_abs() <= absent_ms {
+            return lane(common).not_before(floor);
+        }
+        let newest = main.rescale(self.newest, track.timescale);
+        lane(newest).not_before(floor)
+    }
+
+    fn side_timescale(&self) -> Timescale {
+        self.tracks.audio.as_ref().map_or(Timescale::MILLIS, |track| track.timescale)
+    }
+
+    fn believable_cts(&self, cts_ticks: i64, timescale: Timescale) -> i32 {
+        let limit = Timescale::MILLIS.rescale(MAX_CTS_MS, timescale);
+        if self.tracks.main == Kind::Audio || cts_ticks.saturating_abs() > limit {
+            return 0;
+        }
+        i32::try_from(cts_ticks).unwrap_or(0)
+    }
+
+    /// Adds the held sample, as long as the one before it.
+    fn flush(&mut self, next: Option<i64>, out: &mut Output) -> Progress {
+        let Some(mut held) = self.held.take() else { return Progress::default() };
+        let unknown = Timescale::MILLIS.rescale(UNKNOWN_PICTURE_MS, self.tracks.timescale);
+        let usual = match self.tracks.main {
+            _ if self.last_duration > 0 => self.last_duration,
+            Kind::Video => u32::try_from(unknown).unwrap_or(1),
+            Kind::Audio => u32::try_from(step_ticks(&self.tracks, Kind::Audio)).unwrap_or(1),
+        };
+        held.duration_ticks = next.map_or(usual, |next| step_between(held.dts_ticks, next)).max(1);
+        self.add(held, out)
+    }
+
+    /// Adds a sample of known length to the open part, which may end before it.
+    fn add(&mut self, sample: Timed, out: &mut Output) -> Progress {
+        let progress = self.cut(self.segmenter.before(sample.duration_ticks), out);
+        if out.open.is_none() {
+            let since = sample.dts_ticks.saturating_sub(self.start);
+            let since_ms = self.tracks.timescale.rescale(since, Timescale::MILLIS);
+            let wall_ms = self.start_wall_ms.saturating_add(since_ms);
+            out.open_segment(&self.tracks, since == 0, sample.is_sync, wall_ms);
+        }
+        self.segmenter.add(sample.is_sync, sample.duration_ticks, &mut out.gops);
+        self.last_duration = sample.duration_ticks;
+        self.part.push(sample);
+        progress
+    }
+
+    fn cut(&mut self, cut: Cut, out: &mut Output) -> Progress {
+        let boundary =
+            self.part.last().map(|last| last.dts_ticks.saturating_add(last.duration_ticks.into()));
+        let progress = match cut {
+            Cut::Nothing => Progress::default(),
+            Cut::Part => self.finish_part(boundary, out),
+            Cut::Segment => self.finish_segment(boundary, out),
+        };
+        self.segmenter.done(cut);
+        progress
+    }
+
+    fn finish_segment(&mut self, boundary: Option<i64>, out: &mut Output) -> Progress {
+        let mut progress = self.finish_part(boundary, out);
+        progress |= out.close_segment();
+        if let Some(promise) = out.promise {
+            self.segmenter.promise(promise);
+        }
+        progress
+    }
+
+    /// Closes the open part, with the sound before `boundary` (all of it without one).
+    fn finish_part(&mut self, boundary: Option<i64>, out: &mut Output) -> Progress {
+        if self.part.is_empty() {
+            return Progress::default();
+        }
+        let mut side = std::mem::take(&mut out.samples.1);
+        let until = boundary.map(|at| self.tracks.timescale.rescale(at, self.side_timescale()));
+        while let Some(sample) =
+            self.waiting.pop_front_if(|sample| until.is_none_or(|until| sample.dts_ticks < until))
+        {
+            side.push(sample);
+        }
+        set_durations(&mut side);
+        let progress = match self.tracks.main {
+            Kind::Video => out.add_part(&self.tracks, &self.part, &side),
+            Kind::Audio => out.add_part(&self.tracks, &[], &self.part),
+        };
+        let added = self.part.iter().chain(&side).map(|s| s.data.len() + SAMPLE_OVERHEAD_BYTES);
+        self.pending_bytes = self.pending_bytes.saturating_sub(added.sum());
+        self.part.clear();
+        side.clear();
+        out.samples.1 = side;
+        progress
+    }
+}
+
+/// Within a part the length of an audio frame is the time to the next, so that their sum is exact.
+fn set_durations(side: &mut [Timed]) {
+    let mut next: Option<i64> = None;
+    for sample in side.iter_mut().rev() {
+        if let Some(next) = next {
+            sample.duration_ticks = step_between(sample.dts_ticks, next);
+        }
+        next = Some(sample.dts_ticks);
+    }
+}
+
+fn step_between(from: i64, to: i64) -> u32 {
+    u32::try_from(to.saturating_sub(from)).unwrap_or(1)
+}
+
+/// Where the first sample lands: on the way it had before, if that continues what was packaged.
+fn landing(before: Option<Way>, first: i64, tracks: &TrackSet, out: &Output) -> i64 {
+    let timescale = tracks.timescale;
+    let next_second = out.ends.next_second();
+    if let Some(way) = before.filter(|way| way.timescale == timescale) {
+        let mapped = way.lane.map(first);
+        let end = |kind| out.ends.of(kind, timescale).unwrap_or(0);
+        let latest =
+            next_second.saturating_add(MAX_CONTINUED_GAP_S).saturating_mul(timescale.get().into());
+        // The sound beside a picture may be some frames ahead; its own lane sees to it.
+        let other = end(if tracks.main == Kind::Video { Kind::Audio } else { Kind::Video });
+        let other = other.saturating_sub(i64::from(timescale.get()) / 10);
+        if (end(tracks.main).max(other)..=latest).contains(&mapped) {
+            return mapped;
+        }
+    }
+    timeline::landing(first, timescale, next_second)
+}
+
+/// Least distance between two samples of a track.
+fn step_ticks(tracks: &TrackSet, kind: Kind) -> i64 {
+    match kind {
+        Kind::Video => 1,
+        Kind::Audio => tracks.aac().map_or(1, |config| config.samples_per_frame.max(1).into()),
+    }
+}
+
+/// Bytes a sample takes in MPEG-TS; `None` if it is malformed.
+fn ts_len(sample: &Sample, tracks: &TrackSet) -> Option<u32> {
+    match sample.kind {
+        Kind::Video => {
+            let size = tracks.h264()?.nal_length_size;
+            ts::payload_len(&sample.data, size, sample.is_sync, &tracks.prefixes)
+        }
+        Kind::Audio => well_formed_aac(&sample.data),
+    }
+}
+
+fn well_formed_aac(data: &Bytes) -> Option<u32> {
+    let fits = (1..=ts::MAX_AAC_FRAME_LEN).contains(&data.len());
+    fits.then_some(data.len() as u32)
+}

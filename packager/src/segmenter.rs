@@ -1,0 +1,251 @@
+//! Decides where parts and segments end.
+//!
+//! Here: durations, IDR alignment, the part target. Not here: bytes (`fmp4`, `ts`), what is still
+//! listed (`window`), the clock: every time comes from the samples.
+
+use std::collections::VecDeque;
+
+use media::Timescale;
+
+use crate::Config;
+
+/// What ends before the next sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nothing: the sample joins the open part.
+    Nothing,
+    /// The part.
+    Part,
+    /// The part and the segment.
+    Segment,
+}
+
+/// What is promised in playlists, and so never changes within an epoch once it was listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Promise {
+    /// `EXT-X-TARGETDURATION`.
+    pub target_duration_s: u32,
+    /// `PART-TARGET`, in milliseconds.
+    pub part_target_ms: u32,
+}
+
+impl Promise {
+    /// What to promise after the first segment.
+    ///
+    /// The target duration is its length, or the segment target if that is longer. The part target
+    /// leaves every full part between 85 and 100 % of it (rfc8216bis §4.4.3.7): five pictures at
+    /// 29.97 per second are 166.8 ms, too short for a target of 200 and six are too long, so the
+    /// target follows the longest part with a tenth for jitter.
+    pub fn after_first(config: &Config, first: FirstSegment) -> Self {
+        let rounded = |millis: u64| u32::try_from((millis + 500) / 1_000).unwrap_or(u32::MAX);
+        let mut target_duration_s = rounded(config.segment_target_ms.into())
+            .max(rounded(first.duration_us.div_ceil(1_000)));
+        if !first.gop_known {
+            target_duration_s = target_duration_s.max(UNKNOWN_GOP_S);
+        }
+        let longest_ms = u32::try_from(first.longest_part_us.div_ceil(1_000)).unwrap_or(u32::MAX);
+        let part_target_ms = if longest_ms > config.part_target_ms {
+            longest_ms
+        } else if first.whole_parts == 0 {
+            config.part_target_ms
+        } else {
+            (longest_ms + longest_ms / 10).min(config.part_target_ms)
+        };
+        Self {
+            target_duration_s: target_duration_s.clamp(1, config.target_duration_max_s.max(1)),
+            part_target_ms,
+        }
+    }
+}
+
+/// Target duration when the first segment ended before a second IDR told the GOP: most encoders
+/// send one at least every 4 s.
+const UNKNOWN_GOP_S: u32 = 4;
+
+/// What the first segment taught.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstSegment {
+    /// Its length, in microseconds.
+    pub duration_us: u64,
+    /// Its longest part, in microseconds.
+    pub longest_part_us: u64,
+    /// Its parts, the last one excepted.
+    pub whole_parts: usize,
+    /// Whether the distance between IDRs is known.
+    pub gop_known: bool,
+}
+
+/// Distances between IDRs, in milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Gops {
+    recent: VecDeque<u64>,
+    /// Length of the open GOP; `None` before the first IDR of a run.
+    open_ticks: Option<u64>,
+}
+
+impl Gops {
+    /// Enough to see a pattern of short and long GOPs, few enough to forget an old setting.
+    const REMEMBERED: usize = 8;
+
+    /// A new run: the open GOP will never be complete.
+    pub fn restart(&mut self) {
+        self.open_ticks = None;
+    }
+
+    fn note(&mut self, is_sync: bool, duration_ticks: u64, timescale: Timescale) {
+        if is_sync {
+            if let Some(ticks) = self.open_ticks.take() {
+                if self.recent.len() == Self::REMEMBERED {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(millis(ticks, timescale));
+            }
+            self.open_ticks = Some(0);
+        }
+        if let Some(ticks) = &mut self.open_ticks {
+            *ticks = ticks.saturating_add(duration_ticks);
+        }
+    }
+
+    /// The last complete one.
+    pub fn last_ms(&self) -> Option<u64> {
+        self.recent.back().copied()
+    }
+
+    /// The longest recent one.
+    pub fn longest_ms(&self) -> Option<u64> {
+        self.recent.iter().max().copied()
+    }
+
+    /// The open one.
+    pub fn open_ms(&self, timescale: Timescale) -> Option<u64> {
+        self.open_ticks.map(|ticks| millis(ticks, timescale))
+    }
+}
+
+/// Follows the samples of the main track of one run.
+#[derive(Debug)]
+pub(crate) struct Segmenter {
+    timescale: Timescale,
+    /// Only pictures have GOPs: sound can be cut anywhere.
+    has_gops: bool,
+    part_target: u64,
+    /// A segment this long ends before the next IDR.
+    segment_target: u64,
+    /// A segment reaches no further, so that `EXTINF` rounds to the target duration or less.
+    segment_limit: u64,
+    part: u64,
+    segment: u64,
+}
+
+impl Segmenter {
+    /// An IDR that comes up to a twentieth early is the one the target meant: timestamps are
+    /// rounded to milliseconds, and 29.97 pictures a second do not add up to 2 s.
+    const EARLY: u64 = 20;
+
+    pub fn new(
+        config: &Config,
+        promise: Option<Promise>,
+        timescale: Timescale,
+        has_gops: bool,
+    ) -> Self {
+        let mut segmenter = Self {
+            timescale,
+            has_gops,
+            part_target: ticks(config.part_target_ms.into(), timescale),
+            segment_target: ticks(config.segment_target_ms.into(), timescale),
+            segment_limit: limit_ticks(config.target_duration_max_s, timescale),
+            part: 0,
+            segment: 0,
+        };
+        if let Some(promise) = promise {
+            segmenter.promise(promise);
+        }
+        segmenter
+    }
+
+    /// Holds all that follows to what was promised.
+    pub fn promise(&mut self, promise: Promise) {
+        self.part_target = ticks(promise.part_target_ms.into(), self.timescale);
+        self.segment_limit = limit_ticks(promise.target_duration_s, self.timescale);
+    }
+
+    /// What must end before a sample of this length may be added.
+    pub fn before(&self, duration_ticks: u32) -> Cut {
+        let duration = u64::from(duration_ticks);
+        if self.segment > 0 && self.segment.saturating_add(duration) > self.segment_limit {
+            Cut::Segment
+        } else if self.part > 0 && self.part.saturating_add(duration) > self.part_target {
+            Cut::Part
+        } else {
+            Cut::Nothing
+        }
+    }
+
+    /// Adds a sample to the open part.
+    pub fn add(&mut self, is_sync: bool, duration_ticks: u32, gops: &mut Gops) {
+        let duration = u64::from(duration_ticks);
+        self.part = self.part.saturating_add(duration);
+        self.segment = self.segment.saturating_add(duration);
+        if self.has_gops {
+            gops.note(is_sync, duration, self.timescale);
+        }
+    }
+
+    /// What ends after a sample of `duration_ticks` was added, now that the next is known to be an
+    /// IDR or not. Earlier by a sample than [`Segmenter::before`] could tell.
+    pub fn after(&self, duration_ticks: u32, next_is_sync: bool, gops: &Gops) -> Cut {
+        let duration = u64::from(duration_ticks);
+        if next_is_sync && self.segment_is_full(duration, gops) {
+            return Cut::Segment;
+        }
+        let nearly_full = self.part >= self.part_target - self.part_target / 10;
+        if nearly_full && self.part.saturating_add(duration) > self.part_target {
+            Cut::Part
+        } else {
+            Cut::Nothing
+        }
+    }
+
+    /// Notes that what was decided was done.
+    pub fn done(&mut self, cut: Cut) {
+        match cut {
+            Cut::Nothing => {}
+            Cut::Part => self.part = 0,
+            Cut::Segment => (self.part, self.segment) = (0, 0),
+        }
+    }
+
+    fn segment_is_full(&self, last_duration: u64, gops: &Gops) -> bool {
+        if !self.has_gops {
+            return self.segment.saturating_add(last_duration) > self.segment_target;
+        }
+        if self.segment >= self.segment_target - self.segment_target / Self::EARLY {
+            return true;
+        }
+        // The IDR that just came closed a GOP that `gops` has not heard of yet; it is in the
+        // segment already. The next one is expected to be as long as the longest of late.
+        let expected = ticks(gops.longest_ms().unwrap_or(0), self.timescale);
+        self.segment > 0 && self.segment.saturating_add(expected) > self.segment_limit
+    }
+}
+
+/// The most ticks whose seconds still round to `target_s`, with a hair's breadth for the decimals
+/// of `EXTINF`.
+fn limit_ticks(target_s: u32, timescale: Timescale) -> u64 {
+    let micros = i64::from(target_s) * 1_000_000 + 499_990;
+    scale(micros.unsigned_abs(), 1_000_000, timescale.get())
+}
+
+fn ticks(millis: u64, timescale: Timescale) -> u64 {
+    scale(millis, 1_000, timescale.get())
+}
+
+fn millis(ticks: u64, timescale: Timescale) -> u64 {
+    scale(ticks, timescale.get(), 1_000)
+}
+
+fn scale(value: u64, from: u32, to: u32) -> u64 {
+    let scaled = u128::from(value) * u128::from(to) / u128::from(from.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}

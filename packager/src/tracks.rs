@@ -1,0 +1,138 @@
+//! The tracks a publisher announced, and the sets of tracks that segments declare.
+//!
+//! Here: which tracks belong together, under which init segment. Not here: when a set changes
+//! (`intake`, `running`).
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use media::{
+    Codec, Kind, Timescale, Track,
+    codec::{aac, h264},
+};
+
+use crate::{Error, fmp4, ts};
+
+/// What the current publisher announced.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Announced {
+    pub video: Option<Arc<Track>>,
+    pub audio: Option<Arc<Track>>,
+}
+
+impl Announced {
+    pub fn get(&self, kind: Kind) -> Option<&Arc<Track>> {
+        match kind {
+            Kind::Video => self.video.as_ref(),
+            Kind::Audio => self.audio.as_ref(),
+        }
+    }
+
+    /// Notes a track; false if it is the one already known.
+    pub fn set(&mut self, track: Arc<Track>) -> bool {
+        let slot = match track.kind() {
+            Kind::Video => &mut self.video,
+            Kind::Audio => &mut self.audio,
+        };
+        if slot.as_deref() == Some(&*track) {
+            return false;
+        }
+        *slot = Some(track);
+        true
+    }
+}
+
+/// The tracks of a segment, really present, and their init segment.
+#[derive(Debug)]
+pub(crate) struct TrackSet {
+    pub init_id: u32,
+    pub init: Bytes,
+    pub video: Option<Arc<Track>>,
+    pub audio: Option<Arc<Track>>,
+    /// The track by which parts and segments are cut: the video when there is one.
+    pub main: Kind,
+    /// Ticks per second of the main track.
+    pub timescale: Timescale,
+    /// What MPEG-TS puts before the NAL units of an IDR and of other pictures.
+    pub prefixes: ts::Prefixes,
+}
+
+impl TrackSet {
+    fn new(init_id: u32, tracks: Announced) -> Result<Self, Error> {
+        let init = fmp4::init::write(&tracks)?;
+        let main = if tracks.video.is_some() { Kind::Video } else { Kind::Audio };
+        let timescale = tracks.get(main).map_or(Timescale::MILLIS, |track| track.timescale);
+        let prefixes = ts::Prefixes::new(tracks.video.as_deref().and_then(h264));
+        Ok(Self {
+            init_id,
+            init,
+            video: tracks.video,
+            audio: tracks.audio,
+            main,
+            timescale,
+            prefixes,
+        })
+    }
+
+    pub fn get(&self, kind: Kind) -> Option<&Arc<Track>> {
+        match kind {
+            Kind::Video => self.video.as_ref(),
+            Kind::Audio => self.audio.as_ref(),
+        }
+    }
+
+    pub fn h264(&self) -> Option<&h264::Config> {
+        self.video.as_deref().and_then(h264)
+    }
+
+    pub fn aac(&self) -> Option<&aac::Config> {
+        self.audio.as_deref().and_then(aac)
+    }
+
+    fn is(&self, tracks: &Announced) -> bool {
+        self.video == tracks.video && self.audio == tracks.audio
+    }
+}
+
+fn h264(track: &Track) -> Option<&h264::Config> {
+    match &track.codec {
+        Codec::H264(config) => Some(config),
+        Codec::Aac(_) => None,
+    }
+}
+
+fn aac(track: &Track) -> Option<&aac::Config> {
+    match &track.codec {
+        Codec::Aac(config) => Some(config),
+        Codec::H264(_) => None,
+    }
+}
+
+/// The sets in use, so that an unchanged configuration keeps its init segment and a changed one
+/// gets an id that was never used before.
+#[derive(Debug, Default)]
+pub(crate) struct Inits {
+    sets: Vec<Weak<TrackSet>>,
+    next_id: u32,
+}
+
+impl Inits {
+    /// The set of exactly these tracks.
+    pub fn get_or_write(&mut self, tracks: Announced) -> Result<Arc<TrackSet>, Error> {
+        self.sets.retain(|set| set.strong_count() > 0);
+        let known = self.sets.iter().filter_map(Weak::upgrade).find(|set| set.is(&tracks));
+        if let Some(set) = known {
+            return Ok(set);
+        }
+        let set = Arc::new(TrackSet::new(self.next_id, tracks)?);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.sets.push(Arc::downgrade(&set));
+        Ok(set)
+    }
+
+    /// The init segment of that id, while something needs it.
+    pub fn get(&self, id: u32) -> Option<Bytes> {
+        let set = self.sets.iter().filter_map(Weak::upgrade).find(|set| set.init_id == id)?;
+        Some(set.init.clone())
+    }
+}

@@ -1,0 +1,189 @@
+//! PES packets (ISO/IEC 13818-1 §2.4.3.6): a picture each, or a few audio frames together.
+//!
+//! The number of transport packets follows from lengths alone, so that it is known before the
+//! packets are made. This is why a picture's PES header always has the same length.
+
+use media::{Kind, Timescale};
+
+use super::{
+    adts, annexb,
+    packet::{BODY_LEN, Mark, PCR_FIELD_LEN, Pid, Writer},
+};
+use crate::{part::PartSample, tracks::TrackSet};
+
+/// Start code, length, flags, then room for PTS and DTS.
+const VIDEO_HEADER_LEN: usize = 9 + 10;
+/// Start code, length, flags, PTS.
+const AUDIO_HEADER_LEN: usize = 9 + 5;
+const VIDEO_STREAM_ID: u8 = 0xe0;
+const AUDIO_STREAM_ID: u8 = 0xc0;
+/// How far the PCR runs before the DTS, in 90 kHz ticks: half a second for the demultiplexer.
+const PCR_LEAD_90K: i64 = 45_000;
+/// Most payload of an audio PES, well below the 16 bits of its length.
+const MAX_AUDIO_PAYLOAD: usize = 60_000;
+/// Longest audio PES when the sound carries the PCR, which must come every 100 ms (§2.7.2).
+const PCR_INTERVAL_MS: u64 = 90;
+
+/// Transport packets of a picture whose payload is `payload_len` long.
+pub(crate) fn video_packets(payload_len: usize) -> u64 {
+    packets(VIDEO_HEADER_LEN + payload_len, PCR_FIELD_LEN)
+}
+
+fn packets(pes_len: usize, field_len: usize) -> u64 {
+    1 + pes_len.saturating_sub(BODY_LEN - field_len).div_ceil(BODY_LEN) as u64
+}
+
+/// How far DTS must be set back for every PTS to be at or after its DTS, which MPEG-TS demands and
+/// encoders with composition offsets below zero do not give. In ticks.
+pub(crate) fn dts_shift<'a>(pictures: impl Iterator<Item = PartSample<'a>>) -> i64 {
+    pictures.map(|picture| -i64::from(picture.cts_ticks)).fold(0, i64::max)
+}
+
+pub(crate) fn write_video(
+    out: &mut Writer,
+    tracks: &TrackSet,
+    picture: &PartSample<'_>,
+    shift_ticks: i64,
+    discontinuity: bool,
+) {
+    let Some(config) = tracks.h264() else { return };
+    let (size, prefixes) = (config.nal_length_size, &tracks.prefixes);
+    let Some(payload_len) = annexb::payload_len(picture.data, size, picture.is_sync, prefixes)
+    else {
+        return;
+    };
+    let to_90k = |ticks| tracks.timescale.rescale(ticks, Timescale::VIDEO);
+    let pts = to_90k(picture.dts_ticks.saturating_add(picture.cts_ticks.into()));
+    let dts = to_90k(picture.dts_ticks.saturating_sub(shift_ticks));
+    let mark = Mark {
+        discontinuity,
+        random_access: picture.is_sync,
+        pcr_90k: Some(wrap(dts.saturating_sub(PCR_LEAD_90K))),
+    };
+    let len = VIDEO_HEADER_LEN + payload_len as usize;
+    out.open_pes(Pid::Video, len, mark);
+    // A length of 0: as long as it takes, which is allowed for video.
+    if pts == dts {
+        out.put(&[0, 0, 1, VIDEO_STREAM_ID, 0, 0, 0x84, 0x80, 10]);
+        out.put(&stamp(0x2, pts));
+        out.put(&[0xff; 5]);
+    } else {
+        out.put(&[0, 0, 1, VIDEO_STREAM_ID, 0, 0, 0x84, 0xc0, 10]);
+        out.put(&stamp(0x3, pts));
+        out.put(&stamp(0x1, dts));
+    }
+    annexb::write(picture.data, size, picture.is_sync, prefixes, |bytes| out.put(bytes));
+}
+
+/// What grouping must know of an audio frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AudioSample {
+    pub dts_ticks: i64,
+    pub duration_ticks: u32,
+    pub len: usize,
+}
+
+/// Audio frames that share a PES.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    pub dts_ticks: i64,
+    pub frames: usize,
+    /// ADTS headers included.
+    pub payload_len: usize,
+}
+
+/// How the sound of a set of tracks is packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    carries_pcr: bool,
+    timescale: Timescale,
+    nominal_ticks: u32,
+    max_frames: usize,
+}
+
+impl Shape {
+    pub fn new(tracks: &TrackSet) -> Self {
+        let carries_pcr = tracks.main == Kind::Audio;
+        let timescale = tracks.audio.as_ref().map_or(Timescale::MILLIS, |track| track.timescale);
+        let nominal_ticks = tracks.aac().map_or(1, |config| config.samples_per_frame.max(1));
+        let interval = PCR_INTERVAL_MS * u64::from(timescale.get()) / 1_000;
+        let max_frames = match carries_pcr {
+            true => usize::try_from(interval / u64::from(nominal_ticks)).unwrap_or(1).max(1),
+            false => usize::MAX,
+        };
+        Self { carries_pcr, timescale, nominal_ticks, max_frames }
+    }
+
+    pub fn audio_packets(&self, payload_len: usize) -> u64 {
+        let field_len = if self.carries_pcr { PCR_FIELD_LEN } else { 0 };
+        packets(AUDIO_HEADER_LEN + payload_len, field_len)
+    }
+
+    /// Groups the frames of one part: contiguous ones only, since only the first has a PTS.
+    pub fn group(self, samples: impl Iterator<Item = AudioSample>) -> impl Iterator<Item = Group> {
+        let mut samples = samples.peekable();
+        std::iter::from_fn(move || {
+            let first = samples.next()?;
+            let mut group = Group {
+                dts_ticks: first.dts_ticks,
+                frames: 1,
+                payload_len: adts::HEADER_LEN + first.len,
+            };
+            let mut last = first;
+            while group.frames < self.max_frames && last.duration_ticks == self.nominal_ticks {
+                let fits = |next: &AudioSample| {
+                    group.payload_len + adts::HEADER_LEN + next.len <= MAX_AUDIO_PAYLOAD
+                };
+                let Some(next) = samples.next_if(fits) else { break };
+                group.frames += 1;
+                group.payload_len += adts::HEADER_LEN + next.len;
+                last = next;
+            }
+            Some(group)
+        })
+    }
+
+    pub fn write_audio<'a>(
+        &self,
+        out: &mut Writer,
+        tracks: &TrackSet,
+        group: &Group,
+        frames: impl Iterator<Item = PartSample<'a>>,
+        discontinuity: bool,
+    ) {
+        let Some(config) = tracks.aac() else { return };
+        let pts = self.timescale.rescale(group.dts_ticks, Timescale::VIDEO);
+        let mark = if self.carries_pcr {
+            let pcr_90k = Some(wrap(pts.saturating_sub(PCR_LEAD_90K)));
+            Mark { discontinuity, random_access: true, pcr_90k }
+        } else {
+            Mark::default()
+        };
+        out.open_pes(Pid::Audio, AUDIO_HEADER_LEN + group.payload_len, mark);
+        // What follows the length field: flags, PTS, payload.
+        let [high, low] = ((AUDIO_HEADER_LEN - 6 + group.payload_len) as u16).to_be_bytes();
+        out.put(&[0, 0, 1, AUDIO_STREAM_ID, high, low, 0x84, 0x80, 5]);
+        out.put(&stamp(0x2, pts));
+        for frame in frames {
+            out.put(&adts::header(config, frame.data.len()));
+            out.put(frame.data);
+        }
+    }
+}
+
+/// The 33 bits of MPEG-TS: wraps every 26.5 hours, here and nowhere else.
+fn wrap(ticks_90k: i64) -> u64 {
+    ticks_90k as u64 & ((1 << 33) - 1)
+}
+
+/// A PTS or DTS of 33 bits with its marker bits (table 2-21).
+fn stamp(prefix: u8, ticks_90k: i64) -> [u8; 5] {
+    let ticks = wrap(ticks_90k);
+    [
+        prefix << 4 | (ticks >> 29) as u8 & 0x0e | 1,
+        (ticks >> 22) as u8,
+        (ticks >> 14) as u8 | 1,
+        (ticks >> 7) as u8,
+        (ticks << 1) as u8 | 1,
+    ]
+}
