@@ -8,8 +8,9 @@ import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { initial, next, type Happening, type State } from './machine';
 
-/** A gap in sound shorter than this is not worth a spinner. */
-const DRY_GRACE_MS = 600;
+const TICK_MS = 300;
+/** A gap shorter than this is not worth a spinner. */
+const DRY_GRACE_MS = 900;
 /** Between two tries for a playlist that is not there, when the server names no delay. */
 const RETRY_DEFAULT_S = 4;
 const RETRY_MAX_S = 30;
@@ -70,6 +71,7 @@ export class LivePlayer {
   #failures = 0;
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #askedAt = 0;
+  #time = { at: -1, since: 0 };
   #wanted: boolean;
 
   constructor(video: HTMLVideoElement, source: Source) {
@@ -88,7 +90,7 @@ export class LivePlayer {
     const stop = poll({ visibleMs: 2000, hiddenMs: 20_000, maxMs: 60_000 }, (signal) =>
       this.#ask(signal),
     );
-    const tick = setInterval(() => this.#measure(), 1000);
+    const tick = setInterval(() => this.#measure(), TICK_MS);
     this.#abort.signal.addEventListener('abort', () => {
       stop();
       clearInterval(tick);
@@ -233,13 +235,9 @@ export class LivePlayer {
     const on = (name: keyof HTMLMediaElementEventMap, then: () => void) =>
       video.addEventListener(name, then, { signal: this.#abort.signal });
     on('playing', () => {
-      clearTimeout(this.#timers.get('dry'));
       this.#failures = 0;
       this.needsTap = false;
-      this.#happen({ type: 'playing' });
     });
-    on('timeupdate', () => clearTimeout(this.#timers.get('dry')));
-    on('waiting', () => this.#later('dry', DRY_GRACE_MS, () => this.#happen({ type: 'dry' })));
     on('ended', () => {
       this.#happen({ type: 'end-reached' });
       this.#detach();
@@ -336,7 +334,25 @@ export class LivePlayer {
         : null;
   }
 
+  /**
+   * Whether pictures move, by the only witness that does not lie: the time. `waiting` also comes
+   * with every seek, and hls.js nudges a dry element so that `timeupdate` comes without progress.
+   */
+  #watchTime(): void {
+    const video = this.#video;
+    const [now, at] = [Date.now(), video.currentTime];
+    const ready = video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
+    if (video.paused || (ready && at !== this.#time.at)) {
+      const moved = !video.paused && this.#time.at >= 0 && at > 0;
+      this.#time = { at, since: now };
+      if (moved && this.state.phase !== 'playing') this.#happen({ type: 'playing' });
+    } else if (now - this.#time.since > DRY_GRACE_MS) {
+      this.#happen({ type: 'dry' });
+    }
+  }
+
   #measure(): void {
+    this.#watchTime();
     const hls = this.#hls;
     const video = this.#video;
     if (hls && this.state.started && hls.latency > 0) {
