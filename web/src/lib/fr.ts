@@ -131,6 +131,7 @@ export const fr = {
     data: 'Données utilisées',
     dataShort: (amount: string) => `~${amount}`,
     perHour: (amount: string) => `environ ${amount} par heure à ce débit`,
+    delayShort: (seconds: string) => `−${seconds} s`,
     delay: (seconds: string) => `${seconds} s de retard`,
     quality: 'Qualité',
     startedAgo: (duration: string) => `Commencé il y a ${duration}`,

@@ -13,7 +13,7 @@ export interface Words {
 }
 
 /** The message to lay over the picture; null when the picture speaks for itself. */
-export function words(state: State, durationText: string | null): Words | null {
+export function words(state: State, endText: string | null): Words | null {
   const w = fr.watch;
   const say = (title: string, text: string, active: boolean, retry = false): Words => ({
     title,
@@ -33,7 +33,7 @@ export function words(state: State, durationText: string | null): Words | null {
     case 'interrupted':
       return say(w.interrupted, w.interruptedText, true);
     case 'ended':
-      return say(w.ended, durationText ? w.endedText(durationText) : w.endedTextBare, false);
+      return say(w.ended, endText ?? w.endedTextBare, false);
     case 'error':
       if (state.cause === 'unknown-live') return say(w.unknown, w.unknownText, false);
       if (state.cause === 'unsupported') return say(w.unsupported, w.unsupportedText, false);
