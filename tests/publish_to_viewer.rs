@@ -26,46 +26,57 @@ const ENDED_WITHIN: Duration = Duration::from_secs(5);
 #[test]
 fn thirty_pictures_a_second_without_b_frames_arrive_whole() {
     let video = Video { b_frames: 0, ..VIDEO };
-    arrives_whole(Source { video: Some(video), ..USUAL }, by_ffmpeg);
+    arrives_whole(Source { video: Some(video), ..USUAL });
 }
 
 #[test]
 fn b_frames_at_29_97_beside_44_1_khz_arrive_whole() {
     let video = Video { rate: "30000/1001", b_frames: 3, ..VIDEO };
     let source = Source { video: Some(video), audio_hz: Some(44_100), ..USUAL };
-    arrives_whole(source, by_ffmpeg);
+    arrives_whole(source);
 }
 
 #[test]
 fn sixty_pictures_a_second_with_b_frames_arrive_whole() {
     let video = Video { rate: "60", gop: 120, ..VIDEO };
-    arrives_whole(Source { video: Some(video), ..USUAL }, by_ffmpeg);
+    arrives_whole(Source { video: Some(video), ..USUAL });
 }
 
 #[test]
 fn sound_alone_arrives_whole() {
-    arrives_whole(Source { video: None, audio_hz: Some(44_100), ..USUAL }, by_ffmpeg);
+    arrives_whole(Source { video: None, audio_hz: Some(44_100), ..USUAL });
 }
 
 #[test]
 fn a_picture_without_sound_arrives_whole() {
-    arrives_whole(Source { audio_hz: None, ..USUAL }, by_ffmpeg);
+    arrives_whole(Source { audio_hz: None, ..USUAL });
 }
 
 #[test]
 fn what_gstreamer_sends_with_rtmp2sink_arrives_whole() {
-    arrives_whole(USUAL, |source, url, folder| {
-        source::push_by_gstreamer(source, url, "rtmp2sink", folder)
-    });
+    let video = Video { b_frames: 0, ..VIDEO };
+    let (original, viewed) = by_gstreamer(Source { video: Some(video), ..USUAL }, "rtmp2sink");
+    for (container, viewed) in viewed {
+        viewed.assert_same_as(&original, container);
+    }
+}
+
+#[test]
+fn b_frames_that_gstreamer_sends_with_rtmp2sink_arrive_whole() {
+    let (original, viewed) = by_gstreamer(USUAL, "rtmp2sink");
+    for (container, viewed) in viewed {
+        viewed.assert_samples_of(&original, container);
+    }
 }
 
 #[test]
 fn what_librtmp_sends_arrives_whole() {
-    let video = Video { rate: "30000/1001", ..VIDEO };
+    let video = Video { rate: "30000/1001", b_frames: 0, ..VIDEO };
     let source = Source { video: Some(video), audio_hz: Some(44_100), ..USUAL };
-    arrives_whole(source, |source, url, folder| {
-        source::push_by_gstreamer(source, url, "rtmpsink", folder)
-    });
+    let (original, viewed) = by_gstreamer(source, "rtmpsink");
+    for (container, viewed) in viewed {
+        viewed.assert_same_as(&original, container);
+    }
 }
 
 #[test]
@@ -115,22 +126,46 @@ fn by_ffmpeg(source: &Source, url: &str, folder: &Path) -> Peer {
     source::push_by_ffmpeg(&source.flv(), url, Pace::Unpaced, folder)
 }
 
-/// Publishes `source` by `push` and reads it back in both containers.
+/// Publishes `source` by FFmpeg and reads it back.
 #[track_caller]
-fn arrives_whole(source: Source, push: impl FnOnce(&Source, &str, &Path) -> Peer) {
+fn arrives_whole(source: Source) {
+    let (original, viewed) = publish_and_view(&source, by_ffmpeg);
+    for (container, viewed) in viewed {
+        viewed.assert_same_as(&original, container);
+    }
+}
+
+/// Publishes `source` by GStreamer through `sink` and reads it back.
+#[track_caller]
+fn by_gstreamer(source: Source, sink: &str) -> (Fingerprint, [(&'static str, Fingerprint); 2]) {
+    publish_and_view(&source, |source, url, folder| {
+        source::push_by_gstreamer(source, url, sink, folder)
+    })
+}
+
+/// Publishes `source` by `push`; gives what was sent, and what viewers got in both containers.
+#[track_caller]
+fn publish_and_view(
+    source: &Source,
+    push: impl FnOnce(&Source, &str, &Path) -> Peer,
+) -> (Fingerprint, [(&'static str, Fingerprint); 2]) {
     let house = House::start();
     let live = house.live();
-    let mut encoder = push(&source, &house.rtmp_url(&live.key), house.folder());
+    let mut encoder = push(source, &house.rtmp_url(&live.key), house.folder());
     encoder.wait_success(PUSHED_WITHIN);
     // An encoder that is gone may have left bytes in the socket that the server has yet to read.
     wait::until_true("the server has read everything", PUSHED_WITHIN, || {
         live.state() == "interrupted"
     });
     live.stop();
-    let original = Fingerprint::of(&source.flv().display().to_string());
-    for (container, path) in [("fMP4", live.fmp4()), ("MPEG-TS", live.ts())] {
-        Watch::begin(house.http, &path).poll_to_end(ENDED_WITHIN);
-        let viewed = Fingerprint::of(&house.url(&path));
-        viewed.assert_same_as(&original, container);
-    }
+    let viewed = [("fMP4", live.fmp4()), ("MPEG-TS", live.ts())].map(|(container, path)| {
+        let mut watch = Watch::begin(house.http, &path);
+        watch.poll_to_end(ENDED_WITHIN);
+        // From one file: FFmpeg's own reader of playlists gives the second AAC frame of a TS
+        // without pictures the time of the first (seen with 5.1, and with playlists of its own).
+        let file = house.folder().join(container);
+        std::fs::write(&file, watch.whole()).expect("a file for the segments");
+        (container, Fingerprint::of(&file.display().to_string()))
+    });
+    (Fingerprint::of(&source.flv().display().to_string()), viewed)
 }

@@ -1,7 +1,7 @@
 //! What encoders send: files made once with FFmpeg, and the ways of pushing them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use super::cache;
@@ -43,7 +43,7 @@ pub const USUAL: Source = Source { video: Some(VIDEO), audio_hz: Some(48_000), s
 impl Source {
     /// The file as it goes over the wire; encoded when it is asked for the first time.
     pub fn flv(&self) -> PathBuf {
-        self.file("flv", |part| {
+        self.file(|part| {
             let mut ffmpeg = ffmpeg();
             if let Some(video) = self.video {
                 let picture = format!("testsrc2=size={}:rate={}", video.size, video.rate);
@@ -66,23 +66,13 @@ impl Source {
         })
     }
 
-    /// The same samples in an MP4 file, as editors and GStreamer like them.
-    pub fn mp4(&self) -> PathBuf {
-        let flv = self.flv();
-        self.file("mp4", |part| {
-            let mut ffmpeg = ffmpeg();
-            ffmpeg.arg("-i").arg(flv).args(["-c", "copy", "-f", "mp4"]).arg(part);
-            ffmpeg
-        })
-    }
-
-    fn file(&self, extension: &str, make: impl FnOnce(&Path) -> Command) -> PathBuf {
+    fn file(&self, make: impl FnOnce(&Path) -> Command) -> PathBuf {
         let video = self.video.map_or("novideo".into(), |video| {
             let rate = video.rate.replace('/', ":");
             format!("{}-{rate}fps-g{}-b{}", video.size, video.gop, video.b_frames)
         });
         let audio = self.audio_hz.map_or("noaudio".into(), |hz| format!("{hz}Hz"));
-        let path = cache().join(format!("source-{video}-{audio}-{}s.{extension}", self.seconds));
+        let path = cache().join(format!("source-{video}-{audio}-{}s.flv", self.seconds));
         if !path.exists() {
             // Several tests may make it at the same moment; each renames a whole file.
             let part = tempfile::NamedTempFile::new_in(cache()).expect("a file in the cache");
@@ -121,20 +111,23 @@ pub fn push_by_ffmpeg(file: &Path, url: &str, pace: Pace, folder: &Path) -> Peer
 }
 
 /// GStreamer remuxes the file to `url` through `sink`: `rtmp2sink` is its own, `rtmpsink` is librtmp.
+///
+/// Its `flvmux` counts from the first presentation time and sends what is earlier as zero: with
+/// B-frames the first decode times, and one AAC frame of the sound, share a time.
 pub fn push_by_gstreamer(source: &Source, url: &str, sink: &str, folder: &Path) -> Peer {
     let mut gst = Command::new("gst-launch-1.0");
-    gst.args(["--quiet", "filesrc"]).arg(format!("location={}", source.mp4().display()));
-    gst.args("! qtdemux name=demux flvmux name=mux streamable=true !".split(' '));
+    gst.args(["--quiet", "filesrc"]).arg(format!("location={}", source.flv().display()));
+    gst.args("! flvdemux name=demux flvmux name=mux streamable=true !".split(' '));
     // librtmp takes options behind spaces, and needs to be told that this is live.
     let location = if sink == "rtmpsink" { format!("{url} live=1") } else { url.to_owned() };
     gst.args([sink, "sync=false"]).arg(format!("location={location}"));
     if source.video.is_some() {
-        gst.args("demux.video_0 ! queue ! h264parse ! mux.video".split(' '));
+        gst.args("demux.video ! queue ! h264parse ! mux.video".split(' '));
     }
     if source.audio_hz.is_some() {
-        gst.args("demux.audio_0 ! queue ! aacparse ! mux.audio".split(' '));
+        gst.args("demux.audio ! queue ! aacparse ! mux.audio".split(' '));
     }
-    Peer::spawn_with_input("gstreamer", gst, folder, Stdio::null())
+    Peer::spawn("gstreamer", gst, folder)
 }
 
 /// FFmpeg, silent unless something is wrong.
