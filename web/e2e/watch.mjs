@@ -46,6 +46,11 @@ async function watch() {
     await page.waitForTimeout(100);
   }
   const started = await sample();
+  // The page offers sound a moment after the first picture.
+  await page
+    .getByTestId('unmute')
+    .waitFor({ timeout: 3000 })
+    .catch(() => {});
   await tapWhatAsks();
   await page.waitForTimeout(seconds * 1000);
   return summary(await sample(), started.currentTime);

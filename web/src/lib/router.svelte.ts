@@ -1,5 +1,7 @@
 // The address bar and the screen it stands for.
 
+import { untrack } from 'svelte';
+
 export type Route =
   | { page: 'home' }
   | { page: 'sign-in' }
@@ -56,7 +58,8 @@ class Router {
   #read(): void {
     this.path = location.pathname;
     this.search = location.search;
-    this.visits += 1;
+    // An effect that navigates must not depend on having navigated.
+    this.visits = untrack(() => this.visits) + 1;
   }
 
   #follow(event: MouseEvent): void {
