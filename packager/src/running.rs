@@ -16,7 +16,7 @@ use crate::{
     intake::SAMPLE_OVERHEAD_BYTES,
     output::Output,
     part::Timed,
-    segmenter::{Cut, Segmenter},
+    segmenter::{Cut, Pace, Segmenter},
     timeline::{self, Lane, Place},
     tracks::TrackSet,
     ts,
@@ -85,14 +85,18 @@ impl Running {
     pub fn new(start: Start, out: &mut Output) -> Self {
         let Start { tracks, first_dts_ticks, wall_ms, before } = start;
         let timescale = tracks.timescale;
-        let has_gops = tracks.main == Kind::Video;
+        let pace = Pace {
+            timescale,
+            is_video: tracks.main == Kind::Video,
+            fps: tracks.h264().and_then(|config| config.declared_fps),
+        };
         let to = landing(before, first_dts_ticks, &tracks, out);
         let step = step_ticks(&tracks, tracks.main);
         out.gops.restart();
         Self {
             main: Lane::new(timescale, first_dts_ticks, to, step, out.config.max_gap_ms),
             side: None,
-            segmenter: Segmenter::new(&out.config, out.promise, timescale, has_gops),
+            segmenter: Segmenter::new(&out.config, out.promise, pace),
             held: None,
             part: std::mem::take(&mut out.samples.0),
             pending_bytes: 0,
@@ -203,6 +207,7 @@ impl Running {
             return Step::Break(progress, vec![sample]);
         };
         if sample.is_sync && self.declared_wrongly(dts_ticks, out) {
+            out.gops.complete(self.tracks.timescale);
             let (progress, mut back) = self.close_before(Some(dts_ticks), out);
             self.give_back(out);
             back.insert(0, sample);
@@ -226,8 +231,8 @@ impl Running {
         if let Some(mut held) = self.held.take() {
             held.duration_ticks = step_between(held.dts_ticks, dts_ticks);
             progress |= self.add(held, out);
-            progress |=
-                self.cut(self.segmenter.after(self.last_duration, next.is_sync, &out.gops), out);
+            progress |= self
+                .cut(self.segmenter.after(self.last_duration, next.is_sync, &mut out.gops), out);
         }
         self.newest = dts_ticks;
         self.held = Some(next);
@@ -357,7 +362,12 @@ impl Running {
             Kind::Video => u32::try_from(unknown).unwrap_or(1),
             Kind::Audio => u32::try_from(step_ticks(&self.tracks, Kind::Audio)).unwrap_or(1),
         };
-        held.duration_ticks = next.map_or(usual, |next| step_between(held.dts_ticks, next)).max(1);
+        held.duration_ticks = next
+            .map_or_else(
+                || self.segmenter.last_duration(usual),
+                |next| step_between(held.dts_ticks, next),
+            )
+            .max(1);
         self.add(held, out)
     }
 

@@ -92,14 +92,18 @@ impl Gops {
         self.open_ticks = None;
     }
 
-    fn note(&mut self, is_sync: bool, duration_ticks: u64, timescale: Timescale) {
-        if is_sync {
-            if let Some(ticks) = self.open_ticks.take() {
-                if self.recent.len() == Self::REMEMBERED {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(millis(ticks, timescale));
+    /// The next picture is an IDR: the open GOP is complete.
+    pub fn complete(&mut self, timescale: Timescale) {
+        if let Some(ticks) = self.open_ticks.take() {
+            if self.recent.len() == Self::REMEMBERED {
+                self.recent.pop_front();
             }
+            self.recent.push_back(millis(ticks, timescale));
+        }
+    }
+
+    fn note(&mut self, is_sync: bool, duration_ticks: u64) {
+        if is_sync {
             self.open_ticks = Some(0);
         }
         if let Some(ticks) = &mut self.open_ticks {
@@ -130,12 +134,24 @@ pub(crate) struct Segmenter {
     /// Only pictures have GOPs: sound can be cut anywhere.
     has_gops: bool,
     part_target: u64,
+    /// Samples of a full part, when the picture rate is declared.
+    part_samples: Option<u32>,
     /// A segment this long ends before the next IDR.
     segment_target: u64,
     /// A segment reaches no further, so that `EXTINF` rounds to the target duration or less.
     segment_limit: u64,
     part: u64,
+    samples: u32,
     segment: u64,
+}
+
+/// What the segmenter must know of the main track.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub timescale: Timescale,
+    pub is_video: bool,
+    /// Pictures per second, as declared.
+    pub fps: Option<f64>,
 }
 
 impl Segmenter {
@@ -143,19 +159,28 @@ impl Segmenter {
     /// rounded to milliseconds, and 29.97 pictures a second do not add up to 2 s.
     const EARLY: u64 = 20;
 
-    pub fn new(
-        config: &Config,
-        promise: Option<Promise>,
-        timescale: Timescale,
-        has_gops: bool,
-    ) -> Self {
+    /// Timestamps in milliseconds make six pictures at 29.97 a second 200 ms long, or 201. Full
+    /// parts must be alike, so the declared rate tells how many pictures they take; without one,
+    /// parts stay a fiftieth below the target, where a millisecond changes nothing.
+    const BLUR: u32 = 50;
+
+    pub fn new(config: &Config, promise: Option<Promise>, pace: Pace) -> Self {
+        let timescale = pace.timescale;
+        let target_ms = config.part_target_ms;
+        let declared = pace.fps.filter(|_| pace.is_video);
+        let part_samples =
+            declared.map(|fps| ((fps * f64::from(target_ms) / 1_000.0 + 1e-6) as u32).max(1));
+        let margin_ms =
+            if pace.is_video && declared.is_none() { target_ms / Self::BLUR } else { 0 };
         let mut segmenter = Self {
             timescale,
-            has_gops,
-            part_target: ticks(config.part_target_ms.into(), timescale),
+            has_gops: pace.is_video,
+            part_target: ticks((target_ms - margin_ms).into(), timescale),
+            part_samples,
             segment_target: ticks(config.segment_target_ms.into(), timescale),
             segment_limit: limit_ticks(config.target_duration_max_s, timescale),
             part: 0,
+            samples: 0,
             segment: 0,
         };
         if let Some(promise) = promise {
@@ -170,12 +195,27 @@ impl Segmenter {
         self.segment_limit = limit_ticks(promise.target_duration_s, self.timescale);
     }
 
+    /// A length for a last sample of about `usual` ticks, whose own nobody knows: a little less
+    /// where that keeps it in the open part.
+    pub fn last_duration(&self, usual: u32) -> u32 {
+        let room = self
+            .part_target
+            .saturating_sub(self.part)
+            .min(self.segment_limit.saturating_sub(self.segment));
+        match u32::try_from(room) {
+            Ok(room) if room < usual && room >= usual / 2 => room.max(1),
+            _ => usual,
+        }
+    }
+
     /// What must end before a sample of this length may be added.
     pub fn before(&self, duration_ticks: u32) -> Cut {
         let duration = u64::from(duration_ticks);
         if self.segment > 0 && self.segment.saturating_add(duration) > self.segment_limit {
             Cut::Segment
-        } else if self.part > 0 && self.part.saturating_add(duration) > self.part_target {
+        } else if self.part > 0
+            && (self.part.saturating_add(duration) > self.part_target || self.has_all_samples())
+        {
             Cut::Part
         } else {
             Cut::Nothing
@@ -186,34 +226,39 @@ impl Segmenter {
     pub fn add(&mut self, is_sync: bool, duration_ticks: u32, gops: &mut Gops) {
         let duration = u64::from(duration_ticks);
         self.part = self.part.saturating_add(duration);
+        self.samples = self.samples.saturating_add(1);
         self.segment = self.segment.saturating_add(duration);
         if self.has_gops {
-            gops.note(is_sync, duration, self.timescale);
+            gops.note(is_sync, duration);
         }
     }
 
     /// What ends after a sample of `duration_ticks` was added, now that the next is known to be an
     /// IDR or not. Earlier by a sample than [`Segmenter::before`] could tell.
-    pub fn after(&self, duration_ticks: u32, next_is_sync: bool, gops: &Gops) -> Cut {
+    pub fn after(&self, duration_ticks: u32, next_is_sync: bool, gops: &mut Gops) -> Cut {
+        if next_is_sync && self.has_gops {
+            gops.complete(self.timescale);
+        }
         let duration = u64::from(duration_ticks);
         if next_is_sync && self.segment_is_full(duration, gops) {
             return Cut::Segment;
         }
         let nearly_full = self.part >= self.part_target - self.part_target / 10;
-        if nearly_full && self.part.saturating_add(duration) > self.part_target {
-            Cut::Part
-        } else {
-            Cut::Nothing
-        }
+        let overfull = self.part.saturating_add(duration) > self.part_target;
+        if (nearly_full && overfull) || self.has_all_samples() { Cut::Part } else { Cut::Nothing }
     }
 
     /// Notes that what was decided was done.
     pub fn done(&mut self, cut: Cut) {
         match cut {
             Cut::Nothing => {}
-            Cut::Part => self.part = 0,
-            Cut::Segment => (self.part, self.segment) = (0, 0),
+            Cut::Part => (self.part, self.samples) = (0, 0),
+            Cut::Segment => (self.part, self.samples, self.segment) = (0, 0, 0),
         }
+    }
+
+    fn has_all_samples(&self) -> bool {
+        self.part_samples.is_some_and(|samples| self.samples >= samples)
     }
 
     fn segment_is_full(&self, last_duration: u64, gops: &Gops) -> bool {
@@ -223,8 +268,7 @@ impl Segmenter {
         if self.segment >= self.segment_target - self.segment_target / Self::EARLY {
             return true;
         }
-        // The IDR that just came closed a GOP that `gops` has not heard of yet; it is in the
-        // segment already. The next one is expected to be as long as the longest of late.
+        // The next IDR is expected to be as far as the longest of late.
         let expected = ticks(gops.longest_ms().unwrap_or(0), self.timescale);
         self.segment > 0 && self.segment.saturating_add(expected) > self.segment_limit
     }

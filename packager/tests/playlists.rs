@@ -1,0 +1,140 @@
+//! Playlists as viewers get them, kept word for word in `golden/` and read by two parsers that are
+//! not ours.
+//!
+//! To accept a change on purpose: `UPDATE_GOLDEN=1 cargo test -p communiconnect-packager`.
+
+mod support;
+
+use communiconnect_packager::Container;
+use media::Event;
+use quick_m3u8::{HlsLine, Reader, config::ParsingOptionsBuilder};
+use support::*;
+
+fn golden(name: &str, text: &str) {
+    let path = format!("{}/tests/golden/{name}.m3u8", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        write(&path, text);
+    }
+    assert_eq!(read(&path), text, "{name}");
+    read_by_both(text);
+}
+
+#[expect(clippy::disallowed_methods, reason = "golden files are files")]
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).expect("a golden file; see the head of this file")
+}
+
+#[expect(clippy::disallowed_methods, reason = "golden files are files")]
+fn write(path: &str, text: &str) {
+    std::fs::write(path, text).expect("a golden file is written");
+}
+
+/// Every line means something to `quick-m3u8`, and `m3u8-rs` reads it all.
+fn read_by_both(text: &str) {
+    let options = ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
+    let mut reader = Reader::from_str(text, options);
+    while let Some(line) = reader.read_line().expect("quick-m3u8 reads it") {
+        assert!(matches!(line, HlsLine::KnownTag(_) | HlsLine::Uri(_)), "{line:?}");
+    }
+    let (rest, _) = m3u8_rs::parse_playlist(text.as_bytes()).expect("m3u8-rs reads it");
+    assert!(rest.is_empty());
+}
+
+fn media(viewer: &Viewer, container: Container) -> String {
+    viewer.packager.media_playlist(container).unwrap()
+}
+
+#[test]
+fn a_live_from_its_beginning() {
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(Source { seconds: 7, ..Source::default() }.events());
+    golden("live-fmp4", &media(&viewer, Container::Fmp4));
+    golden("live-ts", &media(&viewer, Container::Ts));
+}
+
+#[test]
+fn a_live_at_29_97_with_b_frames_that_ended() {
+    let source = Source { fps: (30_000, 1_001), b_frames: true, seconds: 7, ..Source::default() };
+    golden("ended-29.97", &media(&Viewer::of(&source), Container::Fmp4));
+}
+
+#[test]
+fn a_live_with_a_republish_and_a_change_long_after() {
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(Source { seconds: 9, ..Source::default() }.events());
+    viewer.packager.begin(NOON_MS + 20_000);
+    viewer.push(Source { seconds: 5, ..Source::default() }.events());
+    viewer.packager.begin(NOON_MS + 40_000);
+    let other = Source { seconds: 26, video: Some(other_video_track()), ..Source::default() };
+    viewer.push(other.events());
+    golden("republish-fmp4", &media(&viewer, Container::Fmp4));
+    golden("republish-ts", &media(&viewer, Container::Ts));
+}
+
+#[test]
+fn a_gop_that_outgrew_the_target_duration() {
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(Source { seconds: 4, ..Source::default() }.events());
+    viewer.packager.begin(NOON_MS + 10_000);
+    viewer.push(Source { gop: 200, seconds: 9, ..Source::default() }.events());
+    golden("long-gop", &media(&viewer, Container::Fmp4));
+}
+
+#[test]
+fn sound_alone() {
+    let source = Source { video: None, audio: Some(audio_track_44100()), ..Source::default() };
+    golden("audio-only", &media(&Viewer::of(&source), Container::Ts));
+}
+
+#[test]
+fn multivariant_playlists_name_what_is_really_there() {
+    let viewer = Viewer::of(&Source { fps: (30_000, 1_001), ..Source::default() });
+    for (container, name) in
+        [(Container::Fmp4, "multivariant-fmp4"), (Container::Ts, "multivariant-ts")]
+    {
+        golden(name, &viewer.packager.multivariant_playlist(container).unwrap());
+    }
+    let sound = Viewer::of(&Source { video: None, ..Source::default() });
+    golden("multivariant-audio", &sound.packager.multivariant_playlist(Container::Fmp4).unwrap());
+}
+
+#[test]
+fn there_is_no_playlist_before_the_first_segment_and_both_right_after() {
+    let mut packager = packager();
+    packager.begin(NOON_MS);
+    for event in (Source { seconds: 3, ..Source::default() }).events() {
+        let at = match &event {
+            Event::Sample(sample) => sample.dts_ticks,
+            Event::TrackChanged(_) => 0,
+        };
+        let progress = packager.push(event).unwrap();
+        for container in [Container::Fmp4, Container::Ts] {
+            let listed = packager.media_playlist(container).is_some();
+            assert_eq!(listed, packager.multivariant_playlist(container).is_some());
+            assert_eq!(listed, packager.report().segments_total > 0);
+        }
+        if progress.segment {
+            // The IDR at 2 s itself closes the segment: nothing later is waited for.
+            assert_eq!(at, 180_000);
+        }
+    }
+}
+
+#[test]
+fn bandwidth_covers_every_segment() {
+    let viewer = Viewer::of(&Source { picture_size: 9_000, ..Source::default() });
+    for container in [Container::Fmp4, Container::Ts] {
+        let text = viewer.packager.multivariant_playlist(container).unwrap();
+        let (_, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap();
+        let variant = &playlist.variants[0];
+        for segment in viewer.all() {
+            let size = match container {
+                Container::Fmp4 => segment.size_bytes(),
+                Container::Ts => segment.ts_size_bytes(),
+            };
+            let rate = size as f64 * 8.0 / segment.duration_s();
+            assert!(rate < variant.bandwidth as f64 && rate > variant.bandwidth as f64 * 0.8);
+        }
+        assert!(variant.average_bandwidth.unwrap() <= variant.bandwidth);
+    }
+}
