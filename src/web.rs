@@ -13,11 +13,12 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[allow_missing = true]
 struct Dist;
 
-/// Scripts and styles are ours alone; `blob:` is what media source extensions and the player's
-/// worker need; pictures may come from a CDN.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src 'self' data: blob: https:; media-src 'self' blob: https:; worker-src 'self' blob:; \
-     connect-src 'self' https:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+/// Everything is ours alone; media source extensions hand the player a `blob:`, and pictures may
+/// come from a CDN.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' https: data:; media-src 'self' blob:; connect-src 'self'; \
+     manifest-src 'self'; worker-src 'none'; base-uri 'none'; form-action 'self'; \
+     frame-ancestors 'self'";
 
 /// Files under `assets/` carry a hash of their content in their names.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -156,7 +156,9 @@ impl FromStr for StreamKey {
         }
         let rest = text.strip_prefix("live_").ok_or(INVALID)?;
         let (user, secret) = rest.split_once('_').ok_or(INVALID)?;
-        if !is_lower_alphanumeric(secret, Self::MAX_LEN) || !user.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_lower_alphanumeric(secret, Self::MAX_LEN)
+            || !user.bytes().all(|b| b.is_ascii_digit())
+        {
             return Err(INVALID);
         }
         let user = UserId::new(user.parse().map_err(|_| INVALID)?);
@@ -219,7 +221,16 @@ mod tests {
 
     #[test]
     fn a_key_without_owner_or_secret_is_refused() {
-        for text in ["", "live_", "live_3", "live_3_", "live__abc", "live_-3_abc", "live_3_a/b", "vod_3_abc"] {
+        for text in [
+            "",
+            "live_",
+            "live_3",
+            "live_3_",
+            "live__abc",
+            "live_-3_abc",
+            "live_3_a/b",
+            "vod_3_abc",
+        ] {
             assert!(text.parse::<StreamKey>().is_err(), "{text}");
         }
     }

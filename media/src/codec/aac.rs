@@ -25,8 +25,10 @@ pub struct Config {
     pub samples_per_frame: u32,
 }
 
-const SAMPLE_RATES_HZ: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+const SAMPLE_RATES_HZ: [u32; 13] = [
+    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+    7_350,
+];
 
 const AAC_LC: u8 = 2;
 const SBR: u8 = 5;
@@ -59,10 +61,16 @@ impl Config {
             object_type = bits.object_type()?;
         }
         if object_type != AAC_LC {
-            return Err(Error::Unsupported { what: "AAC audio object type", value: object_type.into() });
+            return Err(Error::Unsupported {
+                what: "AAC audio object type",
+                value: object_type.into(),
+            });
         }
         if !(7_350..=96_000).contains(&sample_rate_hz) {
-            return Err(Error::Unsupported { what: "AAC sample rate", value: sample_rate_hz.into() });
+            return Err(Error::Unsupported {
+                what: "AAC sample rate",
+                value: sample_rate_hz.into(),
+            });
         }
         // 0 means a program_config_element describes the channels; nothing we feed understands it.
         if !matches!(channel_configuration, 1..=7) {

@@ -56,12 +56,19 @@ impl Config {
     pub fn parse(record: Bytes) -> Result<Self, Error> {
         const WHAT: &str = "AVCDecoderConfigurationRecord";
         if record.len() > Self::MAX_LEN {
-            return Err(malformed(WHAT, format!("{} bytes, at most {}", record.len(), Self::MAX_LEN)));
+            return Err(malformed(
+                WHAT,
+                format!("{} bytes, at most {}", record.len(), Self::MAX_LEN),
+            ));
         }
         let mut rest = record.clone();
-        let [version, profile, constraints, level, length, sps_count] = take_array(&mut rest, WHAT)?;
+        let [version, profile, constraints, level, length, sps_count] =
+            take_array(&mut rest, WHAT)?;
         if version != 1 {
-            return Err(Error::Unsupported { what: "AVC configuration version", value: version.into() });
+            return Err(Error::Unsupported {
+                what: "AVC configuration version",
+                value: version.into(),
+            });
         }
         let nal_length_size = usize::from(length & 3) + 1;
         if nal_length_size == 3 {
@@ -70,7 +77,8 @@ impl Config {
         let sps = take_parameter_sets(&mut rest, sps_count & 0x1f, "sequence parameter set")?;
         let [pps_count] = take_array(&mut rest, WHAT)?;
         let pps = take_parameter_sets(&mut rest, pps_count, "picture parameter set")?;
-        let first = sps.first().ok_or_else(|| malformed(WHAT, "no sequence parameter set".into()))?;
+        let first =
+            sps.first().ok_or_else(|| malformed(WHAT, "no sequence parameter set".into()))?;
         if pps.is_empty() {
             return Err(malformed(WHAT, "no picture parameter set".into()));
         }
@@ -155,7 +163,8 @@ impl Picture {
         let rbsp = decode_nal(sps).map_err(|e| malformed(WHAT, e.to_string()))?;
         let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp))
             .map_err(|e| malformed(WHAT, format!("{e:?}")))?;
-        let (width, height) = sps.pixel_dimensions().map_err(|e| malformed(WHAT, format!("{e:?}")))?;
+        let (width, height) =
+            sps.pixel_dimensions().map_err(|e| malformed(WHAT, format!("{e:?}")))?;
         let side = 1..=Self::MAX_SIDE_PIXELS;
         if !side.contains(&width) || !side.contains(&height) {
             return Err(malformed(WHAT, format!("a picture of {width}x{height}")));
@@ -165,7 +174,11 @@ impl Picture {
     }
 }
 
-fn take_parameter_sets(rest: &mut Bytes, count: u8, what: &'static str) -> Result<Vec<Bytes>, Error> {
+fn take_parameter_sets(
+    rest: &mut Bytes,
+    count: u8,
+    what: &'static str,
+) -> Result<Vec<Bytes>, Error> {
     (0..count)
         .map(|_| {
             let need = usize::from(u16::from_be_bytes(take_array(rest, what)?));
@@ -181,7 +194,8 @@ fn take_parameter_sets(rest: &mut Bytes, count: u8, what: &'static str) -> Resul
 }
 
 fn take_array<const N: usize>(rest: &mut Bytes, what: &'static str) -> Result<[u8; N], Error> {
-    let array = *rest.first_chunk::<N>().ok_or(Error::Truncated { what, need: N, have: rest.len() })?;
+    let array =
+        *rest.first_chunk::<N>().ok_or(Error::Truncated { what, need: N, have: rest.len() })?;
     rest.advance(N);
     Ok(array)
 }
