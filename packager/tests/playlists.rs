@@ -3,6 +3,8 @@
 //!
 //! To accept a change on purpose: `UPDATE_GOLDEN=1 cargo test -p communiconnect-packager`.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use communiconnect_packager::Container;

@@ -1,5 +1,7 @@
 //! What holds whatever a publisher sends.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What users of other servers asked for, each as a test.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use communiconnect_packager::{Config, Container, Error};

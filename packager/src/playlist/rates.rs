@@ -59,6 +59,7 @@ pub(crate) fn bandwidth(
 }
 
 /// Pictures per second of what is listed: as declared when the measure agrees, else as measured.
+/// Encoders that declare 30 and send 29.97 are common.
 pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
     let last = window.last()?;
     let declared = last.tracks().h264()?.declared_fps;
@@ -70,7 +71,7 @@ pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
         return declared;
     }
     let measured = pictures as f64 * 1e6 / length_us as f64;
-    declared.filter(|fps| (fps / measured - 1.0).abs() < 0.01).or(Some(known_rate(measured)))
+    declared.filter(|fps| (fps / measured - 1.0).abs() < 0.0005).or(Some(known_rate(measured)))
 }
 
 /// The rate that was meant: timestamps in milliseconds blur it by a thousandth.

@@ -1,6 +1,6 @@
 //! What the tests share: sources of samples, and independent readers of what comes out.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "tests: each file uses its part")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
