@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/communiconnect-live
 export CARGO_TARGET_DIR ?= $(CACHE)/target
+# A newer Node.js, where the system's is too old (scripts/tools.sh).
+export PATH := $(CACHE)/node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench fuzz web peers tools

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and showing the server needs: a C compiler, ffmpeg, Node.js. Quiet when all is there.
+# Installs what building and showing the server needs: a C compiler, ffmpeg, Node.js. Quiet when all is
+# there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,14 @@ if ((${#missing[@]})); then
   ((EUID == 0)) || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# The page's tools want a newer Node.js than Debian 12 has; npm carries one, kept out of the system.
+node_is_new_enough() { node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; }
+if ! node_is_new_enough; then
+  node_home=${XDG_CACHE_HOME:-$HOME/.cache}/communiconnect-live/node
+  echo "▸ $(node --version) is too old to build the page: installing Node.js 22 in $node_home"
+  npm install --prefix "$node_home" --no-audit --no-fund --loglevel=error node@22 npm@11
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then
