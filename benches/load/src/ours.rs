@@ -18,8 +18,6 @@ use crate::{
 
 /// The application name of the ingest.
 pub const APP: &str = "live";
-/// Publishers of one address.
-const INGEST_LIMITS: &str = "";
 const HEALTH: &str = "/api/health/";
 
 /// A running server with a data folder of its own.
@@ -126,7 +124,7 @@ impl Ours {
 }
 
 /// The gauge of the bytes of all segments a server holds.
-pub const HELD_BYTES: &str = "communiconnect_window_bytes";
+pub const HELD_BYTES: &str = "packager_window_bytes";
 
 /// What `binary --version` says.
 pub fn version(binary: &Path) -> String {
@@ -154,7 +152,6 @@ max_connections_per_address = 20000
 listen = "{metrics}"
 [ingest]
 listen = "{rtmp}"
-{INGEST_LIMITS}
 [api]
 public_rtmp_port = {}
 [api.limits]
