@@ -28,6 +28,13 @@ const BRISK: Source = Source { video: Some(Video { gop: 30, ..VIDEO }), ..USUAL 
 /// Another picture size, and the same sound.
 const LARGER: Source = Source { video: Some(Video { size: "426x240", ..VIDEO }), ..USUAL };
 
+/// What OBS sends when nobody has told it otherwise: an IDR every 250 pictures.
+const OBS_DEFAULT: Source = Source {
+    video: Some(Video { gop: 250, b_frames: 0, ..VIDEO }),
+    audio_hz: Some(48_000),
+    seconds: 20,
+};
+
 /// For anything the server does at once.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -283,6 +290,42 @@ fn a_viewer_who_comes_early_waits_for_the_first_segment() {
 }
 
 #[test]
+fn the_key_may_stand_in_the_name_or_in_the_address_with_or_without_a_query() {
+    let house = House::start();
+    let live = house.live();
+    for (app, name) in [
+        ("live".to_owned(), format!("{}?quality=720p", live.key)),
+        (format!("live/{}", live.key), String::new()),
+        (format!("live/{}?quality=720p", live.key), String::new()),
+    ] {
+        let mut client = Client::connect_to(house.rtmp, &app);
+        let verdict = client.publish(&name);
+        assert_eq!(verdict, Ok(()), "application {app:?}, name {name:?}");
+    }
+    assert_eq!(live.answer["rtmp_url"], house.rtmp_url(&live.key), "what the author is told");
+}
+
+#[test]
+fn a_gop_of_eight_seconds_plays_and_its_author_is_warned() {
+    let house = House::start();
+    let live = house.live();
+    let mut client = Client::connect(house.rtmp);
+    client.publish(&live.key).expect("the key is good");
+    client.send(&flv::tags(&OBS_DEFAULT.flv()), 0);
+    let mut watch = Watch::begin(house.http, &live.fmp4());
+    watch.poll_until("two whole GOPs", SOON, |watch| watch.segments.len() >= 2);
+    for segment in watch.segments.values() {
+        // 250 pictures at 30 a second, in the whole milliseconds of RTMP.
+        assert!(
+            segment.duration_ms.abs_diff(8_333) <= 1,
+            "cut elsewhere than at an IDR: {segment:?}"
+        );
+    }
+    let warnings = live.status()["incoming"]["warnings"].clone();
+    assert_eq!(warnings[0]["code"], "gop_too_long", "{warnings}");
+}
+
+#[test]
 fn the_author_ends_his_live_and_viewers_finish_the_window() {
     let house = brisk_house(&[("PACKAGER__WINDOW_MS", "8000")]);
     let live = house.live();
@@ -381,6 +424,12 @@ fn a_server_asked_to_stop_lets_everybody_go() {
     let mut watch = Watch::begin(house.http, &live.fmp4());
     watch.poll_for_more(2, A_FEW_SEGMENTS);
     house.terminate();
+    // A viewer asks on, until the door is shut: never is he told that there is no such live.
+    wait::until_true("the server no longer answers", SOON, || {
+        let answer = http::try_send(house.http, "GET", &watch.path, &[], b"");
+        assert!(answer.as_ref().map_or(true, |answer| answer.status == 200), "{answer:?}");
+        answer.is_err()
+    });
     let status = house.wait_for_exit(SOON);
     assert!(status.success(), "{status}:\n{}", house.log());
     encoder.wait(SOON);

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use support::House;
+use support::api::Live;
 use support::fingerprint::Fingerprint;
 use support::peer::Peer;
 use support::playlist::Watch;
@@ -101,9 +102,7 @@ fn a_publisher_without_metadata_arrives_whole() {
 fn every_segment_stands_on_its_own_in_both_containers() {
     let house = House::start();
     let live = house.live();
-    let mut encoder = by_ffmpeg(&USUAL, &house.rtmp_url(&live.key), house.folder());
-    encoder.wait_success(PUSHED_WITHIN);
-    live.stop();
+    publish(&house, &live, &USUAL, by_ffmpeg);
     let mut fmp4 = Watch::begin(house.http, &live.fmp4());
     let mut ts = Watch::begin(house.http, &live.ts());
     fmp4.poll_to_end(ENDED_WITHIN);
@@ -151,13 +150,7 @@ fn publish_and_view(
 ) -> (Fingerprint, [(&'static str, Fingerprint); 2]) {
     let house = House::start();
     let live = house.live();
-    let mut encoder = push(source, &house.rtmp_url(&live.key), house.folder());
-    encoder.wait_success(PUSHED_WITHIN);
-    // An encoder that is gone may have left bytes in the socket that the server has yet to read.
-    wait::until_true("the server has read everything", PUSHED_WITHIN, || {
-        live.state() == "interrupted"
-    });
-    live.stop();
+    publish(&house, &live, source, push);
     let viewed = [("fMP4", live.fmp4()), ("MPEG-TS", live.ts())].map(|(container, path)| {
         let mut watch = Watch::begin(house.http, &path);
         watch.poll_to_end(ENDED_WITHIN);
@@ -168,4 +161,21 @@ fn publish_and_view(
         (container, Fingerprint::of(&file.display().to_string()))
     });
     (Fingerprint::of(&source.flv().display().to_string()), viewed)
+}
+
+/// Publishes `source` by `push` from its first sample to its last, and ends the live.
+#[track_caller]
+fn publish(
+    house: &House,
+    live: &Live,
+    source: &Source,
+    push: impl FnOnce(&Source, &str, &Path) -> Peer,
+) {
+    let mut encoder = push(source, &house.rtmp_url(&live.key), house.folder());
+    encoder.wait_success(PUSHED_WITHIN);
+    // An encoder that is gone may have left bytes in the socket that the server has yet to read.
+    wait::until_true("the server has read everything", PUSHED_WITHIN, || {
+        live.state() == "interrupted"
+    });
+    live.stop();
 }

@@ -32,14 +32,20 @@ impl Client {
     /// Connects to the application `live`.
     #[track_caller]
     pub fn connect(server: SocketAddr) -> Self {
+        Self::connect_to(server, "live")
+    }
+
+    /// Connects to another application: some encoders put the key into its name.
+    #[track_caller]
+    pub fn connect_to(server: SocketAddr, app: &str) -> Self {
         let (socket, early) = shake_hands(server);
         let mut config = ClientSessionConfig::new();
-        config.tc_url = Some(format!("rtmp://{server}/live"));
+        config.tc_url = Some(format!("rtmp://{server}/{app}"));
         let (session, results) = ClientSession::new(config).expect("a client session");
         let mut client = Self { socket, session, events: VecDeque::new(), closed: false };
         client.apply(results);
         client.receive(&early);
-        let request = client.session.request_connection("live".into()).expect("connect");
+        let request = client.session.request_connection(app.into()).expect("connect");
         client.apply(vec![request]);
         let answer = client.next_event("connect is answered", |_| true);
         assert_eq!(answer, ClientSessionEvent::ConnectionRequestAccepted);

@@ -2,19 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-/// Short enough that nobody waits for it, long enough not to burn a core that an encoder needs.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The first pause: short enough that nobody waits for it.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest: what takes seconds is asked for rarely, to leave the cores to encoders and to stay
+/// below the API's limits.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks `probe` until it answers, and panics with `what` when `within` has passed.
 #[track_caller]
 pub fn until<T>(what: &str, within: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
+    let mut pause = SHORTEST_PAUSE;
     loop {
         if let Some(answer) = probe() {
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
+        pause = LONGEST_PAUSE.min(pause * 5 / 4);
     }
 }
 
