@@ -33,7 +33,8 @@ impl OpenSegment {
     }
 
     /// Closes it. `before` counts the MPEG-TS packets of all segments before it.
-    pub fn close(self, before: ts::Packets) -> Segment {
+    pub fn close(mut self, before: ts::Packets) -> Segment {
+        self.parts.shrink_to_fit();
         let mut packets = ts::Packets { psi: 2, ..Default::default() };
         for part in &self.parts {
             packets += part.ts_packets;

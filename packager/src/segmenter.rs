@@ -293,3 +293,81 @@ fn scale(value: u64, from: u32, to: u32) -> u64 {
     let scaled = u128::from(value) * u128::from(to) / u128::from(from.max(1));
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds samples of `duration`, an IDR each `gop`; gives what ended, with the part's samples.
+    fn cuts(fps: Option<f64>, duration: u32, gop: usize, count: usize) -> Vec<(Cut, usize)> {
+        let pace = Pace { timescale: Timescale::VIDEO, is_video: true, fps };
+        let mut segmenter = Segmenter::new(&Config::default(), None, pace);
+        let (mut gops, mut cuts, mut samples) = (Gops::default(), Vec::new(), 0);
+        let mut note = |cut, samples: &mut usize| {
+            if cut != Cut::Nothing {
+                cuts.push((cut, std::mem::take(samples)));
+            }
+        };
+        for n in 0..count {
+            let before = segmenter.before(duration);
+            segmenter.done(before);
+            note(before, &mut samples);
+            segmenter.add(n % gop == 0, duration, &mut gops);
+            samples += 1;
+            let after = segmenter.after(duration, (n + 1) % gop == 0, &mut gops);
+            segmenter.done(after);
+            note(after, &mut samples);
+        }
+        cuts
+    }
+
+    #[test]
+    fn parts_of_common_picture_rates_are_all_alike() {
+        for (fps, duration, samples) in [
+            (25.0, 3_600, 5),
+            (29.97, 3_003, 5),
+            (30.0, 3_000, 6),
+            (50.0, 1_800, 10),
+            (60.0, 1_500, 12),
+        ] {
+            let cuts = cuts(Some(fps), duration, 1_000, 60);
+            assert!(cuts.iter().all(|&cut| cut == (Cut::Part, samples)), "{fps}: {cuts:?}");
+        }
+    }
+
+    #[test]
+    fn a_segment_ends_before_the_first_idr_past_the_target() {
+        let ends = |gop| {
+            let cuts = cuts(Some(30.0), 3_000, gop, 200);
+            let at = cuts.iter().position(|(cut, _)| *cut == Cut::Segment);
+            cuts[..=at.unwrap()].iter().map(|(_, samples)| samples).sum::<usize>()
+        };
+        assert_eq!((ends(30), ends(60), ends(75), ends(50)), (60, 60, 75, 100));
+    }
+
+    #[test]
+    fn the_part_target_leaves_full_parts_between_85_and_100_percent_of_it() {
+        for longest_part_us in [166_834, 200_000, 183_517, 166_667, 142_858, 185_760] {
+            let first = FirstSegment {
+                duration_us: 2_000_000,
+                longest_part_us,
+                whole_parts: 9,
+                gop_known: true,
+            };
+            let target = Promise::after_first(&Config::default(), first).part_target_ms;
+            let share = longest_part_us as f64 / 1_000.0 / f64::from(target);
+            assert!((0.85..=1.0).contains(&share), "{longest_part_us}: {target}");
+        }
+    }
+
+    #[test]
+    fn no_segment_rounds_to_more_than_its_target_duration() {
+        for timescale in [7_350, 44_100, 48_000, 90_000, u32::MAX] {
+            let timescale = Timescale::new(timescale).unwrap();
+            for target_s in [1, 2, 10] {
+                let limit = scale(limit_ticks(target_s, timescale), timescale.get(), 1_000_000);
+                assert!(limit < u64::from(target_s) * 1_000_000 + 500_000);
+            }
+        }
+    }
+}
