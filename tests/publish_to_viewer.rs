@@ -121,6 +121,29 @@ fn every_segment_stands_on_its_own_in_both_containers() {
     boxes::assert_continuous(&fmp4);
 }
 
+#[test]
+fn the_multivariant_playlist_tells_what_is_sent() {
+    let house = House::start();
+    let live = house.live();
+    publish(&house, &live, &USUAL, by_ffmpeg);
+    for path in [live.fmp4(), live.ts()] {
+        let answer = house.get(&path);
+        assert_eq!(answer.header("content-type"), Some("application/vnd.apple.mpegurl"));
+        let playlist = m3u8_rs::parse_master_playlist_res(&answer.body).expect("a playlist");
+        let variant = &playlist.variants[0];
+        let text = answer.text();
+        assert_eq!(variant.codecs.as_deref(), Some("avc1.64000d,mp4a.40.2"), "{text}");
+        let size = variant.resolution.map(|size| (size.width, size.height));
+        assert_eq!(size, Some((320, 180)), "{text}");
+        assert!(text.contains("FRAME-RATE=30.000"), "{text}");
+        let average = variant.average_bandwidth.expect("AVERAGE-BANDWIDTH");
+        let file_bytes = std::fs::metadata(USUAL.flv()).expect("the source").len();
+        let sent_bps = file_bytes * 8 / u64::from(USUAL.seconds);
+        assert!(variant.bandwidth >= average, "{text}");
+        assert!((sent_bps * 9 / 10..sent_bps * 13 / 10).contains(&average), "{sent_bps}: {text}");
+    }
+}
+
 fn by_ffmpeg(source: &Source, url: &str, folder: &Path) -> Peer {
     source::push_by_ffmpeg(&source.flv(), url, Pace::Unpaced, folder)
 }
