@@ -4,6 +4,8 @@
 //! (`router`). CORS goes on every answer, errors included: without it a browser hides the reason
 //! from the page.
 
+use std::ops::Range;
+
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{
@@ -19,7 +21,8 @@ use hub::Playlist;
 use metrics::Counter;
 
 use crate::{
-    Rope, caching,
+    body::Counted,
+    caching,
     failure::Failure,
     headers::{Wanted, accepts_gzip, holds},
 };
@@ -65,12 +68,12 @@ pub(crate) fn playlist(playlist: &Playlist, asked: &HeaderMap, sent_bytes: Count
     if gzip {
         filled.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    with_body(response, Rope::single(body.clone()).counted_in(sent_bytes))
+    with_body(response, body.clone(), sent_bytes)
 }
 
 /// Bytes whose URL never names anything else, whole or the range asked for.
 pub(crate) fn immutable(
-    body: Rope,
+    body: Bytes,
     content_type: &'static str,
     cache_control: HeaderValue,
     asked: &HeaderMap,
@@ -84,12 +87,12 @@ pub(crate) fn immutable(
     if holds(asked, caching::IMMUTABLE_ETAG.as_bytes()) {
         return answer(StatusCode::NOT_MODIFIED, headers, Body::empty());
     }
-    let len = body.len();
+    let len = body.len() as u64;
     let (status, body, content_range) = match wanted(asked, len) {
         Wanted::Whole => (StatusCode::OK, body, None),
         Wanted::Part(range) => {
             let said = format!("bytes {}-{}/{len}", range.start, range.end - 1);
-            (StatusCode::PARTIAL_CONTENT, body.slice(range), Some(said))
+            (StatusCode::PARTIAL_CONTENT, slice(&body, range), Some(said))
         }
         Wanted::Nothing => return failure(Failure::Range { len }),
     };
@@ -99,7 +102,7 @@ pub(crate) fn immutable(
     if let Some(said) = content_range.and_then(|said| HeaderValue::try_from(said).ok()) {
         filled.insert(CONTENT_RANGE, said);
     }
-    with_body(response, body.counted_in(sent_bytes))
+    with_body(response, body, sent_bytes)
 }
 
 /// A failure, told in JSON.
@@ -121,7 +124,7 @@ pub(crate) fn failure(failure: Failure) -> Response {
         }
         _ => {}
     }
-    with_body(response, Rope::single(Bytes::from_static(failure.json().as_bytes())))
+    with_body(response, Bytes::from_static(failure.json().as_bytes()), Counter::noop())
 }
 
 /// What a request asks of `len` immutable bytes. A condition on another entity tag than theirs asks
@@ -153,8 +156,15 @@ fn answer<const N: usize>(
     response
 }
 
-fn with_body(mut response: Response, body: Rope) -> Response {
+fn with_body(mut response: Response, body: Bytes, sent_bytes: Counter) -> Response {
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    *response.body_mut() = Body::new(body);
+    *response.body_mut() = Body::new(Counted::new(body, sent_bytes));
     response
+}
+
+/// The bytes of `range`, not copied. What lies beyond the end is not there.
+fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    let within = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+    let (start, end) = (within(range.start), within(range.end));
+    if start < end { bytes.slice(start..end) } else { Bytes::new() }
 }

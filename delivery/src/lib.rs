@@ -27,7 +27,6 @@ mod path;
 mod router;
 mod waiting;
 
-pub use body::Rope;
 pub use config::Config;
 pub use path::MediaPath;
 pub use router::router;

@@ -16,7 +16,7 @@ use hub::{Channel, Hub, Playlist};
 use packager::Container;
 
 use crate::{
-    Config, MediaPath, Rope, answer, caching,
+    Config, MediaPath, answer, caching,
     failure::Failure,
     metrics::{Kind, Metrics},
     waiting::WaitingRoom,
@@ -94,14 +94,14 @@ impl Delivery {
             }
             MediaPath::Init { id, .. } => {
                 let init = channel.init(id).ok_or(Failure::UnknownSegment)?;
-                immutable(Rope::single(init), "video/mp4")
+                immutable(init, "video/mp4")
             }
             MediaPath::Segment { msn, container, .. } => {
                 let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
                 // `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
                 match container {
-                    Container::Fmp4 => immutable(Rope::whole(segment.fmp4()), "video/mp4"),
-                    Container::Ts => immutable(Rope::single(segment.ts()), "video/mp2t"),
+                    Container::Fmp4 => immutable(segment.fmp4(), "video/mp4"),
+                    Container::Ts => immutable(segment.ts(), "video/mp2t"),
                 }
             }
         })

@@ -105,8 +105,9 @@ fn act(viewer: &mut Viewer, act: Act) {
 /// Checks one segment in both forms; gives the samples of its fMP4.
 fn check_segment(viewer: &Viewer, msn: u64) -> (Vec<Read>, Vec<Read>) {
     let segment = &viewer.segments[&msn];
-    let size: usize = segment.fmp4().map(|part| part.len()).sum();
-    assert_eq!(size, segment.size_bytes());
+    assert_eq!(segment.fmp4().len(), segment.size_bytes());
+    let joined: Vec<u8> = segment.part_bytes().flatten().collect();
+    assert_eq!(joined, segment.fmp4());
     let (video, audio) = read_fmp4(segment);
     let main = if video.is_empty() { &audio } else { &video };
     if segment.independent() {
@@ -209,7 +210,7 @@ proptest! {
         let viewer = Viewer::of(&source);
         let Some(target_ms) = viewer.packager.part_target_ms() else { return Ok(()) };
         for segment in viewer.all() {
-            let parts: Vec<_> = segment.fmp4().map(|part| read_part(&part)).collect();
+            let parts: Vec<_> = segment.part_bytes().map(|part| read_part(&part)).collect();
             for (at, (video, audio)) in parts.iter().enumerate() {
                 let (main, rate) = match source.video {
                     Some(_) => (video, 90_000.0),

@@ -286,7 +286,7 @@ pub fn read_part(part: &[u8]) -> (Vec<Read>, Vec<Read>) {
 /// All samples of a segment: video, audio.
 pub fn read_fmp4(segment: &Segment) -> (Vec<Read>, Vec<Read>) {
     let (mut video, mut audio) = (Vec::new(), Vec::new());
-    for part in segment.fmp4() {
+    for part in segment.part_bytes() {
         let (mut v, mut a) = read_part(&part);
         video.append(&mut v);
         audio.append(&mut a);
