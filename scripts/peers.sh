@@ -1,33 +1,42 @@
 #!/usr/bin/env bash
-# Installs the programs the tests and the benches meet: encoders, players, a browser, OBS, nginx with
-# its RTMP module, PostgreSQL. Quiet when all is there.
+# Installs the programs that the tests, the benches or the fuzz targets meet. Quiet when all is there.
 #
-#   scripts/peers.sh           installs what is missing (as root, or with sudo)
-#   scripts/peers.sh --check   only says what is missing; ends with 1 if anything is
+#   scripts/peers.sh tests|bench|fuzz           installs what is missing (as root, or with sudo)
+#   scripts/peers.sh tests|bench|fuzz --check   only says what is missing; ends with 1 if anything is
 set -euo pipefail
 
-readonly PACKAGES=(
-  # Encoders and players.
-  ffmpeg rtmpdump librtmp1 curl jq
-  gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
-  # OBS, and a screen for it.
-  obs-studio xvfb dbus xdotool
-  # A browser, as a viewer has it.
-  chromium
-  # The server measured beside ours, and the other database.
-  nginx-light libnginx-mod-rtmp postgresql
-  # The linker, and the compiler of the fuzz targets.
-  lld clang
-)
+case "${1:-}" in
+  tests)
+    packages=(
+      # Encoders and players.
+      ffmpeg rtmpdump librtmp1 curl jq
+      gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
+      # OBS, and a screen for it.
+      obs-studio xvfb dbus xdotool
+      # A browser, as a viewer has it.
+      chromium
+      # The other database.
+      postgresql
+    )
+    ;;
+  # The server measured beside ours.
+  bench) packages=(nginx libnginx-mod-rtmp) ;;
+  # The compiler of libFuzzer's runtime.
+  fuzz) packages=(clang) ;;
+  *)
+    echo 'usage: scripts/peers.sh tests|bench|fuzz [--check]' >&2
+    exit 2
+    ;;
+esac
 
 missing=()
-for package in "${PACKAGES[@]}"; do
-  status="$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)"
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
   [[ $status == installed ]] || missing+=("$package")
 done
 ((${#missing[@]})) || exit 0
 
-if [[ ${1:-} == --check ]]; then
+if [[ ${2:-} == --check ]]; then
   echo "missing: ${missing[*]}" >&2
   exit 1
 fi
@@ -35,20 +44,35 @@ fi
 as_root=(env DEBIAN_FRONTEND=noninteractive)
 if ((EUID != 0)); then
   command -v sudo >/dev/null || { echo "✗ needs root to install: ${missing[*]}" >&2; exit 1; }
+  # After sudo, which drops the environment.
   as_root=(sudo "${as_root[@]}")
 fi
 
-log="$(mktemp)"
-trap 'rm -f "$log"' EXIT
-quietly() {
-  "${as_root[@]}" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
+log=$(mktemp)
+undo=()
+finish() {
+  ((${#undo[@]} == 0)) || "${as_root[@]}" sh -c "$(printf '%s\n' "${undo[@]}")" || true
+  rm -f "$log"
 }
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+quietly() { "${as_root[@]}" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }; }
+installs() { [[ " ${missing[*]} " == *" $1 "* ]]; }
+
+if installs postgresql; then
+  # The tests make clusters of their own (scripts/postgres.sh): the package shall neither create nor
+  # start one. Said for this installation only; what somebody installs later is theirs.
+  no_cluster=/etc/postgresql-common/createcluster.d/communiconnect.conf
+  undo+=("rm -f $no_cluster" "rmdir --ignore-fail-on-non-empty ${no_cluster%/*} 2>/dev/null")
+  quietly sh -c "mkdir -p ${no_cluster%/*} && echo 'create_main_cluster = false' >$no_cluster"
+fi
+if installs nginx; then
+  # The benches start an nginx of their own: the service of the package, which was not here before, shall
+  # not go on, nor come back at the next boot.
+  undo+=('if [ -d /run/systemd/system ]; then systemctl disable --quiet --now nginx' \
+    'else service nginx stop; update-rc.d nginx disable' 'fi >/dev/null 2>&1')
+fi
 
 echo "▸ installing with apt, which takes some minutes the first time: ${missing[*]}"
-if [[ " ${missing[*]} " == *" postgresql "* ]]; then
-  # The tests make clusters of their own; the system needs none.
-  quietly mkdir -p /etc/postgresql-common/createcluster.d
-  quietly sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/communiconnect.conf'
-fi
 quietly apt-get update -qq
 quietly apt-get install -y -qq --no-install-recommends "${missing[@]}"

@@ -16,10 +16,14 @@ need npm npm
 
 if ((${#missing[@]})); then
   echo "▸ installing with apt: ${missing[*]}"
-  as_root=()
-  ((EUID == 0)) || as_root=(sudo)
+  as_root=(env DEBIAN_FRONTEND=noninteractive)
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { echo "✗ needs root to install: ${missing[*]}" >&2; exit 1; }
+    # After sudo, which drops the environment.
+    as_root=(sudo "${as_root[@]}")
+  fi
   "${as_root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 # The page's tools want a newer Node.js than Debian 12 has; npm carries one, kept out of the system.
