@@ -8,26 +8,42 @@ export COMMUNICONNECT_DATA_DIR=$DATA
 say() { printf '\033[1m▸ %s\033[0m\n' "$*"; }
 fail() { printf '✗ %s\n' "$*" >&2; exit 1; }
 
+# Its file is left behind by a server that was killed: only an answer says that one runs.
+if [[ -s $DATA/addresses.json ]]; then
+  address=$(jq -r '.http // empty' "$DATA/addresses.json" 2>/dev/null || true)
+  if [[ -n $address ]] && curl -sS -o /dev/null --noproxy '*' --max-time 3 "http://$address/api/health/" 2>/dev/null; then
+    fail "a server already runs on $DATA, at http://$address: stop it first, or say DATA=another-folder"
+  fi
+fi
+
 server='' encoder=''
+# The encoder first, then the server: the live ends as it does when somebody stops publishing.
 finish() {
-  trap - EXIT INT TERM
+  trap - EXIT
+  trap 'kill -KILL $encoder $server 2>/dev/null || true' INT TERM HUP
   printf '\n'
-  [[ -z $encoder ]] || kill -INT "$encoder" 2>/dev/null || true
-  [[ -z $encoder ]] || wait "$encoder" 2>/dev/null || true
-  [[ -z $server ]] || kill -TERM "$server" 2>/dev/null || true
-  [[ -z $server ]] || wait "$server" 2>/dev/null || true
-  say 'stopped; accounts and lives stay in '"$DATA"
+  stop "$encoder"
+  stop "$server"
+  say "stopped; accounts and lives stay in $DATA"
 }
-trap finish EXIT
-trap 'exit 0' INT TERM
+stop() {
+  [[ -n $1 ]] || return 0
+  kill -TERM "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
 
 say 'building the server (a few minutes the first time)'
 cargo build --release --locked --bin communiconnect-live
 
+# What is written here is for its owner: passwords, keys, logs. Files of earlier runs keep their modes.
+umask 077
 mkdir -p "$DATA"
-rm -f "$DATA/addresses.json"
-say "starting it; its log is $DATA/server.log"
-"$CARGO_TARGET_DIR/release/communiconnect-live" 2>"$DATA/server.log" &
+rm -f "$DATA/addresses.json" "$DATA/server.log" "$DATA/encoder.log"
+trap finish EXIT
+trap 'exit 0' INT TERM HUP
+say "starting it on $DATA; its log is $DATA/server.log"
+# Out of reach of the terminal's Ctrl-C, as the encoder: `finish` stops them in order.
+setsid "$CARGO_TARGET_DIR/release/communiconnect-live" 2>"$DATA/server.log" &
 server=$!
 for _ in {1..200}; do
   [[ ! -s $DATA/addresses.json ]] || break
@@ -45,8 +61,8 @@ call() {
 
 account=$DATA/demo-account.json
 if [[ ! -s $account ]]; then
-  (umask 077; jq -n --arg password "$(head -c 9 /dev/urandom | base64 | tr '+/' 'az')" \
-    '{username: "demo", email: "demo@exemple.gn", password: $password}' >"$account")
+  jq -n --arg password "$(head -c 9 /dev/urandom | base64 | tr '+/' 'az')" \
+    '{username: "demo", email: "demo@exemple.gn", password: $password}' >"$account"
 fi
 token=''
 answer=$(call POST /api/users/login/ "$(jq -c '{email, password}' "$account")")
@@ -73,7 +89,7 @@ fi
 rtmp_url=$(jq -r .rtmp_url <<<"$live")
 
 say 'pushing a test picture with sound'
-ffmpeg -nostdin -hide_banner -loglevel error -re \
+setsid ffmpeg -nostdin -hide_banner -loglevel error -re \
   -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i 'sine=frequency=220:beep_factor=4:sample_rate=48000' \
   -vf "drawtext=text='%{localtime\:%T}':fontsize=96:fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=20:x=(w-tw)/2:y=h-th-60,format=yuv420p" \
   -c:v libx264 -preset veryfast -tune zerolatency -b:v 1500k -maxrate 1500k -bufsize 3000k -g 60 \
@@ -92,6 +108,7 @@ cat <<TXT
 
   Watch          $(jq -r .watch_url <<<"$live")
   HLS            $hls
+  Data folder    $DATA
   Account        $(jq -r .email "$account")  /  $(jq -r .password "$account")     (sign in at $site)
 
   To push from OBS instead: sign in, open « Passer en direct », and in OBS choose
