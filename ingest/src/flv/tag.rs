@@ -9,7 +9,7 @@ pub struct Tag {
     pub kind: u8,
     /// The tag's own time in milliseconds.
     pub at_ms: u32,
-    /// What follows the header.
+    /// What follows the header, in memory of its own.
     pub body: Bytes,
 }
 
@@ -18,6 +18,9 @@ const HEADER_LEN: usize = 11;
 const BACK_POINTER_LEN: usize = 4;
 
 /// Takes the next tag off the front of `rest`; `None` when no whole tag is left.
+///
+/// The body is copied out: a sample is held, and counted, by its own length, and must not keep a
+/// message of megabytes alive.
 pub fn next(rest: &mut Bytes) -> Option<Tag> {
     let [kind, a, b, c, time @ .., _, _, _] = *rest.first_chunk::<HEADER_LEN>()?;
     let len = u32::from_be_bytes([0, a, b, c]) as usize;
@@ -25,7 +28,7 @@ pub fn next(rest: &mut Bytes) -> Option<Tag> {
         return None;
     }
     rest.advance(HEADER_LEN);
-    let body = rest.split_to(len);
+    let body = Bytes::copy_from_slice(&rest.split_to(len));
     rest.advance(rest.len().min(BACK_POINTER_LEN));
     Some(Tag { kind: kind & 0x1F, at_ms: at_ms(time), body })
 }
@@ -58,6 +61,14 @@ mod tests {
         let second = next(&mut rest).unwrap();
         assert_eq!((second.kind, second.at_ms, &second.body[..]), (9, 0x0100_0006, &b"c"[..]));
         assert_eq!(next(&mut rest), None);
+    }
+
+    #[test]
+    fn a_tag_that_is_kept_does_not_keep_the_message_it_came_in() {
+        let mut rest = Bytes::from(TWO_TAGS.to_vec());
+        let tag = next(&mut rest).unwrap();
+        assert!(rest.is_unique());
+        assert_eq!(Vec::from(tag.body).capacity(), 2);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! The reader consumes every byte it is given: what it keeps between two calls is the bodies of
 //! messages under way and at most one incomplete header. So a connection needs no read buffer of
 //! its own, and each payload byte is copied once, into memory of exactly its message's size: a
-//! sample kept for long never pins a larger buffer.
+//! sample kept for long never pins a larger buffer. The tags of an aggregate message, which are
+//! smaller than it, are copied out (`flv::tag`).
 
 use bytes::Bytes;
 

@@ -62,6 +62,21 @@ fn a_message_is_held_in_memory_of_exactly_its_size() {
 }
 
 #[test]
+fn a_whole_message_is_handed_over_in_memory_of_exactly_its_size() {
+    for len in [1, 127, 65_536, 65_537, 300_000, 1_000_000] {
+        let mut reader = Reader::default();
+        reader.trust();
+        reader.set_chunk_size(4_096);
+        let mut bytes = Vec::new();
+        let mut writer = Writer::default();
+        writer.set_chunk_size(4_096);
+        writer.write(4, kind::VIDEO, 1, &vec![9; len], &mut bytes);
+        let message = read_all(&mut reader, &bytes).unwrap().remove(0);
+        assert_eq!(Vec::from(message.body).capacity(), len);
+    }
+}
+
+#[test]
 fn audio_chunks_inside_a_video_message_corrupt_neither() {
     let mut bytes = full(0, kind::VIDEO, 200);
     bytes.extend_from_slice(&[1; 128]);

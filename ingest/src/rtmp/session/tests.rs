@@ -411,6 +411,15 @@ fn the_tags_of_an_aggregate_message_keep_their_distances() {
 }
 
 #[test]
+fn the_tags_of_an_aggregate_message_live_in_memory_of_their_own() {
+    let small = [&[8, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xAF, 1][..], &[0, 0, 0, 13]].concat();
+    let body = [small, vec![0; 100_000]].concat();
+    let events = Peer::publishing().send(kind::AGGREGATE, 1, &body).unwrap();
+    let Some(Event::Audio { body, .. }) = events.into_iter().next() else { panic!("no tag") };
+    assert_eq!(Vec::from(body).capacity(), 2);
+}
+
+#[test]
 fn a_broken_aggregate_gives_what_is_whole() {
     for body in [&[][..], &[8, 0, 0], &[8, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 1]] {
         assert_eq!(Peer::publishing().send(kind::AGGREGATE, 1, body), Ok(vec![]));
