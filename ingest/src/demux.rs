@@ -4,7 +4,8 @@
 //! never goes back, AAC is timed by counting its samples. Not here: the layout of tags (`flv`), how
 //! they travelled (`rtmp`), where segments end (`packager`).
 //!
-//! A bad tag is dropped and counted; only a codec we do not carry ends a live.
+//! A bad tag is dropped and counted; after a configuration that cannot be read, so is what it
+//! describes, until one comes that can. Only what we do not carry ends a live.
 
 mod clock;
 
@@ -41,7 +42,7 @@ pub struct UnsupportedCodec {
 pub struct Counts {
     /// Tags received.
     pub tags: u64,
-    /// Tags dropped: malformed, or before their track's configuration.
+    /// Tags dropped: malformed, before their track's configuration, or after one that is malformed.
     pub dropped_tags: u64,
     /// Why the last one was dropped.
     pub last_drop: Option<String>,
@@ -52,30 +53,37 @@ pub struct Counts {
 }
 
 /// Turns the tags of one publisher into media events.
-#[derive(Default)]
 pub struct Demuxer {
     clock: Clock,
-    video: Option<VideoTrack>,
-    audio: Option<AudioTrack>,
+    /// The configuration in force, or why pictures are dropped.
+    video: Result<h264::Config, String>,
+    /// The DTS of the last picture, in milliseconds.
+    last_video_dts_ms: i64,
+    /// The configuration in force, or why sound is dropped.
+    audio: Result<aac::Config, String>,
+    /// There from the first sound on: time goes on from one configuration to the next.
+    audio_counter: Option<AudioCounter>,
     counts: Counts,
 }
 
-struct VideoTrack {
-    config: h264::Config,
-    /// The DTS of the last sample, in milliseconds.
-    last_dts_ms: i64,
-}
-
-struct AudioTrack {
-    config: aac::Config,
-    counter: AudioCounter,
+impl Default for Demuxer {
+    fn default() -> Self {
+        Self {
+            clock: Clock::default(),
+            video: Err("video before its configuration".to_owned()),
+            last_video_dts_ms: 0,
+            audio: Err("audio before its configuration".to_owned()),
+            audio_counter: None,
+            counts: Counts::default(),
+        }
+    }
 }
 
 impl Demuxer {
     /// Takes the body of a video tag and appends what it brings to `events`.
     ///
     /// # Errors
-    /// When the codec is not H.264.
+    /// When the codec is not H.264, or a form of it that is not carried.
     pub fn video(
         &mut self,
         at_ms: u32,
@@ -84,7 +92,7 @@ impl Demuxer {
     ) -> Result<(), UnsupportedCodec> {
         self.counts.tags += 1;
         match video::parse(body) {
-            Ok(VideoTag::Config(record)) => self.video_config(record, events),
+            Ok(VideoTag::Config(record)) => self.video_config(record, events)?,
             Ok(VideoTag::Frame { cts_ms, avcc }) => self.video_frame(at_ms, cts_ms, avcc, events),
             Ok(VideoTag::Nothing) => {}
             Err(error) => self.fail(Kind::Video, error)?,
@@ -117,35 +125,43 @@ impl Demuxer {
         &self.counts
     }
 
-    fn video_config(&mut self, record: Bytes, events: &mut Vec<Event>) {
-        if self.video.as_ref().is_some_and(|track| track.config.record == record) {
-            return;
+    fn video_config(
+        &mut self,
+        record: Bytes,
+        events: &mut Vec<Event>,
+    ) -> Result<(), UnsupportedCodec> {
+        if self.video.as_ref().is_ok_and(|config| config.record == record) {
+            return Ok(());
         }
-        match h264::Config::parse(record) {
-            Ok(config) => {
-                let last_dts_ms = self.video.take().map_or(0, |track| track.last_dts_ms);
-                events.push(Event::TrackChanged(Arc::new(Track::h264(config.clone()))));
-                self.video = Some(VideoTrack { config, last_dts_ms });
-            }
-            Err(error) => self.drop_tag(error.to_string()),
+        if record.is_empty() {
+            // It says nothing: some encoders end or pause with one.
+            self.drop_tag("an empty video configuration".to_owned());
+            return Ok(());
         }
+        let parsed = h264::Config::parse(record);
+        if let Ok(config) = &parsed {
+            events.push(Event::TrackChanged(Arc::new(Track::h264(config.clone()))));
+        }
+        self.video = self.usable(Kind::Video, parsed)?;
+        Ok(())
     }
 
     fn video_frame(&mut self, at_ms: u32, cts_ms: i32, avcc: Bytes, events: &mut Vec<Event>) {
-        let Some(track) = &mut self.video else {
-            return self.drop_tag("video before its configuration".to_owned());
+        let config = match &self.video {
+            Ok(config) => config,
+            Err(reason) => return self.drop_tag(reason.clone()),
         };
-        let is_sync = match find_idr(&track.config, &avcc) {
+        let is_sync = match find_idr(config, &avcc) {
             Ok(is_sync) => is_sync,
             Err(reason) => return self.drop_tag(reason),
         };
         let reading = self.clock.read(Kind::Video, at_ms);
-        let dts_ms = reading.at_ms.max(track.last_dts_ms);
+        let dts_ms = reading.at_ms.max(self.last_video_dts_ms);
         // A DTS moved forward leaves the picture where it was shown.
         let shown_ms = i64::from(cts_ms) - (dts_ms - reading.at_ms);
         let believable = i64::from(-MAX_CTS_MS)..=i64::from(MAX_CTS_MS);
         let cts_ms = if believable.contains(&shown_ms) { shown_ms } else { 0 };
-        track.last_dts_ms = dts_ms;
+        self.last_video_dts_ms = dts_ms;
         self.counts.timestamp_jumps += u64::from(reading.jumped);
         let repaired = dts_ms != reading.at_ms || cts_ms != shown_ms;
         self.counts.timestamp_repairs += u64::from(repaired);
@@ -163,38 +179,34 @@ impl Demuxer {
         asc: Bytes,
         events: &mut Vec<Event>,
     ) -> Result<(), UnsupportedCodec> {
-        if self.audio.as_ref().is_some_and(|track| track.config.asc == asc) {
+        if self.audio.as_ref().is_ok_and(|config| config.asc == asc) {
             return Ok(());
         }
-        match aac::Config::parse(asc) {
-            Ok(config) => {
-                let counter = match self.audio.take() {
-                    Some(track) => track.counter.rescaled(&config),
-                    None => AudioCounter::new(&config),
-                };
-                events.push(Event::TrackChanged(Arc::new(Track::aac(config.clone()))));
-                self.audio = Some(AudioTrack { config, counter });
-                Ok(())
-            }
-            Err(media::Error::Unsupported { what, value }) => {
-                Err(UnsupportedCodec { kind: Kind::Audio, codec: format!("{what} {value}") })
-            }
-            Err(error) => {
-                self.drop_tag(error.to_string());
-                Ok(())
-            }
+        if asc.is_empty() {
+            self.drop_tag("an empty audio configuration".to_owned());
+            return Ok(());
         }
+        let parsed = aac::Config::parse(asc);
+        if let Ok(config) = &parsed {
+            self.audio_counter =
+                self.audio_counter.as_ref().map(|counter| counter.rescaled(config));
+            events.push(Event::TrackChanged(Arc::new(Track::aac(config.clone()))));
+        }
+        self.audio = self.usable(Kind::Audio, parsed)?;
+        Ok(())
     }
 
     fn audio_frame(&mut self, at_ms: u32, data: Bytes, events: &mut Vec<Event>) {
-        let Some(track) = &mut self.audio else {
-            return self.drop_tag("audio before its configuration".to_owned());
+        let config = match &self.audio {
+            Ok(config) => config,
+            Err(reason) => return self.drop_tag(reason.clone()),
         };
         if data.is_empty() {
             return self.drop_tag("an empty audio frame".to_owned());
         }
         let reading = self.clock.read(Kind::Audio, at_ms);
-        let stamp = track.counter.stamp(reading.at_ms);
+        let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(config));
+        let stamp = counter.stamp(reading.at_ms);
         self.counts.timestamp_jumps += u64::from(reading.jumped);
         self.counts.timestamp_repairs += u64::from(stamp.repaired);
         events.push(Event::Sample(Sample {
@@ -204,6 +216,26 @@ impl Demuxer {
             is_sync: true,
             data,
         }));
+    }
+
+    /// What a configuration just parsed means for the tags that follow. Those after one that cannot be
+    /// read are dropped for that reason: under the configuration before it they would be noise.
+    fn usable<C>(
+        &mut self,
+        kind: Kind,
+        parsed: Result<C, media::Error>,
+    ) -> Result<Result<C, String>, UnsupportedCodec> {
+        match parsed {
+            Ok(config) => Ok(Ok(config)),
+            Err(media::Error::Unsupported { what, value }) => {
+                Err(UnsupportedCodec { kind, codec: format!("{what} {value}") })
+            }
+            Err(error) => {
+                let reason = format!("no usable configuration: {error}");
+                self.drop_tag(reason.clone());
+                Ok(Err(reason))
+            }
+        }
     }
 
     fn fail(&mut self, kind: Kind, error: flv::Error) -> Result<(), UnsupportedCodec> {

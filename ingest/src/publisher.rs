@@ -65,7 +65,7 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Audio and video tags received.
     pub tags: u64,
-    /// Tags dropped: malformed, or before their track's configuration.
+    /// Tags dropped: malformed, before their track's configuration, or after one that is malformed.
     pub dropped_tags: u64,
     /// Why the last one was dropped.
     pub last_drop: Option<String>,

@@ -111,15 +111,68 @@ fn malformed_tags_are_dropped_counted_and_not_fatal() {
     assert_eq!(video(&mut demuxer, 0, 0, &[]), None);
     assert_eq!(video(&mut demuxer, 0, 0, &[0, 0, 0, 0]), None);
     let mut events = Vec::new();
-    for body in [&b""[..], b"\x17", b"\x17\x09\0\0\0", b"\x17\x00\0\0\0junk"] {
+    for body in [&b""[..], b"\x17", b"\x17\x09\0\0\0"] {
         demuxer.video(0, Bytes::from_static(body), &mut events).unwrap();
     }
-    for body in [&b""[..], b"\xAF", b"\xAF\x07", b"\xAF\x00\x12", b"\xAF\x01"] {
+    for body in [&b""[..], b"\xAF", b"\xAF\x07", b"\xAF\x01"] {
         demuxer.audio(0, Bytes::from_static(body), &mut events).unwrap();
     }
     assert_eq!(events, []);
-    assert_eq!(demuxer.counts().dropped_tags, 12);
+    assert_eq!(demuxer.counts().dropped_tags, 10);
     assert!(video(&mut demuxer, 40, 0, IDR).is_some());
+}
+
+#[test]
+fn nothing_is_carried_under_a_configuration_that_another_one_replaced_even_if_unreadable() {
+    let mut demuxer = demuxer();
+    video(&mut demuxer, 40, 0, IDR);
+    let mut events = Vec::new();
+    demuxer.video(40, avc_config(&AVC_CONFIG[..20]), &mut events).unwrap();
+    demuxer.audio(40, tag(&[0xAF, 0], &[0x12]), &mut events).unwrap();
+    assert_eq!(events, []);
+    assert_eq!(video(&mut demuxer, 80, 0, IDR), None);
+    let reason = demuxer.counts().last_drop.clone().unwrap();
+    assert!(reason.contains("parameter set is truncated"), "{reason}");
+    assert_eq!(audio(&mut demuxer, 80), None);
+    let reason = demuxer.counts().last_drop.clone().unwrap();
+    assert!(reason.contains("AudioSpecificConfig"), "{reason}");
+    assert_eq!(demuxer.counts().dropped_tags, 4);
+}
+
+#[test]
+fn an_empty_configuration_changes_nothing() {
+    let mut demuxer = demuxer();
+    demuxer.video(0, avc_config(&[]), &mut Vec::new()).unwrap();
+    demuxer.audio(0, tag(&[0xAF, 0], &[]), &mut Vec::new()).unwrap();
+    assert!(video(&mut demuxer, 0, 0, IDR).is_some() && audio(&mut demuxer, 0).is_some());
+    assert_eq!(demuxer.counts().dropped_tags, 2);
+}
+
+#[test]
+fn a_configuration_that_can_be_read_again_goes_on_where_time_was() {
+    let mut demuxer = demuxer();
+    video(&mut demuxer, 400, 0, IDR);
+    audio(&mut demuxer, 400);
+    let mut events = Vec::new();
+    demuxer.video(400, avc_config(b"junk"), &mut events).unwrap();
+    demuxer.video(400, avc_config(AVC_CONFIG), &mut events).unwrap();
+    demuxer.audio(400, tag(&[0xAF, 0], &[0x12]), &mut events).unwrap();
+    demuxer.audio(400, tag(&[0xAF, 0], AAC_48000), &mut events).unwrap();
+    assert_eq!(events.len(), 2);
+    assert_eq!(video(&mut demuxer, 360, 0, IDR).unwrap().dts_ticks, 36_000);
+    assert_eq!(audio(&mut demuxer, 421).unwrap().dts_ticks, 400 * 48 + 1024);
+}
+
+#[test]
+fn h264_in_a_form_that_is_not_carried_is_an_error_that_names_it() {
+    let mut record = AVC_CONFIG.to_vec();
+    record[0] = 2;
+    let error = demuxer().video(0, avc_config(&record), &mut Vec::new()).unwrap_err();
+    assert_eq!((error.kind, error.codec.as_str()), (Kind::Video, "AVC configuration version 2"));
+    record[0] = 1;
+    record[4] = 0xFE;
+    let error = demuxer().video(0, avc_config(&record), &mut Vec::new()).unwrap_err();
+    assert_eq!((error.kind, error.codec.as_str()), (Kind::Video, "NAL length size 3"));
 }
 
 #[test]
