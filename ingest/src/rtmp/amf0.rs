@@ -5,6 +5,8 @@
 //! The decoder never recurses past [`MAX_DEPTH`], so that no nesting can exhaust the stack, and never
 //! reserves memory for an announced count: each value costs its sender at least one byte.
 
+use std::fmt;
+
 /// Deepest nesting of objects and arrays. Real ones stop at 3.
 pub const MAX_DEPTH: usize = 16;
 /// Properties of one object. `onMetaData` of OBS has 21.
@@ -14,7 +16,7 @@ pub const MAX_PROPERTIES: usize = 256;
 pub const MAX_VALUES: usize = 4096;
 
 /// A value of AMF 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Value {
     /// A double.
     Number(f64),
@@ -51,6 +53,25 @@ pub enum Error {
         /// How much is accepted.
         max: usize,
     },
+}
+
+/// Prints how long a text is, not what it says: the stream key travels in strings.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Boolean(truth) => truth.fmt(f),
+            Self::String(text) => write!(f, "String({} bytes)", text.len()),
+            Self::Object(properties) => {
+                write!(f, "Object ")?;
+                f.debug_list().entries(properties.iter().map(|(_, value)| value)).finish()
+            }
+            Self::Array(values) => f.debug_list().entries(values).finish(),
+            Self::Date(at_ms) => write!(f, "Date({at_ms})"),
+            Self::Null => f.write_str("Null"),
+            Self::Undefined => f.write_str("Undefined"),
+        }
+    }
 }
 
 impl Value {
@@ -135,7 +156,7 @@ mod marker {
 }
 
 /// Reads the values of one message, one after another.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     values_left: usize,

@@ -9,6 +9,8 @@
 //! sample kept for long never pins a larger buffer. The tags of an aggregate message, which are
 //! smaller than it, are copied out (`flv::tag`).
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::Error;
@@ -44,7 +46,7 @@ const MAX_DELTA_FROM_ABSOLUTE_MS: u32 = 1_000;
 const MAX_HEADER_LEN: usize = 18;
 
 /// One message, put together from its chunks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RawMessage {
     /// Message type id (§5.4, §7.1).
     pub kind: u8,
@@ -54,6 +56,18 @@ pub struct RawMessage {
     pub at_ms: u32,
     /// The body, in memory of its own size.
     pub body: Bytes,
+}
+
+/// Prints how long the body is, not what it says: a command may hold the stream key.
+impl fmt::Debug for RawMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawMessage")
+            .field("kind", &self.kind)
+            .field("stream_id", &self.stream_id)
+            .field("at_ms", &self.at_ms)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
 }
 
 /// Puts messages together from chunks.

@@ -2,6 +2,8 @@
 //!
 //! Here: message types and the shape of commands. Not here: what to answer (`session`), tags (`flv`).
 
+use std::fmt;
+
 use bytes::{Buf, Bytes};
 
 use super::{
@@ -59,7 +61,7 @@ pub mod user_control {
     pub const PING_RESPONSE: u16 = 7;
 }
 
-/// A message understood.
+/// A message understood. Prints no text of the peer, which may be a stream key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// The peer's chunks have this size from now on.
@@ -85,7 +87,7 @@ pub enum Message {
 }
 
 /// A call with its arguments. Whatever is missing is [`Value::Null`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Command {
     /// What is called.
     pub name: String,
@@ -95,6 +97,17 @@ pub struct Command {
     pub object: Value,
     /// What follows it.
     pub arguments: Vec<Value>,
+}
+
+/// Prints no name: a broken peer may put anything there, the stream key included.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("transaction", &self.transaction)
+            .field("object", &self.object)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Message {
@@ -180,6 +193,22 @@ mod tests {
         };
         assert_eq!((command.name.as_str(), command.transaction), ("connect", 0.0));
         assert_eq!((command.object, command.arguments), (Value::Null, vec![]));
+    }
+
+    #[test]
+    fn nothing_printed_of_a_message_holds_a_stream_key() {
+        let key = Value::string("live_1_secret");
+        let named = Value::Object(vec![("live_1_secret".to_owned(), key.clone())]);
+        let mut body = Vec::new();
+        for value in [key.clone(), Value::Number(1.0), named, Value::Array(vec![key])] {
+            value.write(&mut body);
+        }
+        for kind in [kind::COMMAND_AMF0, kind::DATA_AMF0] {
+            let body = Bytes::from(body.clone());
+            let raw = RawMessage { kind, stream_id: 0, at_ms: 0, body };
+            assert!(!format!("{raw:?}").contains("secret"), "{kind}");
+            assert!(!format!("{:?}", Message::read(raw)).contains("secret"), "{kind}");
+        }
     }
 
     #[test]
