@@ -1,14 +1,13 @@
 //! An encoder that asks to publish, and waits.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use media::id::StreamKey;
-use tokio::time::sleep;
 
 use crate::{Error, Publisher, Refusal, connection::Connection, rtmp::Publish};
 
-/// Longest delay before a refusal: encoders give up after ten seconds or more.
-const MAX_REFUSAL_DELAY: Duration = Duration::from_secs(8);
+/// Longest application shown. Half the length of a key's secret: no useful piece of one fits.
+const MAX_SHOWN_APP_LEN: usize = 16;
 
 /// Why a request carries no stream key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +40,8 @@ impl PublishRequest {
         self.connection.peer
     }
 
-    /// The application: the first part of the path, `live` in `rtmp://host/live`.
+    /// The application: the first part of the path, `live` in `rtmp://host/live`. Fit for a log: what
+    /// might be a mistyped key is `…`.
     pub fn app(&self) -> &str {
         &self.app
     }
@@ -75,19 +75,13 @@ impl PublishRequest {
     pub async fn reject(self, refusal: Refusal) {
         self.connection.refuse(&refusal).await;
     }
-
-    /// Rejects after a delay of at most 8 s, during which the connection counts against its address:
-    /// guessing keys is slow.
-    pub async fn reject_after(self, delay: Duration, refusal: Refusal) {
-        sleep(delay.min(MAX_REFUSAL_DELAY)).await;
-        self.reject(refusal).await;
-    }
 }
 
 /// The application and the key of what an encoder was given, as either `rtmp://host/live` and a key,
 /// or one URL: `rtmp://host/live/KEY`, which encoders cut into application and name in their own ways.
 ///
-/// The part that is the key is never the application too: that one may be logged.
+/// The part that is the key is never the application too: that one may be logged, and so is shown
+/// only if no part of a key could be in it.
 fn address(app: &str, name: &str) -> (String, Result<StreamKey, KeyError>) {
     let path: Vec<&str> = segments(app).chain(segments(name)).collect();
     let key_at = path.iter().rposition(|text| text.parse::<StreamKey>().is_ok());
@@ -97,7 +91,14 @@ fn address(app: &str, name: &str) -> (String, Result<StreamKey, KeyError>) {
         None => Err(KeyError::Missing),
     };
     let application = if key_at == Some(0) { None } else { path.first() };
-    (application.copied().unwrap_or_default().to_owned(), key)
+    (shown(application.copied().unwrap_or_default()).to_owned(), key)
+}
+
+/// `app` as it may be logged. Only what is surely no key is repeated: a key with a blank, a capital
+/// letter or `%20` in it does not parse as one, and is still nearly a key.
+fn shown(app: &str) -> &str {
+    let plain = app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if plain && app.len() <= MAX_SHOWN_APP_LEN { app } else { "…" }
 }
 
 /// The parts of a path without its query string, empty ones left out.
@@ -141,6 +142,37 @@ mod tests {
         assert_eq!(address("live", "?key").1, Err(KeyError::Missing));
         assert_eq!(address("live", "test").1, Err(KeyError::Malformed));
         assert_eq!(address("", ""), (String::new(), Err(KeyError::Missing)));
+    }
+
+    #[test]
+    fn a_nearly_right_key_is_never_shown_as_the_application() {
+        for nearly in [
+            "live_30_abc234 ",
+            " live_30_abc234",
+            "%20live_30_abc234",
+            "live_30_abc234%20",
+            "Live_30_abc234",
+            "live_30_Abc234",
+            "LIVE_30_ABC234",
+            "live_30_abc-234",
+            "live_30_",
+            "live%5F30%5Fabc234",
+            "live-30-abc234defghjkmnpqr",
+            "\u{feff}live_30_abc234",
+            "abc234defghjkmnpqrstuvwxyz234567",
+        ] {
+            for (app, name) in [(nearly, ""), ("", nearly), (nearly, KEY), (nearly, "live")] {
+                assert_eq!(address(app, name).0, "…", "{app} {name}");
+            }
+            assert_eq!(address("live", nearly), ("live".to_owned(), Err(KeyError::Malformed)));
+        }
+    }
+
+    #[test]
+    fn an_application_that_is_no_key_is_shown() {
+        for app in ["live", "app", "Live2", "my-stream"] {
+            assert_eq!(address(app, KEY).0, app);
+        }
     }
 
     #[test]
