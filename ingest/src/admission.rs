@@ -7,11 +7,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::Config;
 
-/// What the listener counted since it was bound.
+/// What the listener counted since it was bound. All but [`Counters::open`] only grow.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -21,22 +24,24 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Connections taken in.
+    /// Connections accepted: taken in, whatever became of them.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Connections closed at once because there were too many.
+    /// Connections closed at once, not accepted, because there were too many, in all or from one
+    /// address.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Connections that never came to ask for publishing.
+    /// Accepted connections that ended without ever asking to publish: port scanners, viewers, peers
+    /// that broke the protocol or took too long. A wrong key is not among them.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Connections open now, publishing or not.
+    /// Accepted connections open now, publishing or not. A gauge.
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
     }
@@ -95,6 +100,30 @@ impl Admission {
         let counter = if admitted { &counters.connections } else { &counters.refused };
         counter.fetch_add(1, Ordering::Relaxed);
         admitted.then(|| Slot { shared: self.shared.clone(), address })
+    }
+}
+
+/// At most one line of log in this time about connections refused: whoever floods the port must not
+/// flood the log.
+const REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(10);
+
+/// Says when refused connections are worth a line of log, and how many it stands for.
+#[derive(Default)]
+pub(crate) struct RefusalLog {
+    logged_at: Option<Instant>,
+    unlogged: u64,
+}
+
+impl RefusalLog {
+    /// Notes one refused connection. Gives how many were refused since the last line, this one
+    /// included, if it is time for the next.
+    pub fn note(&mut self, now: Instant) -> Option<u64> {
+        self.unlogged += 1;
+        let due = self.logged_at.is_none_or(|at| now.duration_since(at) >= REFUSAL_LOG_PERIOD);
+        due.then(|| {
+            self.logged_at = Some(now);
+            std::mem::take(&mut self.unlogged)
+        })
     }
 }
 
@@ -175,6 +204,28 @@ mod tests {
         assert!(admission.admit(ip("2001:db8::3")).is_none());
         assert!(admission.admit(ip("2001:db8:0:1::1")).is_some());
         assert_eq!(accountable(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+    }
+
+    #[test]
+    fn refused_connections_are_logged_at_once_then_every_ten_seconds_with_their_number() {
+        let mut log = RefusalLog::default();
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        assert_eq!(log.note(at(0)), Some(1));
+        assert_eq!([1, 5_000, 9_999].map(|ms| log.note(at(ms))), [None; 3]);
+        assert_eq!(log.note(at(10_000)), Some(4));
+        assert_eq!(log.note(at(10_001)), None);
+        assert_eq!(log.note(at(60_000)), Some(2));
+    }
+
+    #[test]
+    fn accepted_refused_and_open_connections_are_counted_apart() {
+        let admission = admission();
+        let slots = [(); 3].map(|()| admission.admit(ip("192.0.2.1")));
+        drop(slots);
+        let counters = admission.counters();
+        assert_eq!((counters.connections(), counters.refused()), (2, 1));
+        assert_eq!((counters.open(), counters.failed()), (0, 0));
     }
 
     #[test]

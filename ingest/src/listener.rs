@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     Config, Counters, Error, PublishRequest,
-    admission::{Admission, Slot},
+    admission::{Admission, RefusalLog, Slot},
     connection::{Connection, Shared},
     rtmp::{self, Session},
 };
@@ -74,7 +74,7 @@ impl Listener {
         self.requests.recv().await
     }
 
-    /// What was counted so far, and goes on being counted.
+    /// What was counted so far, and goes on being counted: for metrics.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
@@ -97,6 +97,7 @@ async fn accept_all(
     shared: Arc<Shared>,
     requests: mpsc::Sender<PublishRequest>,
 ) {
+    let mut refusals = RefusalLog::default();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match admission.admit(peer.ip()) {
@@ -105,7 +106,11 @@ async fn accept_all(
                     let counters = admission.counters().clone();
                     tokio::spawn(serve(connection, counters, requests.clone()));
                 }
-                None => debug!(%peer, "refused an RTMP connection: too many"),
+                None => {
+                    if let Some(count) = refusals.note(Instant::now()) {
+                        warn!(%peer, count, "refused RTMP connections: too many are open");
+                    }
+                }
             },
             Err(error) => {
                 warn!(%error, "could not accept an RTMP connection");
