@@ -111,6 +111,17 @@ const MAX_DRIFT_MS: i64 = 100;
 /// Frames in a row that must run ahead before the count is slowed: about a second, longer than any
 /// burst of frames stamped alike.
 const FRAMES_AHEAD: u32 = 50;
+/// An error that is mended although it is small: under the length of a frame (21 ms), which is what
+/// GStreamer's flvmux is late by when it moves the sound before its zero to zero, and what a lost frame
+/// costs; far over the rounding of RTMP.
+const LASTING_DRIFT_MS: i64 = 15;
+/// Small enough to be left alone once a mend is under way.
+const MENDED_DRIFT_MS: i64 = 2;
+/// Frames that must all be off the same way before the count is trimmed: two seconds. Frames stamped
+/// in bursts touch zero with one frame of each burst.
+const LASTING_FRAMES: u32 = 94;
+/// By how much each frame is trimmed meanwhile: a thousandth of it, a millisecond a second.
+const TRIM_TICKS: i64 = 1;
 
 /// Times audio by counting its samples, anchored to RTMP time.
 pub(super) struct AudioCounter {
@@ -120,6 +131,17 @@ pub(super) struct AudioCounter {
     ahead_frames: u32,
     /// Whether the count advances at half speed until RTMP time has caught up.
     slowed: bool,
+    lasting: LastingDrift,
+}
+
+/// The drift that is left when jitter is not counted: the least of some seconds.
+#[derive(Default)]
+struct LastingDrift {
+    frames: u32,
+    /// The drift nearest to zero; zero when it was on both sides.
+    least_ticks: i64,
+    /// Which way the count is being trimmed: -1, 0 or 1.
+    trim: i64,
 }
 
 /// The time of an audio frame.
@@ -138,6 +160,7 @@ impl AudioCounter {
             next_ticks: None,
             ahead_frames: 0,
             slowed: false,
+            lasting: LastingDrift::default(),
         }
     }
 
@@ -152,7 +175,8 @@ impl AudioCounter {
     ///
     /// Ahead of the count by more than [`MAX_DRIFT_MS`], sound is missing: the count jumps forward.
     /// Behind it for a second, the count runs at half speed until they meet: no frame is lost, and
-    /// time never goes back.
+    /// time never goes back. Off by less, but all the time the same way, each frame is trimmed a little
+    /// until they agree; otherwise the count is exact.
     pub fn stamp(&mut self, at_ms: i64) -> Stamp {
         let rtmp_ticks = Timescale::MILLIS.rescale(at_ms.max(0), self.timescale);
         let max_drift = Timescale::MILLIS.rescale(MAX_DRIFT_MS, self.timescale);
@@ -171,9 +195,35 @@ impl AudioCounter {
             repaired = true;
         }
         self.slowed &= drift < 0;
-        let step = if self.slowed { self.frame_ticks / 2 } else { self.frame_ticks };
+        repaired |= self.lasting.note(rtmp_ticks - dts_ticks, self.timescale);
+        let trimmed = self.frame_ticks + self.lasting.trim * TRIM_TICKS;
+        let step = if self.slowed { self.frame_ticks / 2 } else { trimmed };
         self.next_ticks = Some(dts_ticks + step);
         Stamp { dts_ticks, repaired }
+    }
+}
+
+impl LastingDrift {
+    /// Notes the drift of one frame; true when a trim begins.
+    fn note(&mut self, drift_ticks: i64, timescale: Timescale) -> bool {
+        let same_side = drift_ticks.signum() == self.least_ticks.signum();
+        self.least_ticks = match self.frames {
+            0 => drift_ticks,
+            _ if !same_side => 0,
+            _ if drift_ticks.abs() < self.least_ticks.abs() => drift_ticks,
+            _ => self.least_ticks,
+        };
+        self.frames += 1;
+        if self.frames < LASTING_FRAMES {
+            return false;
+        }
+        let way = self.least_ticks.signum();
+        let trims_already = self.trim != 0 && self.trim == way;
+        let bearable_ms = if trims_already { MENDED_DRIFT_MS } else { LASTING_DRIFT_MS };
+        let bearable = Timescale::MILLIS.rescale(bearable_ms, timescale);
+        self.trim = if self.least_ticks.abs() > bearable { way } else { 0 };
+        self.frames = 0;
+        self.trim != 0 && !trims_already
     }
 }
 
@@ -279,6 +329,59 @@ mod tests {
             // Eight frames of 21.3 ms each carry the time of the first.
             let stamp = counter.stamp(frame / 8 * 8 * 64 / 3);
             assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
+        }
+    }
+
+    /// The count after `frames` frames stamped by `at_ms`, and how often it was repaired.
+    fn count(counter: &mut AudioCounter, frames: i64, at_ms: impl Fn(i64) -> i64) -> (i64, u32) {
+        let (mut last, mut repairs) = (-1, 0);
+        for frame in 0..frames {
+            let stamp = counter.stamp(at_ms(frame));
+            let step = stamp.dts_ticks - last;
+            assert!(frame == 0 || (1_023..=1_025).contains(&step), "frame {frame}: {step} ticks");
+            last = stamp.dts_ticks;
+            repairs += u32::from(stamp.repaired);
+        }
+        (last, repairs)
+    }
+
+    #[test]
+    fn sound_late_by_a_frame_from_the_start_is_brought_back_by_a_millisecond_a_second() {
+        // flvmux: the first two frames are stamped zero, because the first lies before it.
+        let at_ms = |frame: i64| ((frame - 1) * 64 / 3).max(0);
+        let (last, repairs) = count(&mut counter(AAC_48000), 3_000, at_ms);
+        let late_ticks = last - 2_998 * 1024;
+        assert!((0..=3 * 48).contains(&late_ticks), "{late_ticks} ticks late");
+        assert_eq!(repairs, 1);
+    }
+
+    #[test]
+    fn a_lost_frame_is_made_up_for_within_half_a_minute() {
+        let at_ms = |frame: i64| (frame + i64::from(frame > 10)) * 64 / 3;
+        let (last, repairs) = count(&mut counter(AAC_48000), 1_500, at_ms);
+        let early_ticks = 1_500 * 1024 - last;
+        assert!((0..=3 * 48).contains(&early_ticks), "{early_ticks} ticks early");
+        assert_eq!(repairs, 1);
+    }
+
+    #[test]
+    fn a_sound_card_that_is_a_ten_thousandth_off_stays_with_the_clock() {
+        for ppm in [-100, 100] {
+            let at_ms = |frame: i64| frame * 64 * (1_000_000 + ppm) / 3_000_000;
+            let (last, _) = count(&mut counter(AAC_48000), 100_000, at_ms);
+            let drift_ms = at_ms(99_999) - last / 48;
+            assert!(drift_ms.abs() <= LASTING_DRIFT_MS + 1, "{drift_ms} ms");
+        }
+    }
+
+    #[test]
+    fn jitter_around_the_truth_never_moves_the_count() {
+        for jitter_ms in [1, 20, 60] {
+            // A fixed disorder: multiples of a prime.
+            let at_ms =
+                |frame: i64| frame * 64 / 3 + frame * 7_919 % (2 * jitter_ms + 1) - jitter_ms;
+            let (last, repairs) = count(&mut counter(AAC_48000), 5_000, |f| at_ms(f + 200));
+            assert_eq!((last - at_ms(200) * 48, repairs), (4_999 * 1024, 0), "{jitter_ms} ms");
         }
     }
 
