@@ -35,7 +35,8 @@ pub(crate) struct Output {
     pub end_wall_ms: Option<i64>,
     next_msn: u64,
     moof_sequence: u32,
-    packets: ts::Packets,
+    /// Where MPEG-TS stands after the last complete segment.
+    ts_end: ts::Position,
     /// Spare room for the samples of the next part.
     pub samples: (Vec<Timed>, Vec<Timed>),
 }
@@ -106,7 +107,7 @@ impl Output {
             end_wall_ms: None,
             next_msn: 0,
             moof_sequence: 0,
-            packets: ts::Packets::default(),
+            ts_end: ts::Position::default(),
             samples: Default::default(),
         }
     }
@@ -160,8 +161,8 @@ impl Output {
         let Some(open) = self.open.take_if(|open| !open.parts.is_empty()) else {
             return Progress::default();
         };
-        let segment = open.close(self.packets);
-        self.packets = segment.packets_after();
+        let segment = open.close(self.ts_end);
+        self.ts_end = segment.ts_end();
         self.counts.segments += 1;
         let start_ms = segment.program_date_time_ms();
         self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));

@@ -32,23 +32,20 @@ impl OpenSegment {
         self.parts.iter().map(|part| part.duration_ticks).sum()
     }
 
-    /// Closes it. `before` counts the MPEG-TS packets of all segments before it.
+    /// Closes it. `before` is where MPEG-TS stands after all segments before it.
     ///
     /// Its parts move into one allocation of exactly their size. That copy (a third one for every
     /// payload byte) buys two things: a window is a row of large blocks, where ten small ones a
     /// segment, between the buffers of messages, leave a heap full of holes; and a segment goes to a
     /// socket in one piece.
-    pub fn close(mut self, before: ts::Packets) -> Segment {
+    pub fn close(mut self, before: ts::Position) -> Segment {
         self.parts.shrink_to_fit();
         let bytes = join(&mut self.parts);
-        let mut packets = ts::Packets { psi: 2, ..Default::default() };
-        for part in &self.parts {
-            packets += part.ts_packets;
-        }
+        let (ts_start, ts_end) = before.through(&self.tracks, &self.parts);
         let micros = u128::from(self.duration_ticks()) * 1_000_000;
         let per_second = u128::from(self.tracks.timescale.get());
         let duration_us = u64::try_from((micros + per_second / 2) / per_second).unwrap_or(u64::MAX);
-        Segment { open: self, bytes, duration_us, before, packets, ts: OnceLock::new() }
+        Segment { open: self, bytes, duration_us, ts_start, ts_end, ts: OnceLock::new() }
     }
 }
 
@@ -76,8 +73,8 @@ pub struct Segment {
     /// All its parts, one after the other.
     bytes: Bytes,
     duration_us: u64,
-    before: ts::Packets,
-    packets: ts::Packets,
+    ts_start: ts::Position,
+    ts_end: ts::Position,
     ts: OnceLock<Bytes>,
 }
 
@@ -124,7 +121,8 @@ impl Segment {
 
     /// Bytes of its MPEG-TS form, known without making it.
     pub fn ts_size_bytes(&self) -> usize {
-        usize::try_from(self.packets.total()).unwrap_or(0) * ts::PACKET_LEN
+        let packets = self.ts_end.packets.total() - self.ts_start.packets.total();
+        usize::try_from(packets).unwrap_or(0) * ts::PACKET_LEN
     }
 
     /// Its fMP4 form.
@@ -141,7 +139,8 @@ impl Segment {
     pub fn ts(&self) -> Bytes {
         let make = || {
             let open = &self.open;
-            ts::mux(&open.tracks, &open.parts, open.discontinuity, self.before, self.packets)
+            let capacity = self.ts_size_bytes();
+            ts::mux(&open.tracks, &open.parts, open.discontinuity, self.ts_start, capacity)
         };
         self.ts.get_or_init(make).clone()
     }
@@ -163,11 +162,9 @@ impl Segment {
         &self.open.parts
     }
 
-    /// MPEG-TS packets up to and including this segment.
-    pub(crate) fn packets_after(&self) -> ts::Packets {
-        let mut packets = self.before;
-        packets += self.packets;
-        packets
+    /// Where MPEG-TS stands after it.
+    pub(crate) fn ts_end(&self) -> ts::Position {
+        self.ts_end
     }
 
     /// Pictures it holds.

@@ -160,6 +160,25 @@ fn composition_offsets_below_zero_stay_in_fmp4_and_pts_never_precedes_dts_in_ts(
 }
 
 #[test]
+fn composition_offsets_that_turn_negative_late_do_not_set_ts_back() {
+    let source = Source { b_frames: true, ..Source::default() };
+    let mut viewer = Viewer::new(packager());
+    // From 4 s to 6 s pictures are reordered, and what is shown before its decode time says so.
+    viewer.publish(changed(&source, |sample| {
+        if sample.kind == Kind::Video {
+            let reordered = (360_000..540_000).contains(&sample.dts_ticks);
+            sample.cts_ticks = if reordered { sample.cts_ticks - 3_000 } else { 0 };
+        }
+    }));
+    viewer.finish();
+    let pictures: Vec<_> = viewer.all().flat_map(|segment| read_ts(&segment.ts()).0).collect();
+    assert!(pictures.is_sorted_by(|a, b| a.dts < b.dts));
+    let sent = viewer.all().flat_map(|segment| read_fmp4(segment).0);
+    assert!(sent.map(|sample| (sample.dts + sample.cts) as u64).eq(pictures.iter().map(|p| p.pts)));
+    assert!(pictures.iter().all(|pes| pes.pts >= pes.dts));
+}
+
+#[test]
 fn a_timestamp_jump_is_a_discontinuity_and_no_segment_is_absurd() {
     let mut viewer = Viewer::new(packager());
     let source = Source { seconds: 20, ..Source::default() };

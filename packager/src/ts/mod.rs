@@ -4,24 +4,27 @@
 //! (`segmenter`), when it is made (`segment`).
 //!
 //! Every segment opens with a PAT and a PMT and can be decoded alone. Continuity counters go on
-//! from segment to segment all the same: how many packets a segment takes is known when its parts
-//! are closed, so the counters it starts with are known before any packet exists.
+//! from segment to segment all the same, and decode times never go back: both follow from the parts
+//! ([`Position`]), so they are known before any packet of the segments before exists.
 
 mod adts;
 mod annexb;
+mod decoding;
 mod packet;
 mod pes;
 mod psi;
 
 use bytes::Bytes;
-use media::Kind;
+use media::{Kind, Timescale};
 
 pub(crate) use adts::MAX_FRAME_LEN as MAX_AAC_FRAME_LEN;
 pub(crate) use annexb::{Prefixes, payload_len};
 pub(crate) use packet::PACKET_LEN;
 
+use decoding::Decoding;
+
 use crate::{
-    part::{Part, Timed},
+    part::{Part, PartSample, Timed},
     tracks::TrackSet,
 };
 
@@ -62,24 +65,56 @@ impl std::ops::AddAssign for Packets {
     }
 }
 
-/// Muxes a segment. `before` counts the packets of all segments before it; `packets` its own.
+/// Where MPEG-TS stands between two segments.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Position {
+    pub packets: Packets,
+    decoding: Decoding,
+}
+
+impl Position {
+    /// From here through a segment of these parts: where it starts, room for its composition offsets
+    /// made, and where it ends.
+    pub fn through(self, tracks: &TrackSet, parts: &[Part]) -> (Self, Self) {
+        let pictures = || parts.iter().flat_map(|part| part.samples(Kind::Video));
+        let mut start = self;
+        start.decoding.make_room(pictures().map(|picture| times_90k(tracks, &picture)));
+        let mut end = start;
+        for picture in pictures() {
+            end.decoding.next(times_90k(tracks, &picture));
+        }
+        end.packets += Packets { psi: 2, ..Packets::default() };
+        for part in parts {
+            end.packets += part.ts_packets;
+        }
+        (start, end)
+    }
+}
+
+/// DTS and PTS of a picture.
+fn times_90k(tracks: &TrackSet, picture: &PartSample<'_>) -> (i64, i64) {
+    let to_90k = |ticks| tracks.timescale.rescale(ticks, Timescale::VIDEO);
+    let pts_ticks = picture.dts_ticks.saturating_add(picture.cts_ticks.into());
+    (to_90k(picture.dts_ticks), to_90k(pts_ticks))
+}
+
+/// Muxes a segment that goes from `start` and takes `capacity` bytes; see [`Position::through`].
 pub(crate) fn mux(
     tracks: &TrackSet,
     parts: &[Part],
     discontinuity: bool,
-    before: Packets,
-    packets: Packets,
+    start: Position,
+    capacity: usize,
 ) -> Bytes {
-    let capacity = usize::try_from(packets.total()).unwrap_or(0) * PACKET_LEN;
-    let mut out = packet::Writer::new(capacity, before);
+    let mut out = packet::Writer::new(capacity, start.packets);
     psi::write(&mut out, tracks);
     let shape = pes::Shape::new(tracks);
-    let pictures = || parts.iter().flat_map(|part| part.samples(Kind::Video));
-    let shift_ticks = pes::dts_shift(pictures());
+    let mut decoding = start.decoding;
     let mut first = true;
     for part in parts {
         for picture in part.samples(Kind::Video) {
-            pes::write_video(&mut out, tracks, &picture, shift_ticks, discontinuity && first);
+            let times_90k = decoding.next(times_90k(tracks, &picture));
+            pes::write_video(&mut out, tracks, &picture, times_90k, discontinuity && first);
             first = false;
         }
         let samples = || part.samples(Kind::Audio);

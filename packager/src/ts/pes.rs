@@ -33,17 +33,12 @@ fn packets(pes_len: usize, field_len: usize) -> u64 {
     1 + pes_len.saturating_sub(BODY_LEN - field_len).div_ceil(BODY_LEN) as u64
 }
 
-/// How far DTS must be set back for every PTS to be at or after its DTS, which MPEG-TS demands and
-/// encoders with composition offsets below zero do not give. In ticks.
-pub(crate) fn dts_shift<'a>(pictures: impl Iterator<Item = PartSample<'a>>) -> i64 {
-    pictures.map(|picture| -i64::from(picture.cts_ticks)).fold(0, i64::max)
-}
-
+/// Writes a picture whose DTS and PTS are `dts_90k` and `pts_90k`.
 pub(crate) fn write_video(
     out: &mut Writer,
     tracks: &TrackSet,
     picture: &PartSample<'_>,
-    shift_ticks: i64,
+    (dts_90k, pts_90k): (i64, i64),
     discontinuity: bool,
 ) {
     let Some(config) = tracks.h264() else { return };
@@ -52,25 +47,22 @@ pub(crate) fn write_video(
     else {
         return;
     };
-    let to_90k = |ticks| tracks.timescale.rescale(ticks, Timescale::VIDEO);
-    let pts = to_90k(picture.dts_ticks.saturating_add(picture.cts_ticks.into()));
-    let dts = to_90k(picture.dts_ticks.saturating_sub(shift_ticks));
     let mark = Mark {
         discontinuity,
         random_access: picture.is_sync,
-        pcr_90k: Some(wrap(dts.saturating_sub(PCR_LEAD_90K))),
+        pcr_90k: Some(wrap(dts_90k.saturating_sub(PCR_LEAD_90K))),
     };
     let len = VIDEO_HEADER_LEN + payload_len as usize;
     out.open_pes(Pid::Video, len, mark);
     // A length of 0: as long as it takes, which is allowed for video.
-    if pts == dts {
+    if pts_90k == dts_90k {
         out.put(&[0, 0, 1, VIDEO_STREAM_ID, 0, 0, 0x84, 0x80, 10]);
-        out.put(&stamp(0x2, pts));
+        out.put(&stamp(0x2, pts_90k));
         out.put(&[0xff; 5]);
     } else {
         out.put(&[0, 0, 1, VIDEO_STREAM_ID, 0, 0, 0x84, 0xc0, 10]);
-        out.put(&stamp(0x3, pts));
-        out.put(&stamp(0x1, dts));
+        out.put(&stamp(0x3, pts_90k));
+        out.put(&stamp(0x1, dts_90k));
     }
     annexb::write(picture.data, size, picture.is_sync, prefixes, |bytes| out.put(bytes));
 }
