@@ -134,6 +134,7 @@ impl Output {
             independent,
             program_date_time_ms,
             parts: Vec::new(),
+            size_bytes: 0,
         });
         self.next_msn += 1;
     }
@@ -142,7 +143,7 @@ impl Output {
     pub fn add_part(&mut self, tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
-        open.parts.push(Part::new(self.moof_sequence, tracks, video, audio));
+        open.add(Part::new(self.moof_sequence, tracks, video, audio));
         let part = u32::try_from(open.parts.len() - 1).unwrap_or(u32::MAX);
         self.edge = Some(Edge { msn: open.msn, part });
         self.counts.parts += 1;
@@ -186,6 +187,6 @@ impl Output {
 
     /// Bytes of the open segment.
     pub fn open_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, OpenSegment::size_bytes)
+        self.open.as_ref().map_or(0, |open| open.size_bytes)
     }
 }

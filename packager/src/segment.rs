@@ -21,11 +21,14 @@ pub(crate) struct OpenSegment {
     pub independent: bool,
     pub program_date_time_ms: i64,
     pub parts: Vec<Part>,
+    /// Bytes of `parts`, summed as they come: asked for with every sample.
+    pub size_bytes: usize,
 }
 
 impl OpenSegment {
-    pub fn size_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.bytes.len()).sum()
+    pub fn add(&mut self, part: Part) {
+        self.size_bytes += part.bytes.len();
+        self.parts.push(part);
     }
 
     pub fn duration_ticks(&self) -> u64 {
@@ -40,7 +43,7 @@ impl OpenSegment {
     /// socket in one piece.
     pub fn close(mut self, before: ts::Position) -> Segment {
         self.parts.shrink_to_fit();
-        let bytes = join(&mut self.parts);
+        let bytes = join(&mut self.parts, self.size_bytes);
         let (ts_start, ts_end) = before.through(&self.tracks, &self.parts);
         let micros = u128::from(self.duration_ticks()) * 1_000_000;
         let per_second = u128::from(self.tracks.timescale.get());
@@ -49,12 +52,13 @@ impl OpenSegment {
     }
 }
 
-/// Copies the parts into one piece and makes them slices of it.
-fn join(parts: &mut [Part]) -> Bytes {
-    let mut joined = Vec::with_capacity(parts.iter().map(|part| part.bytes.len()).sum());
+/// Copies the parts into one piece of `size_bytes` and makes them slices of it.
+fn join(parts: &mut [Part], size_bytes: usize) -> Bytes {
+    let mut joined = Vec::with_capacity(size_bytes);
     for part in &*parts {
         joined.extend_from_slice(&part.bytes);
     }
+    debug_assert_eq!(joined.len(), size_bytes, "the bytes summed are those there");
     let joined = Bytes::from(joined);
     let mut at = 0;
     for part in parts {
