@@ -32,8 +32,8 @@ impl Window {
         self.listed.front()
     }
 
-    pub fn last(&self) -> Option<&Arc<Segment>> {
-        self.listed.back()
+    pub fn newest_with_video(&self) -> Option<&Arc<Segment>> {
+        self.listed.iter().rev().find(|segment| segment.has_video())
     }
 
     pub fn len(&self) -> usize {

@@ -140,3 +140,21 @@ fn bandwidth_covers_every_segment() {
         assert!(variant.average_bandwidth.unwrap() <= variant.bandwidth);
     }
 }
+
+#[test]
+fn codecs_are_those_of_all_that_is_listed_and_the_picture_the_newest() {
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(Source { seconds: 5, ..Source::default() }.events());
+    let sound = aac_track(&[0x2b, 0x11, 0x88, 0x00]);
+    viewer.packager.begin(NOON_MS + 10_000);
+    viewer
+        .push(Source { video: None, audio: Some(sound), seconds: 5, ..Source::default() }.events());
+    for container in [Container::Fmp4, Container::Ts] {
+        let text = viewer.packager.multivariant_playlist(container).unwrap();
+        let (_, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap();
+        let variant = &playlist.variants[0];
+        assert_eq!(variant.codecs.as_deref(), Some("avc1.64001f,mp4a.40.5,mp4a.40.2"));
+        assert_eq!(variant.resolution.map(|shown| shown.height), Some(720));
+        assert_eq!(variant.frame_rate, Some(30.0));
+    }
+}

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use m3u8_rs::{MasterPlaylist, QuotedOrUnquoted, Resolution, VariantStream};
-use media::id::{Epoch, PlaybackName};
+use media::{
+    Kind,
+    id::{Epoch, PlaybackName},
+};
 
 use super::rates;
 use crate::{Container, segmenter::Promise, window::Window};
@@ -15,13 +18,10 @@ pub(crate) fn render(
     name: &PlaybackName,
     epoch: &Epoch,
 ) -> Option<String> {
-    let tracks = window.last()?.tracks();
     let (bandwidth, average) = rates::bandwidth(container, window, promise.target_duration_s);
-    let codecs: Vec<_> =
-        tracks.video.iter().chain(&tracks.audio).map(|track| track.codec_string()).collect();
     let rendition = if container == Container::Fmp4 { "source" } else { "source-ts" };
-    let resolution = tracks
-        .h264()
+    let picture = window.newest_with_video().and_then(|segment| segment.tracks().h264());
+    let resolution = picture
         .map(|config| Resolution { width: config.width.into(), height: config.height.into() });
     // Its own type would write 30 where the standard says 30.000.
     let frame_rate = rates::frame_rate(window).map(|fps| {
@@ -32,7 +32,7 @@ pub(crate) fn render(
             uri: format!("{name}/{epoch}/{rendition}.m3u8"),
             bandwidth,
             average_bandwidth: Some(average),
-            codecs: Some(codecs.join(",")),
+            codecs: Some(codecs(window)),
             resolution,
             other_attributes: frame_rate,
             ..Default::default()
@@ -42,4 +42,19 @@ pub(crate) fn render(
     let mut text = Vec::with_capacity(512);
     playlist.write_to(&mut text).ok()?;
     String::from_utf8(text).ok()
+}
+
+/// Every codec a listed segment needs (rfc8216bis §4.4.6.2), pictures first, newest first: a player
+/// that opens its decoders by this list must not meet one that is not in it.
+fn codecs(window: &Window) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for kind in [Kind::Video, Kind::Audio] {
+        let tracks = window.listed().rev().filter_map(|segment| segment.tracks().get(kind));
+        for name in tracks.map(|track| track.codec_string()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names.join(",")
 }

@@ -58,12 +58,12 @@ pub(crate) fn bandwidth(
     (with_headroom(peak), with_headroom(average).min(with_headroom(peak)))
 }
 
-/// Pictures per second of what is listed: as declared when the measure agrees, else as measured.
+/// Pictures per second of the newest picture listed: as declared when the measure agrees, else as measured.
 /// Encoders that declare 30 and send 29.97 are common.
 pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
-    let last = window.last()?;
-    let declared = last.tracks().h264()?.declared_fps;
-    let alike = window.listed().filter(|s| s.init_id() == last.init_id());
+    let newest = window.newest_with_video()?;
+    let declared = newest.tracks().h264()?.declared_fps;
+    let alike = window.listed().filter(|s| s.init_id() == newest.init_id());
     let (pictures, length_us) = alike.fold((0, 0), |(pictures, length_us), segment| {
         (pictures + segment.pictures(), length_us + segment.duration_us())
     });
