@@ -185,6 +185,7 @@ impl Packager {
             segments_total: output.counts.segments,
             parts_total: output.counts.parts,
             segments_listed: output.window.len(),
+            listed_ms: output.window.duration_us() / 1_000,
             bytes_held: output.window.held_bytes() + output.open_bytes(),
             discontinuities_total: output.counts.discontinuities,
             dependent_segments_total: output.counts.dependent_segments,

@@ -22,6 +22,8 @@ pub struct Report {
     pub parts_total: u64,
     /// Segments listed now.
     pub segments_listed: usize,
+    /// Their duration, in milliseconds.
+    pub listed_ms: u64,
     /// Bytes of all segments held: listed, retained and open, with those MPEG-TS renditions that
     /// were asked for.
     pub bytes_held: usize,

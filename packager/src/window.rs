@@ -40,6 +40,10 @@ impl Window {
         self.listed.len()
     }
 
+    pub fn duration_us(&self) -> u64 {
+        self.listed.iter().map(|segment| segment.duration_us()).sum()
+    }
+
     pub fn get(&self, msn: u64) -> Option<Arc<Segment>> {
         let first = self.retained.front().or(self.listed.front())?.msn();
         let index = usize::try_from(msn.checked_sub(first)?).ok()?;

@@ -384,7 +384,7 @@ fn a_window_is_bounded_and_what_left_it_stays_a_while() {
     let mut viewer = Viewer::new(packager());
     viewer.publish(Source { seconds: 120, ..Source::default() }.events());
     let report = viewer.packager.report();
-    assert_eq!(report.segments_listed, 15);
+    assert_eq!((report.segments_listed, report.listed_ms), (15, 30_000));
     let first = playlist(&viewer).media_sequence;
     assert!(viewer.packager.segment(first - 3).is_some());
     assert!(viewer.packager.segment(first - 4).is_none());
