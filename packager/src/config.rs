@@ -24,8 +24,9 @@ pub struct Config {
     /// an endless row of discontinuities must not make an endless playlist.
     pub window_max_segments: usize,
     /// Bytes above which the oldest segments leave the list early, though never below three
-    /// target durations. 64 MiB is 30 s at 17 Mbit/s. At twice this even the three target
-    /// durations give way.
+    /// target durations. MPEG-TS forms count once they were asked for; the bound is checked with
+    /// each new segment. 64 MiB is 30 s at 17 Mbit/s, or at 8.5 Mbit/s in both forms. At twice
+    /// this even the three target durations give way.
     pub window_max_bytes: usize,
     /// Segments kept, unlisted, after they left the list, for viewers who hold an older playlist.
     /// The standard asks for the segment's length after its time in the list (rfc8216bis §6.2.2);

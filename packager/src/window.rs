@@ -1,6 +1,10 @@
 //! The segments listed now, and those that left the list but may still be asked for.
 //!
 //! Here: what leaves when. Not here: how the list is written (`playlist`).
+//!
+//! Bytes are those held: a segment's MPEG-TS form counts once a viewer asked for it. That may be
+//! between two pushes, and is seen at the next one; until then each is made
+//! once, so memory is little more than twice what was counted.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -58,9 +62,8 @@ impl Window {
         let Some(first) = self.listed.front().filter(|_| self.listed.len() > 1) else {
             return false;
         };
-        let bytes: usize = self.listed.iter().map(|segment| segment.size_bytes()).sum();
-        let all_us: u64 = self.listed.iter().map(|segment| segment.duration_us()).sum();
-        let left_us = all_us.saturating_sub(first.duration_us());
+        let bytes: usize = self.listed.iter().map(|segment| segment.held_bytes()).sum();
+        let left_us = self.duration_us().saturating_sub(first.duration_us());
         if self.listed.len() > config.window_max_segments
             || bytes > config.window_max_bytes.saturating_mul(2)
         {
@@ -78,8 +81,6 @@ impl Window {
 
     /// Beside an already oversized list there is no room for what left it.
     fn retained_too_large(&self, config: &Config) -> bool {
-        let bytes: usize =
-            self.retained.iter().chain(&self.listed).map(|segment| segment.size_bytes()).sum();
-        !self.retained.is_empty() && bytes > config.window_max_bytes.saturating_mul(2)
+        !self.retained.is_empty() && self.held_bytes() > config.window_max_bytes.saturating_mul(2)
     }
 }

@@ -403,6 +403,29 @@ fn a_fat_live_keeps_three_target_durations_whatever_its_bytes() {
 }
 
 #[test]
+fn mpeg_ts_forms_count_once_they_were_asked_for() {
+    let config = Config { window_max_bytes: 2 << 20, ..Config::default() };
+    let listed = |asks_for_ts: bool| {
+        let mut viewer = Viewer::new(packager_with(config.clone()));
+        viewer.packager.begin(NOON_MS);
+        // 30 s of it are 2 MB in one form, 4 MB in both.
+        for event in (Source { seconds: 60, picture_size: 2_000, ..Source::default() }).events() {
+            viewer.push([event]);
+            let newest = viewer.segments.last_entry();
+            if let Some(newest) = newest.filter(|_| asks_for_ts) {
+                newest.get().ts();
+            }
+            // Only the packager holds them.
+            viewer.segments.clear();
+        }
+        viewer.packager.report()
+    };
+    let (fmp4, both) = (listed(false), listed(true));
+    assert!(both.segments_listed < fmp4.segments_listed, "{both:?}, {fmp4:?}");
+    assert!(both.bytes_held < 3 << 20, "{both:?}");
+}
+
+#[test]
 fn a_segment_without_end_is_refused() {
     let config = Config { segment_max_bytes: 200_000, ..Config::default() };
     let mut packager = packager_with(config);
