@@ -25,7 +25,8 @@ pub struct Config {
     pub samples_per_frame: u32,
 }
 
-const SAMPLE_RATES_HZ: [u32; 13] = [
+/// Sample rates by `samplingFrequencyIndex` (§1.6.3.4).
+pub const SAMPLE_RATES_HZ: [u32; 13] = [
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
     7_350,
 ];

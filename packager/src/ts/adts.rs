@@ -1,16 +1,11 @@
 //! ADTS headers (ISO/IEC 14496-3 §1.A.2.2).
 
-use media::codec::aac::Config;
+use media::codec::aac::{Config, SAMPLE_RATES_HZ};
 
 pub(crate) const HEADER_LEN: usize = 7;
 /// Longest AAC frame whose ADTS frame still fits its 13-bit length. AAC itself allows 6 144 bits a
 /// channel, so longer ones are not AAC.
 pub(crate) const MAX_FRAME_LEN: usize = (1 << 13) - 1 - HEADER_LEN;
-
-const SAMPLE_RATES_HZ: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
-    7_350,
-];
 
 /// The header of a frame of `frame_len` bytes. It describes the core: with HE-AAC, decoders find
 /// the SBR data by themselves ("implicit signalling", §1.6.5).
