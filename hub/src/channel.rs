@@ -305,16 +305,17 @@ impl Inner {
         if self.frozen {
             return self.renderings.last(which);
         }
-        let revision = self.revision;
         let Self { packager, renderings, .. } = self;
         let rendered = catch_unwind(AssertUnwindSafe(|| {
+            // Not the channel's own revision, which moves with every part.
+            let revision = packager.playlist_revision();
             renderings.get(which, revision, || {
                 let text = match which {
                     Which::Media(container) => packager.media_playlist(container),
                     Which::Multivariant(container) => packager.multivariant_playlist(container),
                 }?;
                 let etag = format!("W/\"{epoch}.{revision}\"");
-                let target_duration_s = packager.report().target_duration_s.unwrap_or_default();
+                let target_duration_s = packager.target_duration_s().unwrap_or_default();
                 Some((text, etag, target_duration_s))
             })
         }));

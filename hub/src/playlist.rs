@@ -58,7 +58,7 @@ pub(crate) struct Renderings {
 
 #[derive(Debug)]
 struct Rendering {
-    /// The revision of the channel it was last found true for.
+    /// The revision of the packager's playlists it was last found true for.
     revision: u64,
     playlist: Arc<Playlist>,
 }

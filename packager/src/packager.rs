@@ -163,6 +163,17 @@ impl Packager {
         Some(self.output.promise?.part_target_ms)
     }
 
+    /// `EXT-X-TARGETDURATION` in seconds. Frozen with the first segment; `None` before.
+    pub fn target_duration_s(&self) -> Option<u32> {
+        Some(self.output.promise?.target_duration_s)
+    }
+
+    /// Grows whenever the playlists change: a segment is listed (and others leave), or the live is
+    /// finished. Two playlists read at the same revision are the same, whatever parts came between.
+    pub fn playlist_revision(&self) -> u64 {
+        self.output.counts.segments + u64::from(self.finished)
+    }
+
     /// How it goes, now.
     pub fn report(&self) -> Report {
         let output = &self.output;
@@ -181,7 +192,7 @@ impl Packager {
             bitrate_bps: rates.bitrate_bps,
             last_gop_ms: output.gops.last_ms(),
             longest_recent_gop_ms: output.gops.longest_ms().max(open_ms),
-            target_duration_s: output.promise.map(|promise| promise.target_duration_s),
+            target_duration_s: self.target_duration_s(),
             segments_total: output.counts.segments,
             parts_total: output.counts.parts,
             segments_listed: output.window.len(),

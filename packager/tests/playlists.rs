@@ -7,7 +7,7 @@
 
 mod support;
 
-use communiconnect_packager::Container;
+use communiconnect_packager::{Container, Packager};
 use media::Event;
 use quick_m3u8::{HlsLine, Reader, config::ParsingOptionsBuilder};
 use support::*;
@@ -120,6 +120,32 @@ fn there_is_no_playlist_before_the_first_segment_and_both_right_after() {
             assert_eq!(at, 180_000);
         }
     }
+}
+
+#[test]
+fn the_playlists_keep_their_revision_until_they_change() {
+    let mut packager = packager();
+    let read = |packager: &Packager| {
+        let both = [Container::Fmp4, Container::Ts];
+        both.map(|c| (packager.media_playlist(c), packager.multivariant_playlist(c)))
+    };
+    let mut seen = std::collections::BTreeMap::new();
+    let mut parts = 0;
+    for at in [0, 1] {
+        packager.begin(NOON_MS + at * 20_000);
+        for event in (Source { seconds: 7, ..Source::default() }).events() {
+            parts += u32::from(packager.push(event).unwrap().part);
+            let text = read(&packager);
+            let first = seen.entry(packager.playlist_revision()).or_insert_with(|| text.clone());
+            assert_eq!(*first, text);
+        }
+    }
+    assert!(parts > 50 && seen.len() == 8, "{parts} parts, {} revisions", seen.len());
+    packager.finish();
+    assert!(packager.playlist_revision() > *seen.keys().next_back().unwrap() + 1);
+    let ended = packager.playlist_revision();
+    packager.finish();
+    assert_eq!(packager.playlist_revision(), ended);
 }
 
 #[test]

@@ -194,6 +194,15 @@ fn a_playlist_is_rendered_once_until_it_changes() {
 }
 
 #[test]
+fn an_entity_tag_tells_what_is_listed_and_not_when_it_was_first_read() {
+    // The second has parts of the next segment already.
+    let lives = [61, 90].map(live);
+    let [early, late] = [0, 1].map(|at| lives[at].0.media_playlist(Container::Fmp4).unwrap());
+    assert_eq!(early.text(), late.text());
+    assert_eq!(early.etag(), late.etag());
+}
+
+#[test]
 fn the_two_containers_have_playlists_of_their_own() {
     let (channel, _publisher) = live(61);
     let [fmp4, ts] = [Container::Fmp4, Container::Ts].map(|container| {
