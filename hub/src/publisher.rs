@@ -47,6 +47,12 @@ impl Publisher {
         &self.channel
     }
 
+    /// The number of its claim: of two publishers of a channel the later one has the greater. It
+    /// never changes.
+    pub fn claim(&self) -> u64 {
+        self.claim
+    }
+
     /// Hands over a batch of events in one short lock. `events` is empty afterwards, its room kept,
     /// whatever the outcome.
     ///

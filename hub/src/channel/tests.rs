@@ -203,6 +203,15 @@ fn an_entity_tag_tells_what_is_listed_and_not_when_it_was_first_read() {
 }
 
 #[test]
+fn a_later_claim_has_a_greater_number() {
+    let (channel, old) = live(1);
+    let new = channel.claim(3_000);
+    assert!(old.claim() < new.claim());
+    channel.end();
+    assert!(new.claim() < channel.claim(6_000).claim());
+}
+
+#[test]
 fn the_two_containers_have_playlists_of_their_own() {
     let (channel, _publisher) = live(61);
     let [fmp4, ts] = [Container::Fmp4, Container::Ts].map(|container| {
