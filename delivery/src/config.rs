@@ -19,6 +19,12 @@ pub struct Config {
     ///
     /// Half of the whole, so that one awaited live leaves room for the others.
     pub max_waiting_per_live: usize,
+    /// How many requests of one address (of one /64 in IPv6) may wait.
+    ///
+    /// A school or a mobile operator brings hundreds of viewers behind one address; a twentieth of
+    /// the whole leaves room for the others. Behind a reverse proxy all
+    /// viewers come from its address: set it to `max_waiting` there.
+    pub max_waiting_per_address: usize,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -33,6 +39,7 @@ impl Default for Config {
             first_segment_wait_ms: 8_000,
             max_waiting: 20_000,
             max_waiting_per_live: 10_000,
+            max_waiting_per_address: 1_000,
             segment_max_age_s: 3_600,
         }
     }
@@ -58,6 +65,9 @@ impl Config {
         if !(1..=self.max_waiting).contains(&self.max_waiting_per_live) {
             return Err("max_waiting_per_live: 1 to max_waiting".into());
         }
+        if !(1..=Self::MAX_WAITING).contains(&self.max_waiting_per_address) {
+            return Err(format!("max_waiting_per_address: 1 to {}", Self::MAX_WAITING));
+        }
         Ok(())
     }
 }
@@ -81,6 +91,8 @@ mod tests {
         );
         let config = Config { max_waiting_per_live: 20_001, ..Config::default() };
         assert!(refused(config).starts_with("max_waiting_per_live:"));
+        let config = Config { max_waiting_per_address: 0, ..Config::default() };
+        assert!(refused(config).starts_with("max_waiting_per_address:"));
     }
 
     #[test]

@@ -3,15 +3,15 @@
 //! Here: which live, which epoch, which of its things, and whether to wait for it. Not here: how
 //! paths and headers are read (`path`, `headers`), how answers are made (`answer`).
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     response::Response,
     routing::any,
 };
-use http::{HeaderMap, HeaderValue, Method, header::RANGE};
+use http::{HeaderValue, Method, header::RANGE, request::Parts};
 use hub::{Channel, Hub, Playlist};
 use packager::Container;
 
@@ -25,7 +25,8 @@ use crate::{
 /// The routes under `/hls/`, serving what is open in `hub`.
 ///
 /// Binds its metrics to the recorder that is installed at this moment. The service answers every
-/// method and path below `/hls/` itself; it reads no request body and needs no layer.
+/// method and path below `/hls/` itself; it reads no request body and needs no layer. Where requests
+/// carry `ConnectInfo<SocketAddr>`, an address may not take all places of those who wait.
 pub fn router(hub: Hub, config: Config) -> Router {
     let delivery = Delivery {
         hub,
@@ -56,7 +57,7 @@ async fn serve(State(delivery): State<Arc<Delivery>>, request: Request) -> Respo
     let kind = path.as_ref().map_or(Kind::Other, Kind::of);
     let response = match asked.method {
         Method::GET | Method::HEAD => match path {
-            Some(path) => delivery.get(path, kind, &asked.headers).await,
+            Some(path) => delivery.get(path, kind, &asked).await,
             None => Err(Failure::UnknownPath),
         },
         Method::OPTIONS => Ok(answer::preflight()),
@@ -72,7 +73,7 @@ impl Delivery {
         &self,
         path: MediaPath<'_>,
         kind: Kind,
-        asked: &HeaderMap,
+        asked: &Parts,
     ) -> Result<Response, Failure> {
         let channel = self.hub.channel(path.name()).ok_or(Failure::UnknownLive)?;
         if path.epoch().is_some_and(|epoch| epoch != channel.epoch().as_str()) {
@@ -81,16 +82,19 @@ impl Delivery {
         let sent_bytes = self.metrics.sent_bytes(kind);
         let immutable = |body, content_type| {
             let cache_control = self.segment_cache_control.clone();
-            answer::immutable(body, content_type, cache_control, asked, sent_bytes.clone())
+            let headers = &asked.headers;
+            answer::immutable(body, content_type, cache_control, headers, sent_bytes.clone())
         };
         Ok(match path {
             MediaPath::Multivariant { container, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(container);
-                answer::playlist(&*self.playlist(&channel, read).await?, asked, sent_bytes)
+                let playlist = self.playlist(&channel, asked, read).await?;
+                answer::playlist(&playlist, &asked.headers, sent_bytes)
             }
             MediaPath::Media { container, .. } => {
                 let read = |channel: &Channel| channel.media_playlist(container);
-                answer::playlist(&*self.playlist(&channel, read).await?, asked, sent_bytes)
+                let playlist = self.playlist(&channel, asked, read).await?;
+                answer::playlist(&playlist, &asked.headers, sent_bytes)
             }
             MediaPath::Init { id, .. } => {
                 let init = channel.init(id).ok_or(Failure::UnknownSegment)?;
@@ -111,12 +115,14 @@ impl Delivery {
     async fn playlist(
         &self,
         channel: &Channel,
+        asked: &Parts,
         read: impl Fn(&Channel) -> Option<Arc<Playlist>>,
     ) -> Result<Arc<Playlist>, Failure> {
         if let Some(playlist) = read(channel) {
             return Ok(playlist);
         }
-        self.waiting.wait(channel, &self.metrics, |state| state.edge.is_some()).await?;
+        let peer = asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
+        self.waiting.wait(channel, peer, &self.metrics, |state| state.edge.is_some()).await?;
         read(channel).ok_or(Failure::Ended)
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Here: how many may wait, how long, and what wakes them. Not here: what they are answered.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use hub::{Channel, State};
 use metrics::Gauge;
@@ -19,7 +24,17 @@ use crate::{Config, failure::Failure, metrics::Metrics};
 pub(crate) struct WaitingRoom {
     places: Semaphore,
     max_per_live: usize,
+    max_per_address: usize,
+    /// Those who wait, by address: an entry goes with the last of them, so there are never more
+    /// than places.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
     wait: Duration,
+}
+
+/// A place of an address, taken while it exists.
+struct Share<'a> {
+    room: &'a WaitingRoom,
+    address: IpAddr,
 }
 
 /// One that waits: counted while it exists.
@@ -30,6 +45,8 @@ impl WaitingRoom {
         Self {
             places: Semaphore::new(config.max_waiting.min(Semaphore::MAX_PERMITS)),
             max_per_live: config.max_waiting_per_live,
+            max_per_address: config.max_waiting_per_address,
+            by_address: Mutex::default(),
             wait: Duration::from_millis(config.first_segment_wait_ms),
         }
     }
@@ -38,14 +55,16 @@ impl WaitingRoom {
     /// at all if that is so already.
     ///
     /// # Errors
-    /// [`Failure::Busy`] at once when too many wait; [`Failure::NotStarted`] when time is over.
+    /// [`Failure::Busy`] at once when too many wait: of `peer`, for this live, or in all; [`Failure::NotStarted`] when time is over.
     pub(crate) async fn wait(
         &self,
         channel: &Channel,
+        peer: Option<IpAddr>,
         metrics: &Metrics,
         enough: impl Fn(&State) -> bool,
     ) -> Result<(), Failure> {
         let _place = self.places.try_acquire().map_err(|_| Failure::Busy)?;
+        let _share = peer.map(|peer| self.share(peer).ok_or(Failure::Busy)).transpose()?;
         let mut state = channel.watch();
         if channel.watchers() > self.max_per_live {
             return Err(Failure::Busy);
@@ -61,6 +80,38 @@ impl WaitingRoom {
             metrics.first_playlist_seconds.record(since.elapsed());
         }
         Ok(())
+    }
+
+    /// A place for one more of this address.
+    fn share(&self, peer: IpAddr) -> Option<Share<'_>> {
+        let address = network(peer);
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = by_address.entry(address).or_default();
+        if *taken >= self.max_per_address {
+            return None;
+        }
+        *taken += 1;
+        Some(Share { room: self, address })
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut by_address = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut taken) = by_address.entry(self.address) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
+    }
+}
+
+/// Whom an address stands for: in IPv6 the /64, which is what one subscriber gets at least.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 

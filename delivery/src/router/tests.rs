@@ -9,7 +9,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use hub::Publisher;
 use media::{
@@ -407,6 +407,33 @@ async fn no_more_wait_than_there_are_places() {
         drop(gone);
         assert!(house.ask(Method::GET, "/hls/a.m3u8", &[]).now_or_never().is_none());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_does_not_take_all_places() {
+    let house = House::with(Config { max_waiting_per_address: 2, ..Config::default() });
+    let ask = |address: &str| {
+        let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+        let request = http::Request::get("/hls/a.m3u8").extension(ConnectInfo(peer));
+        let request = request.body(Body::empty()).unwrap();
+        house.router.clone().oneshot(request).map(|answer| answer.unwrap()).boxed()
+    };
+    let refused = |address| ask(address).now_or_never().map(|answer| answer.status());
+    for [first, second, other] in [
+        ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"],
+        ["2001:db8::1", "2001:db8::ffff:1:2:3", "2001:db8:0:1::1"],
+    ] {
+        let mut waiting = [ask(first), ask(second)];
+        assert!(waiting.iter_mut().all(|asking| asking.now_or_never().is_none()));
+        assert_eq!(refused(first), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(refused(other), None);
+        drop(waiting);
+        assert_eq!(refused(first), None, "a place is given back");
+    }
+    let mut unknown = [(); 3].map(|()| house.ask(Method::GET, "/hls/a.m3u8", &[]));
+    assert!(unknown.iter_mut().all(|asking| asking.now_or_never().is_none()));
+    drop(unknown);
+    assert_eq!(house.channel.watchers(), 0);
 }
 
 #[tokio::test(start_paused = true)]
