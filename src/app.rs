@@ -35,6 +35,8 @@ const PURGE: Duration = Duration::from_secs(3_600);
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
+/// Locked by the server that uses the folder.
+const LOCK_FILE: &str = "lock";
 /// The key that signs tokens, made at the first start.
 const SECRET_FILE: &str = "token-secret";
 
@@ -53,19 +55,18 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(mut config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
-    fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("data_dir {}: cannot be created", config.data_dir.display()))?;
+    let _folder = take_folder(&config.data_dir)?;
     if config.api.jwt_secret.is_none() {
         config.api.jwt_secret = Some(token_secret(&config.data_dir)?);
     }
     let recorder = metrics::install()?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
+    let _database = store
+        .own()
+        .await?
+        .context("database_url: another server runs on this database; each needs one of its own")?;
 
-    let hub = Hub::new();
-    let lives =
-        Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
-    lives.restore().await.context("cannot read the lives of the last run")?;
-
+    // Before anything is put right in the database: a server that cannot listen changes nothing.
     let rtmp = Listener::bind(config.ingest.clone())
         .await
         .with_context(|| format!("ingest.listen {}: cannot be bound", config.ingest.listen))?;
@@ -79,7 +80,11 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     if config.api.public_rtmp_port == 0 {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
-    addresses.write(&config.data_dir)?;
+
+    let hub = Hub::new();
+    let lives =
+        Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
+    lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let router = Router::new()
         .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
@@ -87,11 +92,16 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         .merge(web::router());
     let (drain, draining) = watch::channel(false);
     let viewers = Arc::new(http::Connections::default());
-    let server =
-        tokio::spawn(http::serve(http, router, config.http, viewers.clone(), draining.clone()));
-    let figures = metrics::router(recorder.clone(), lives.clone(), viewers.clone());
+    tokio::spawn(http::serve(http, router, config.http, viewers.clone(), draining.clone()));
+    let figures = metrics::Figures {
+        recorder: recorder.clone(),
+        lives: lives.clone(),
+        encoders: rtmp.counters(),
+        viewers: viewers.clone(),
+    };
     let scrapers = Arc::new(http::Connections::default());
-    tokio::spawn(http::serve(metrics, figures, http::Config::default(), scrapers, draining));
+    let scraped = metrics::router(figures);
+    tokio::spawn(http::serve(metrics, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge_sessions(store.clone())),
@@ -104,6 +114,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }
     });
+    addresses.write(&config.data_dir)?;
     info!(
         http = %addresses.http, rtmp = %addresses.rtmp, metrics = %addresses.metrics,
         data_dir = %config.data_dir.display(), ready_ms = started.elapsed().as_millis(),
@@ -117,14 +128,37 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         tokio::time::sleep(FAREWELL).await;
     }
     let _ = drain.send(true);
-    if tokio::time::timeout(DRAIN, server).await.is_err() {
-        info!("some viewers were still connected");
+    if tokio::time::timeout(DRAIN, viewers.gone()).await.is_err() {
+        info!(connections = viewers.count(), "some viewers were still connected");
     }
     background.iter().for_each(tokio::task::JoinHandle::abort);
     store.close().await;
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");
     Ok(())
+}
+
+/// Makes the data folder, readable by the server alone, and takes it: two servers on one folder
+/// would end each other's lives. Given back when the file is closed.
+fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .with_context(|| format!("data_dir {}: cannot be created", data_dir.display()))?;
+    let path = data_dir.join(LOCK_FILE);
+    let file =
+        fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => {
+            anyhow::anyhow!("data_dir {}: another server uses it", data_dir.display())
+        }
+        fs::TryLockError::Error(error) => {
+            anyhow::anyhow!("cannot lock {}: {error}", path.display())
+        }
+    })?;
+    Ok(file)
 }
 
 /// Forgets the sessions that have expired, until the process ends.
@@ -180,13 +214,19 @@ fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
     }
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
+    // Written whole or not at all: half a secret would stop the next start.
+    let partial = path.with_extension("partial");
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(&path)
+        .open(&partial)
         .with_context(context)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).with_context(context)?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&partial, &path))
+        .with_context(context)?;
     Ok(api::Secret::new(bytes))
 }
 

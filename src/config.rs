@@ -3,7 +3,7 @@
 //! `settings.toml` beside this file is the reference: it documents every setting with its default,
 //! `--help` prints it, and a test holds it equal to the code.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -95,14 +95,18 @@ impl Config {
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }
-        let fixed = |address: &SocketAddr| address.port() != 0;
-        if fixed(&self.http.listen) && self.http.listen == self.ingest.listen {
-            bail!(
-                "http.listen and ingest.listen are both {}: each needs a port of its own",
-                self.http.listen
-            );
+        let listeners = [
+            ("http.listen", self.http.listen),
+            ("ingest.listen", self.ingest.listen),
+            ("metrics.listen", self.metrics.listen),
+        ];
+        for (n, (name, address)) in listeners.iter().enumerate() {
+            let same = listeners.iter().skip(n + 1).find(|(_, other)| other == address);
+            if let Some((other, _)) = same.filter(|_| address.port() != 0) {
+                bail!("{name} and {other} are both {address}: each needs a port of its own");
+            }
         }
-        Ok(())
+        self.log.validate().map_err(anyhow::Error::msg)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -26,9 +26,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, Sleep},
+    time::Sleep,
 };
 use tower::ServiceExt as _;
+
+use crate::throttle::network;
 
 /// The HTTP listener's settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,7 +76,11 @@ impl Config {
 }
 
 /// HTTP/2 requests one connection may have under way: a player needs a handful, a page a few dozen.
-const MAX_H2_STREAMS: u32 = 128;
+const MAX_H2_STREAMS: u32 = 32;
+/// An HTTP/2 connection is asked to end after this long, and is closed [`Config::stalled_s`] later:
+/// a peer that keeps its flow-control window shut, and answers pings, would hold answers for ever.
+/// An honest one reconnects without noticing.
+const H2_LIFE: Duration = Duration::from_secs(120);
 /// How often a silent HTTP/2 connection is asked whether it still lives.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How much of a body is handed to the socket at a time. References, not copies: a quarter of a
@@ -95,7 +101,8 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `router` until `drain` turns true, then lets running requests finish.
+/// Serves `router` until `drain` turns true. Requests under way then finish in tasks of their own:
+/// [`Connections::gone`] waits for them.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -123,7 +130,10 @@ pub(crate) async fn serve(
             continue;
         };
         let (server, router, mut drain) = (server.clone(), router.clone(), drain.clone());
-        let stalled = Duration::from_secs(config.stalled_s);
+        let patience = Patience {
+            first_bytes: Duration::from_secs(config.idle_s),
+            stalled: Duration::from_secs(config.stalled_s),
+        };
         tokio::spawn(async move {
             let _place = place;
             let _ = socket.set_nodelay(true);
@@ -131,15 +141,30 @@ pub(crate) async fn serve(
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request
             });
-            let io = TokioIo::new(Impatient::new(socket, stalled));
-            let connection = server.serve_connection(io, TowerToHyperService::new(service));
+            let socket = Impatient::new(socket, patience);
+            let is_h2 = socket.is_h2.clone();
+            let connection =
+                server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
             tokio::pin!(connection);
+            let too_old = async {
+                loop {
+                    tokio::time::sleep(H2_LIFE).await;
+                    if is_h2.load(Relaxed) {
+                        break;
+                    }
+                }
+            };
             // What ends a connection early (a viewer leaving) is no news.
-            tokio::select! {
+            let patience = tokio::select! {
                 _ = connection.as_mut() => return,
-                _ = drain.wait_for(|drain| *drain) => connection.as_mut().graceful_shutdown(),
+                _ = drain.wait_for(|drain| *drain) => None,
+                () = too_old => Some(patience.stalled),
+            };
+            connection.as_mut().graceful_shutdown();
+            match patience {
+                Some(patience) => drop(tokio::time::timeout(patience, connection).await),
+                None => drop(connection.await),
             }
-            let _ = connection.await;
         });
     }
 }
@@ -164,67 +189,99 @@ fn server(config: &Config) -> auto::Builder<TokioExecutor> {
 /// Who is connected now.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    by_address: Mutex<HashMap<IpAddr, usize>>,
-    total: AtomicUsize,
+    by_network: Mutex<HashMap<IpAddr, usize>>,
+    total: watch::Sender<usize>,
 }
 
 impl Connections {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.total.load(Relaxed)
+        *self.total.borrow()
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn gone(&self) {
+        let _ = self.total.subscribe().wait_for(|total| *total == 0).await;
     }
 
     fn enter(all: &Arc<Self>, address: IpAddr, config: &Config) -> Option<Place> {
-        let mut by_address = all.lock();
-        let here = by_address.entry(address).or_insert(0);
-        if *here >= config.max_connections_per_address
-            || all.total.load(Relaxed) >= config.max_connections
-        {
-            if *here == 0 {
-                by_address.remove(&address);
-            }
+        let network = network(address);
+        let mut by_network = all.lock();
+        let here = by_network.get(&network).copied().unwrap_or(0);
+        if here >= config.max_connections_per_address || all.count() >= config.max_connections {
             return None;
         }
-        *here += 1;
-        all.total.fetch_add(1, Relaxed);
-        Some(Place { all: all.clone(), address })
+        by_network.insert(network, here + 1);
+        all.total.send_modify(|total| *total += 1);
+        Some(Place { all: all.clone(), network })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection's place, given back on drop.
 struct Place {
     all: Arc<Connections>,
-    address: IpAddr,
+    network: IpAddr,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_address = self.all.lock();
-        if let Some(here) = by_address.get_mut(&self.address) {
+        let mut by_network = self.all.lock();
+        if let Some(here) = by_network.get_mut(&self.network) {
             *here -= 1;
             if *here == 0 {
-                by_address.remove(&self.address);
+                by_network.remove(&self.network);
             }
         }
-        self.all.total.fetch_sub(1, Relaxed);
+        self.all.total.send_modify(|total| *total -= 1);
     }
 }
 
-/// A socket that gives up when its peer takes no byte for too long.
+/// How long a peer may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For the bytes that tell HTTP/1 from HTTP/2. hyper has a timer for what follows them only.
+    first_bytes: Duration,
+    /// For taking a byte of an answer.
+    stalled: Duration,
+}
+
+/// What every HTTP/2 connection begins with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A socket that gives up on a peer that says nothing at first, or takes nothing later.
 struct Impatient {
     socket: TcpStream,
-    patience: Duration,
+    patience: Patience,
+    /// How much of [`PREFACE`] has come; `None` once something else came, or all of it.
+    preface: Option<usize>,
+    is_h2: Arc<AtomicBool>,
+    /// Armed while the first bytes are missing.
+    silent: Option<Pin<Box<Sleep>>>,
     /// Armed while a write is stuck.
-    deadline: Option<Pin<Box<Sleep>>>,
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
-    fn new(socket: TcpStream, patience: Duration) -> Self {
-        Self { socket, patience, deadline: None }
+    fn new(socket: TcpStream, patience: Patience) -> Self {
+        let is_h2 = Arc::default();
+        Self { socket, patience, preface: Some(0), is_h2, silent: None, stuck: None }
+    }
+
+    /// Looks at the first bytes as they come.
+    fn recognise(&mut self, bytes: &[u8]) {
+        let Some(known) = self.preface else { return };
+        let expected = PREFACE.get(known..).unwrap_or_default();
+        let len = bytes.len().min(expected.len());
+        let same = bytes.get(..len) == expected.get(..len);
+        self.preface = (same && known + len < PREFACE.len()).then_some(known + len);
+        if self.preface.is_none() {
+            self.is_h2.store(same, Relaxed);
+            self.silent = None;
+        }
     }
 
     fn watch<T>(
@@ -233,15 +290,21 @@ impl Impatient {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.deadline = None;
+            self.stuck = None;
             return written;
         }
-        let until = Instant::now() + self.patience;
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        ready!(deadline.as_mut().poll(cx));
+        ready!(expired(&mut self.stuck, self.patience.stalled, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
+}
+
+/// Arms `deadline` if it is not, and waits for it.
+fn expired(
+    deadline: &mut Option<Pin<Box<Sleep>>>,
+    after: Duration,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after))).as_mut().poll(cx)
 }
 
 impl AsyncRead for Impatient {
@@ -250,7 +313,18 @@ impl AsyncRead for Impatient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        if self.preface.is_none() {
+            return read;
+        }
+        if read.is_ready() {
+            self.recognise(buffer.filled().get(before..).unwrap_or_default());
+            return read;
+        }
+        let patience = self.patience.first_bytes;
+        ready!(expired(&mut self.silent, patience, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -337,12 +411,61 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_half_a_head_is_let_go() {
+    async fn a_client_that_says_nothing_or_half_a_sentence_is_let_go() {
+        let (address, _drain) = start(Config::default()).await;
+        for said in [&b""[..], b"PRI * HT", b"GET / HT", PREFACE] {
+            let mut socket = TcpStream::connect(address).await.expect("connected");
+            socket.write_all(said).await.expect("sent");
+            let mut rest = Vec::new();
+            let patience = Duration::from_secs(300);
+            let closed = tokio::time::timeout(patience, socket.read_to_end(&mut rest)).await;
+            assert!(closed.is_ok(), "{}", String::from_utf8_lossy(said));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_2_connection_that_only_answers_pings_ends() {
+        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        const PING: u8 = 6;
+        const ACK: u8 = 1;
         let (address, _drain) = start(Config::default()).await;
         let mut socket = TcpStream::connect(address).await.expect("connected");
-        socket.write_all(b"GET / HT").await.expect("sent");
-        let mut rest = Vec::new();
-        let _ = socket.read_to_end(&mut rest).await;
+        socket.write_all(&[PREFACE, &SETTINGS].concat()).await.expect("sent");
+        let started = tokio::time::Instant::now();
+        let mut head = [0; 9];
+        while socket.read_exact(&mut head).await.is_ok() {
+            let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+            if socket.read_exact(&mut payload).await.is_err() {
+                break;
+            }
+            if head[3] == PING && head[4] == 0 {
+                head[4] = ACK;
+                let _ = socket.write_all(&[&head[..], &payload].concat()).await;
+            }
+        }
+        let life = started.elapsed();
+        assert!(life >= H2_LIFE && life < H2_LIFE * 2, "{life:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_under_way_when_draining_begins_is_finished() {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (drain, draining) = watch::channel(false);
+        let router = Router::new().route("/large", get(|| async { vec![7_u8; 16 << 20] }));
+        let connections = Arc::new(Connections::default());
+        let server = serve(listener, router, Config::default(), connections.clone(), draining);
+        let server = tokio::spawn(server);
+        let mut socket = TcpStream::connect(address).await.expect("connected");
+        ask(&mut socket, "/large").await;
+        let mut answer = vec![0; 1024];
+        socket.read_exact(&mut answer).await.expect("its beginning");
+        drain.send(true).expect("serving");
+        server.await.expect("no panic");
+        assert_eq!(connections.count(), 1);
+        socket.read_to_end(&mut answer).await.expect("its end");
+        assert!(answer.len() > 16 << 20);
+        connections.gone().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,7 +27,14 @@ use store::{LiveRow, LiveState, Store};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use self::{
+    pump::{Departure, pump},
+    status::describe,
+};
 use crate::throttle::Throttle;
+
+mod pump;
+mod status;
 
 /// How long a live waits for its publisher.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,8 +54,8 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn validate(&self) -> Result<(), String> {
-        if self.unused_h == 0 {
-            return Err("lives.unused_h must be at least 1".into());
+        if !(1..=8_760).contains(&self.unused_h) {
+            return Err("lives.unused_h must lie between 1 and 8760".into());
         }
         if !(1..=3_600).contains(&self.grace_s) {
             return Err("lives.grace_s must lie between 1 and 3600".into());
@@ -57,14 +64,12 @@ impl Config {
     }
 }
 
-/// How often lives that nobody published are looked for.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often lives that nobody published, or that the database knows wrongly, are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// The states from which a live may still change.
+const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
 /// How long a drain waits for publishers to be told and their lives to be written down.
 const DRAIN: Duration = Duration::from_secs(5);
-/// An IDR every two seconds is what HLS asks for; past this, joining and switching suffer.
-const LONG_GOP_MS: u64 = 4_000;
-/// Nearly twice what 720p30 asks for: past this a phone shows no better picture, and data is dear.
-const HEAVY_BPS: u64 = 4_500_000;
 
 /// All lives of the house. Cloning is cheap: every clone is the same.
 #[derive(Clone)]
@@ -88,11 +93,18 @@ struct OpenLive {
     id: LiveId,
     author: UserId,
     channel: Arc<Channel>,
-    /// Counts publishers, so that a grace timer knows whether one came back. The lock orders what
-    /// a newcomer and his predecessor write into the database.
-    publishes: tokio::sync::Mutex<u64>,
+    /// Orders what publishers, their successors and the grace do and write down.
+    turn: tokio::sync::Mutex<Turn>,
     ended: AtomicBool,
+    /// The database did not take the last change of state.
+    unwritten: AtomicBool,
     incoming: Mutex<Option<Incoming>>,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// Publishers so far: a grace timer sees whether one came back.
+    publishers: u64,
 }
 
 /// What the current publisher is like.
@@ -104,6 +116,25 @@ struct Incoming {
 }
 
 impl OpenLive {
+    /// What should stand in the database.
+    fn state(&self) -> LiveState {
+        if self.ended.load(Ordering::Relaxed) {
+            LiveState::Ended
+        } else if self.channel.has_publisher() {
+            LiveState::Live
+        } else {
+            LiveState::Interrupted
+        }
+    }
+
+    /// Remembers a publisher, unless a newer one was faster.
+    fn arrived(&self, newcomer: Incoming) {
+        let mut incoming = lock(&self.incoming);
+        if incoming.as_ref().is_none_or(|present| present.number < newcomer.number) {
+            *incoming = Some(newcomer);
+        }
+    }
+
     /// Remembers what publisher `number` sent, unless another one has come since.
     fn note(&self, number: u64, stats: ingest::Stats) {
         if let Some(incoming) = lock(&self.incoming).as_mut().filter(|it| it.number == number) {
@@ -133,13 +164,21 @@ impl Lives {
     /// # Errors
     /// When the database cannot be read.
     pub async fn restore(&self) -> Result<(), store::Error> {
-        for row in self.0.store.unfinished_lives().await? {
-            let Some(live) = self.open(&row) else { continue };
-            if row.state == LiveState::Live {
-                self.write_state(&live, &[LiveState::Live], LiveState::Interrupted).await;
-            }
+        let mut rows = self.0.store.unfinished_lives().await?;
+        // Should the hub be too small for all, those that were on the air come first.
+        rows.sort_by_key(|row| row.state == LiveState::Created);
+        for row in rows {
+            let Ok(live) = self.open(&row) else {
+                warn!(live.id = %row.id, "no room for a live of the last run: live ended");
+                self.0
+                    .store
+                    .set_live_state(row.id, &UNFINISHED, LiveState::Ended, now_ms())
+                    .await?;
+                continue;
+            };
             if row.state != LiveState::Created {
                 info!(live.id = %row.id, "live left open by the last run: waiting for its publisher");
+                self.write(&live, LiveState::Interrupted).await;
                 self.end_after_grace(live, 0);
             }
         }
@@ -154,11 +193,17 @@ impl Lives {
         }
     }
 
-    /// Ends lives that were created and never published, until the process ends.
+    /// Ends lives that were created and never published, and writes again what the database did not
+    /// take, until the process ends.
     pub async fn sweep(&self) {
         let mut ticks = tokio::time::interval(SWEEP);
         loop {
             ticks.tick().await;
+            let open: Vec<_> = self.0.open.iter().map(|entry| entry.value().clone()).collect();
+            for live in open.into_iter().filter(|live| live.unwritten.load(Ordering::Relaxed)) {
+                let _turn = live.turn.lock().await;
+                self.write(&live, live.state()).await;
+            }
             let before_ms = now_ms() - self.0.config.unused_h as i64 * 3_600_000;
             match self.0.store.end_stale_created_lives(before_ms, now_ms()).await {
                 Ok(ended) => ended.into_iter().for_each(|id| self.close_unused(id)),
@@ -220,47 +265,59 @@ impl Lives {
             Err(error) => return warn!(%peer, live.id = %live.id, %error, "publisher left at once"),
         };
         // Claimed only now: an encoder that leaves before its answer never disturbs the one before.
-        let mut claim = live.channel.claim(now_ms());
-        let number = self.begin(&live).await;
+        let (number, mut claim) = self.begin(&live).await;
         info!(%peer, live.id = %live.id, encoder, "publishing");
         ::metrics::counter!("ingest_publishes_total").increment(1);
-        *lock(&live.incoming) =
-            Some(Incoming { number, encoder, connected_ms: now_ms(), stats: publishing.stats() });
+        live.arrived(Incoming {
+            number,
+            encoder,
+            connected_ms: now_ms(),
+            stats: publishing.stats(),
+        });
 
         let departure = pump(&live, number, &mut publishing, &mut claim).await;
         let departure = if self.is_draining() { Departure::Draining } else { departure };
+        // The viewers' side and the record first: an encoder that no longer reads takes its time.
+        drop(claim);
+        self.interrupt(&live, number).await;
         let stats = publishing.stats();
         info!(
             %peer, live.id = %live.id, bytes = stats.bytes_received, dropped = stats.dropped_tags,
-            "publisher left: {departure}"
+            last_drop = stats.last_drop, "publisher left: {departure}"
         );
         if let Some(refusal) = departure.refusal() {
             publishing.close(refusal).await;
         }
-        drop(claim);
-        self.interrupt(&live, number).await;
     }
 
-    /// Writes down that a live is being published; gives the number of its publisher.
-    async fn begin(&self, live: &OpenLive) -> u64 {
-        let mut publishes = live.publishes.lock().await;
-        *publishes += 1;
+    /// Claims the channel and writes down that the live is being published; gives the number of
+    /// its publisher too, the newest having the highest.
+    async fn begin(&self, live: &Arc<OpenLive>) -> (u64, hub::Publisher) {
+        let mut turn = live.turn.lock().await;
+        let claim = live.channel.claim(now_ms());
+        turn.publishers += 1;
         // Not a change when the newcomer takes over from a connection that still lingers.
-        self.write_state(live, &[LiveState::Created, LiveState::Interrupted], LiveState::Live)
-            .await;
-        *publishes
+        self.write(live, LiveState::Live).await;
+        (turn.publishers, claim)
     }
 
     /// Writes down that publisher `number` is gone, unless another one has come since.
     async fn interrupt(&self, live: &Arc<OpenLive>, number: u64) {
-        let publishes = live.publishes.lock().await;
-        if *publishes != number {
+        let turn = live.turn.lock().await;
+        if turn.publishers != number {
             return;
         }
         *lock(&live.incoming) = None;
-        if self.write_state(live, &[LiveState::Live], LiveState::Interrupted).await
-            && !self.is_draining()
-        {
+        if live.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        if live.channel.state().ended && !self.is_draining() {
+            // The packager failed: nothing can be added to what the viewers have.
+            self.write(live, LiveState::Ended).await;
+            return self.close(live);
+        }
+        self.write(live, LiveState::Interrupted).await;
+        if !self.is_draining() {
             self.end_after_grace(live.clone(), number);
         }
     }
@@ -273,23 +330,20 @@ impl Lives {
                 "Le serveur redémarre : réessayez dans un instant.".into(),
             ));
         }
-        if self.0.throttle.is_blocked(address, Instant::now()) {
-            return Err(Refusal::Unauthorized(
-                "Trop de clés refusées depuis votre adresse : réessayez dans dix minutes.".into(),
-            ));
-        }
+        // A good key behind a bad address gets in, later.
+        tokio::time::sleep(self.0.throttle.wait(address, Instant::now())).await;
         match self.live_of(request).await {
             Ok(live) => {
                 self.0.throttle.succeeded(address);
                 Ok(live)
             }
             Err(refusal) => {
-                let delay = self.0.throttle.failed(address, Instant::now());
-                warn!(
-                    peer = %request.peer(), delay_ms = delay.as_millis(),
-                    "publisher refused: {}", refusal.description()
-                );
-                tokio::time::sleep(delay).await;
+                warn!(peer = %request.peer(), "publisher refused: {}", refusal.description());
+                // The rest is no guess at a key, or no fault of the encoder's.
+                if matches!(refusal, Refusal::Unauthorized(_) | Refusal::BadName(_)) {
+                    let delay = self.0.throttle.failed(address, Instant::now());
+                    tokio::time::sleep(delay).await;
+                }
                 Err(refusal)
             }
         }
@@ -297,10 +351,10 @@ impl Lives {
 
     async fn live_of(&self, request: &PublishRequest) -> Result<Arc<OpenLive>, Refusal> {
         if request.app() != "live" {
-            return Err(Refusal::BadName(format!(
-                "Adresse inconnue : le serveur attend rtmp://…/live, pas …/{}.",
-                request.app()
-            )));
+            // Not repeated: half a key may stand there.
+            return Err(Refusal::BadName(
+                "Adresse inconnue : le serveur attend rtmp://…/live et la clé de stream.".into(),
+            ));
         }
         let key = request.key().map_err(|_| unknown_key())?;
         let row = match self.0.store.live_by_key(&key.hash()).await {
@@ -318,50 +372,56 @@ impl Lives {
         if row.state == LiveState::Ended {
             return Err(ended());
         }
-        self.open(&row).ok_or_else(|| {
-            Refusal::Unavailable("Le serveur est plein : réessayez plus tard.".into())
-        })
+        self.open(&row)
     }
 
-    /// The open live of `row`, opened now if it was not. `None` when the hub is full or the live
-    /// has ended in the meantime.
-    fn open(&self, row: &LiveRow) -> Option<Arc<OpenLive>> {
-        if let Some(live) = self.0.open.get(&row.playback_name) {
-            return (!live.ended.load(Ordering::Relaxed)).then(|| live.clone());
+    /// The open live of `row`, opened now if it was not.
+    fn open(&self, row: &LiveRow) -> Result<Arc<OpenLive>, Refusal> {
+        let full = || Refusal::Unavailable("Le serveur est plein : réessayez plus tard.".into());
+        let known = || self.0.open.get(&row.playback_name).map(|live| live.clone());
+        if let Some(live) = known() {
+            return if live.ended.load(Ordering::Relaxed) { Err(ended()) } else { Ok(live) };
         }
         let epoch = Epoch::from_random(random());
         let packager = Packager::new(self.0.packager.clone(), row.playback_name.clone(), epoch);
         let channel = match self.0.hub.open(row.playback_name.clone(), packager) {
             Ok(channel) => channel,
             // Two requests opened it at once: the other one's is the one.
-            Err(hub::OpenError::AlreadyOpen) => {
-                return self.0.open.get(&row.playback_name).map(|live| live.clone());
-            }
+            Err(hub::OpenError::AlreadyOpen) => return known().ok_or_else(full),
             Err(error) => {
                 error!(live.id = %row.id, %error, "cannot open a live");
-                return None;
+                return Err(full());
             }
         };
         let live = Arc::new(OpenLive {
             id: row.id,
             author: row.author,
             channel,
-            publishes: tokio::sync::Mutex::new(0),
+            turn: tokio::sync::Mutex::default(),
             ended: AtomicBool::new(false),
+            unwritten: AtomicBool::new(false),
             incoming: Mutex::new(None),
         });
         self.0.open.insert(row.playback_name.clone(), live.clone());
-        Some(live)
+        Ok(live)
     }
 
-    async fn write_state(&self, live: &OpenLive, from: &[LiveState], to: LiveState) -> bool {
-        match self.0.store.set_live_state(live.id, from, to, now_ms()).await {
-            Ok(changed) => changed,
-            Err(error) => {
-                // The live itself goes on: the next change, or the next start, puts it right.
-                error!(live.id = %live.id, %error, "cannot write the state of a live");
-                true
-            }
+    /// Writes the state of a live down. When the database does not take it the live goes on, and
+    /// [`Lives::sweep`] tries again; when the owner has ended the live meanwhile, it ends.
+    async fn write(&self, live: &Arc<OpenLive>, to: LiveState) {
+        let store = &self.0.store;
+        let written = match store.set_live_state(live.id, &UNFINISHED, to, now_ms()).await {
+            // Nothing to change: it stands so already, or it was ended.
+            Ok(false) if to != LiveState::Ended => store.live(live.id).await.map(|row| {
+                if row.is_none_or(|row| row.state == LiveState::Ended) {
+                    self.close(live);
+                }
+            }),
+            outcome => outcome.map(drop),
+        };
+        live.unwritten.store(written.is_err(), Ordering::Relaxed);
+        if let Err(error) = written {
+            error!(live.id = %live.id, %error, "cannot write the state of a live");
         }
     }
 
@@ -369,12 +429,10 @@ impl Lives {
         let (lives, grace) = (self.clone(), Duration::from_secs(self.0.config.grace_s));
         tokio::spawn(async move {
             tokio::time::sleep(grace).await;
-            let publishes = live.publishes.lock().await;
-            if *publishes == number {
-                let unpublished = [LiveState::Interrupted, LiveState::Live];
-                if lives.write_state(&live, &unpublished, LiveState::Ended).await {
-                    info!(live.id = %live.id, "no publisher within the grace: live ended");
-                }
+            let turn = live.turn.lock().await;
+            if turn.publishers == number && !live.ended.load(Ordering::Relaxed) {
+                info!(live.id = %live.id, "no publisher within the grace: live ended");
+                lives.write(&live, LiveState::Ended).await;
                 lives.close(&live);
             }
         });
@@ -393,16 +451,21 @@ impl Lives {
         self.0.open.iter().find(|entry| wanted(entry.value())).map(|entry| entry.value().clone())
     }
 
-    /// Ends the channel now, and forgets it once its viewers had a window's time to finish.
+    /// Ends the channel now, and forgets it once its viewers had time to finish what is listed and
+    /// the database knows.
     fn close(&self, live: &Arc<OpenLive>) {
         if live.ended.swap(true, Ordering::Relaxed) {
             return;
         }
         live.channel.end();
         let (lives, live) = (self.clone(), live.clone());
-        let window = Duration::from_millis(self.0.packager.window_ms.into());
+        let window_ms = u64::from(self.0.packager.window_ms);
+        let farewell = Duration::from_millis(live.channel.report().listed_ms.max(window_ms));
         tokio::spawn(async move {
-            tokio::time::sleep(window).await;
+            tokio::time::sleep(farewell).await;
+            while live.unwritten.load(Ordering::Relaxed) {
+                tokio::time::sleep(SWEEP).await;
+            }
             let name = live.channel.name();
             lives.0.hub.close(name);
             lives.0.open.remove(name);
@@ -414,119 +477,17 @@ impl Lives {
     }
 }
 
-/// What of a publisher's figures the metrics have seen.
-#[derive(Default)]
-struct Counted {
-    bytes: u64,
-    dropped: u64,
-    repaired: u64,
-}
-
-impl Counted {
-    fn count(&mut self, stats: &ingest::Stats) {
-        let repaired = stats.timestamp_repairs + stats.timestamp_jumps;
-        for (name, seen, now) in [
-            ("ingest_bytes_total", &mut self.bytes, stats.bytes_received),
-            ("ingest_dropped_tags_total", &mut self.dropped, stats.dropped_tags),
-            ("ingest_timestamp_repairs_total", &mut self.repaired, repaired),
-        ] {
-            let new = now - std::mem::replace(seen, now);
-            if new > 0 {
-                ::metrics::counter!(name).increment(new);
-            }
-        }
-    }
-}
-
-/// Why a publisher is no longer served.
-enum Departure {
-    /// It went by itself, with or without saying so.
-    Left {
-        clean: bool,
-    },
-    Revoked(hub::Revoked),
-    Draining,
-    Ingest(ingest::Error),
-    Hub(hub::Error),
-}
-
-impl Departure {
-    /// What to tell the encoder, if it is still there.
-    fn refusal(&self) -> Option<Refusal> {
-        match self {
-            Self::Left { .. } => None,
-            Self::Revoked(hub::Revoked::Superseded) | Self::Hub(hub::Error::Superseded) => {
-                Some(Refusal::Superseded(
-                    "Une autre connexion diffuse ce direct avec la même clé.".into(),
-                ))
-            }
-            Self::Revoked(hub::Revoked::Ended) | Self::Hub(hub::Error::Ended) => Some(ended()),
-            Self::Draining => {
-                Some(Refusal::Unavailable("Le serveur redémarre : reconnectez-vous.".into()))
-            }
-            Self::Ingest(error) => Some(Refusal::Rejected(error.to_string())),
-            Self::Hub(error) => Some(Refusal::Rejected(error.to_string())),
-        }
-    }
-}
-
-impl std::fmt::Display for Departure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Left { clean: true } => f.write_str("it stopped publishing"),
-            Self::Left { clean: false } => f.write_str("connection lost"),
-            Self::Revoked(hub::Revoked::Superseded) => f.write_str("superseded"),
-            Self::Revoked(hub::Revoked::Ended) => f.write_str("the live ended"),
-            Self::Draining => f.write_str("the server goes down"),
-            Self::Ingest(error) => error.fmt(f),
-            Self::Hub(error) => error.fmt(f),
-        }
-    }
-}
-
-/// Carries events from the socket to the channel until one of them ends.
-async fn pump(
-    live: &OpenLive,
-    number: u64,
-    from: &mut ingest::Publisher,
-    to: &mut hub::Publisher,
-) -> Departure {
-    let revoked = to.revoked();
-    tokio::pin!(revoked);
-    let mut events = Vec::new();
-    let mut counted = Counted::default();
-    loop {
-        let read = tokio::select! {
-            biased;
-            reason = &mut revoked => return Departure::Revoked(reason),
-            read = from.read(&mut events) => read,
-        };
-        if !events.is_empty() {
-            match to.push(&mut events) {
-                Ok(progress) if progress.part || progress.segment => {
-                    let stats = from.stats();
-                    counted.count(&stats);
-                    live.note(number, stats);
-                }
-                Ok(_) => {}
-                Err(error) => return Departure::Hub(error),
-            }
-        }
-        match read {
-            Ok(ingest::Read::More) => {}
-            Ok(ingest::Read::Ended { clean }) => return Departure::Left { clean },
-            Err(error) => return Departure::Ingest(error),
-        }
-    }
-}
-
 impl api::LiveControl for Lives {
     fn created(&self, row: &LiveRow) {
-        let superseded = self.find(|live| live.author == row.author && live.id != row.id);
-        if let Some(earlier) = superseded {
+        // Of two lives asked for at once the later one lives, in whichever order they come here.
+        let of_author = |live: &OpenLive| live.author == row.author;
+        if self.find(|live| of_author(live) && live.id > row.id).is_some() {
+            return;
+        }
+        if let Some(earlier) = self.find(|live| of_author(live) && live.id < row.id) {
             self.close(&earlier);
         }
-        self.open(row);
+        let _ = self.open(row);
     }
 
     fn status(&self, name: &PlaybackName) -> Option<api::Incoming> {
@@ -540,61 +501,6 @@ impl api::LiveControl for Lives {
             self.close(&live);
         }
     }
-}
-
-fn describe(incoming: &Incoming, report: &packager::Report) -> api::Incoming {
-    let seconds = |ms: u64| ms as f64 / 1_000.0;
-    api::Incoming {
-        video: report.video.as_ref().map(|video| api::IncomingVideo {
-            codec: video.codec.clone(),
-            width: video.width,
-            height: video.height,
-            fps: video.measured_fps.or(video.declared_fps),
-        }),
-        audio: report.audio.as_ref().map(|audio| api::IncomingAudio {
-            codec: audio.codec.clone(),
-            sample_rate_hz: audio.sample_rate_hz,
-            channels: audio.channels.into(),
-        }),
-        bitrate_bps: report.bitrate_bps,
-        gop_seconds: report.last_gop_ms.map(seconds),
-        dropped_tags: incoming.stats.dropped_tags + report.samples_dropped_total,
-        encoder: incoming.encoder.clone(),
-        connected_ms: incoming.connected_ms,
-        warnings: warnings(report),
-    }
-}
-
-/// What the broadcaster should change, most harmful first.
-fn warnings(report: &packager::Report) -> Vec<api::Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |code: &str, message: String| {
-        warnings.push(api::Warning { code: code.into(), message });
-    };
-    if let Some(gop_ms) = report.longest_recent_gop_ms.filter(|ms| *ms > LONG_GOP_MS) {
-        warn(
-            "gop_too_long",
-            format!(
-                "Votre encodeur envoie une image-clé toutes les {:.1} s : réglez l'intervalle \
-                 d'images-clés sur 2 s, sinon vos spectateurs attendent avant de voir l'image.",
-                gop_ms as f64 / 1_000.0
-            ),
-        );
-    }
-    if report.bitrate_bps > HEAVY_BPS {
-        warn(
-            "bitrate_high",
-            format!(
-                "Votre direct pèse {:.1} Mbit/s : beaucoup de spectateurs n'ont pas ce débit. \
-                 1,5 à 2,5 Mbit/s suffisent en 720p.",
-                report.bitrate_bps as f64 / 1e6
-            ),
-        );
-    }
-    if report.segments_total > 0 && report.audio.is_none() {
-        warn("no_audio", "Aucun son ne nous parvient : vérifiez le micro dans l'encodeur.".into());
-    }
-    warnings
 }
 
 pub(crate) fn now_ms() -> i64 {

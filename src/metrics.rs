@@ -46,19 +46,39 @@ pub(crate) async fn upkeep(recorder: PrometheusHandle) {
     }
 }
 
-/// The route of `/metrics`. What the lives hold is read when asked, not counted as it happens.
-pub(crate) fn router(
-    recorder: PrometheusHandle,
-    lives: Lives,
-    viewers: Arc<Connections>,
-) -> Router {
+/// Where the figures come from.
+#[derive(Clone)]
+pub(crate) struct Figures {
+    /// What was counted as it happened.
+    pub(crate) recorder: PrometheusHandle,
+    /// What the lives hold.
+    pub(crate) lives: Lives,
+    /// Connections to the RTMP port.
+    pub(crate) encoders: Arc<ingest::Counters>,
+    /// Connections to the HTTP port.
+    pub(crate) viewers: Arc<Connections>,
+}
+
+impl Figures {
+    /// What is held is read when asked for, not counted as it changes.
+    fn render(&self) -> String {
+        self.lives.record_gauges();
+        ::metrics::gauge!("http_connections").set(self.viewers.count() as f64);
+        ::metrics::gauge!("ingest_connections").set(self.encoders.open() as f64);
+        ::metrics::counter!("ingest_connections_total").absolute(self.encoders.connections());
+        ::metrics::counter!("ingest_connections_refused_total").absolute(self.encoders.refused());
+        ::metrics::counter!("ingest_connections_failed_total").absolute(self.encoders.failed());
+        self.recorder.render()
+    }
+}
+
+/// The route of `/metrics`.
+pub(crate) fn router(figures: Figures) -> Router {
     let scrape = move || {
-        let (recorder, lives, viewers) = (recorder.clone(), lives.clone(), viewers.clone());
+        let figures = figures.clone();
         async move {
-            lives.record_gauges();
-            ::metrics::gauge!("http_connections").set(viewers.count() as f64);
             let kind = "text/plain; version=0.0.4; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], recorder.render())
+            ([(header::CONTENT_TYPE, kind)], figures.render())
         }
     };
     Router::new().route("/metrics", get(scrape))

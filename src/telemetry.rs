@@ -31,6 +31,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let parsed = EnvFilter::builder().parse(&self.filter);
+        parsed.map(drop).map_err(|error| format!("log.filter: {error}"))
+    }
+}
+
 /// Sends logs to standard error. Later calls change nothing.
 pub fn init_logs(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.filter);

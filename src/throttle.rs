@@ -11,8 +11,9 @@ use std::{
 
 /// How long a failure counts.
 const MEMORY: Duration = Duration::from_secs(600);
-/// Failures after which an address is refused without asking the database: a household behind one
-/// address mistypes a few times, a script thousands of times.
+/// Failures after which every key of an address waits before it is looked up: a household behind
+/// one address mistypes a few times, a script thousands of times. A good key still gets in, since a
+/// carrier's NAT puts strangers behind one address.
 const MAX_FAILURES: u32 = 20;
 /// The first failures are answered after 250 ms, 500 ms, 1 s, …
 const FIRST_DELAY: Duration = Duration::from_millis(250);
@@ -34,11 +35,13 @@ struct Failures {
 }
 
 impl Throttle {
-    /// Whether `address` has failed too often to be heard now.
-    pub(crate) fn is_blocked(&self, address: IpAddr, now: Instant) -> bool {
-        self.lock().get(&network(address)).is_some_and(|failures| {
+    /// How long a key from `address` must wait before it is looked up.
+    pub(crate) fn wait(&self, address: IpAddr, now: Instant) -> Duration {
+        let failures = self.lock().get(&network(address)).copied();
+        let too_many = failures.is_some_and(|failures| {
             failures.count >= MAX_FAILURES && now.duration_since(failures.last) < MEMORY
-        })
+        });
+        if too_many { MAX_DELAY } else { Duration::ZERO }
     }
 
     /// Remembers a failure and says how long its answer must wait.
@@ -68,7 +71,7 @@ impl Throttle {
 }
 
 /// One subscriber of IPv6 owns a /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,
@@ -98,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn twenty_failures_block_an_address_until_ten_minutes_have_passed() {
+    fn after_twenty_failures_every_key_waits_until_ten_minutes_have_passed() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for _ in 0..MAX_FAILURES {
-            assert!(!throttle.is_blocked(HERE, now));
+            assert_eq!(throttle.wait(HERE, now), Duration::ZERO);
             throttle.failed(HERE, now);
         }
-        assert!(throttle.is_blocked(HERE, now));
-        assert!(!throttle.is_blocked(HERE, now + MEMORY));
+        assert_eq!(throttle.wait(HERE, now), MAX_DELAY);
+        assert_eq!(throttle.wait(HERE, now + MEMORY), Duration::ZERO);
     }
 
     #[test]

@@ -33,7 +33,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 
 /// Connections to PostgreSQL: a tenth of what its default configuration offers to everybody
-/// (`max_connections` = 100), so that several instances fit.
+/// (`max_connections` = 100), so that others fit beside us.
 const POSTGRES_CONNECTIONS: u32 = 10;
 
 /// Longest statement PostgreSQL works on for us, in milliseconds. Ours take a few.
@@ -53,6 +53,14 @@ pub(crate) enum Database {
     /// A server.
     Postgres(PgPool),
 }
+
+/// The advisory lock of the one server of a PostgreSQL database: "CommLive" in ASCII.
+const OWNER_LOCK: i64 = 0x436f_6d6d_4c69_7665;
+
+/// The right to be the one server of a database. Given back on drop.
+#[must_use = "dropping it gives the database to the next server"]
+#[derive(Debug)]
+pub struct Ownership(#[expect(dead_code, reason = "held for its lock")] Option<PgConnection>);
 
 /// Evaluates an expression on the pool that reads, once for each kind of database.
 macro_rules! reading {
@@ -134,6 +142,17 @@ impl Database {
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         reading!(self, |pool| sqlx::query("select 1").execute(pool).await.map(drop))?;
         Ok(())
+    }
+
+    pub(crate) async fn own(&self) -> Result<Option<Ownership>, Error> {
+        let Self::Postgres(pool) = self else { return Ok(Some(Ownership(None))) };
+        // Locks of a session end with its connection, which is therefore kept out of the pool.
+        let mut connection = pool.acquire().await?.detach();
+        let free: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+            .bind(OWNER_LOCK)
+            .fetch_one(&mut connection)
+            .await?;
+        Ok(free.then_some(Ownership(Some(connection))))
     }
 
     pub(crate) async fn close(&self) {

@@ -23,6 +23,7 @@ mod testing;
 use std::sync::Arc;
 
 use database::Database;
+pub use database::Ownership;
 
 pub use error::{Error, Fault, Field};
 pub use geography::{
@@ -67,6 +68,15 @@ impl Store {
     /// [`Error::Unavailable`] when it gives none in time.
     pub async fn ping(&self) -> Result<(), Error> {
         self.database.ping().await
+    }
+
+    /// Makes the caller the one server of this database, for as long as it holds what it is given;
+    /// `None` when another is. A SQLite file belongs to whoever holds its folder, and is not asked.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn own(&self) -> Result<Option<Ownership>, Error> {
+        self.database.own().await
     }
 
     /// Waits for statements under way, then closes every connection. Later calls fail with

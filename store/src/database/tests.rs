@@ -26,6 +26,22 @@ on_both! {
         assert!(matches!(error, Error::Unavailable(_)), "{error}");
     }
 
+    async fn a_server_gets_the_database_and_gives_it_back_when_it_ends(db: Fixture) {
+        let owned = db.own().await.unwrap();
+        assert!(owned.is_some());
+        drop(owned);
+        // The server sees the closed connection a moment later.
+        let mut again = db.own().await.unwrap();
+        for _ in 0..100 {
+            if again.is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+            again = db.own().await.unwrap();
+        }
+        assert!(again.is_some());
+    }
+
     async fn what_was_written_is_there_after_a_restart(db: Fixture) {
         let user = db.user_called("hawa").await;
         db.close().await;
@@ -252,4 +268,13 @@ async fn a_wrong_password_or_database_is_told_as_it_is() {
 async fn a_secure_connection_that_cannot_be_had_is_not_replaced_by_an_open_one() {
     let error = error_of(Store::open(&format!("{}?sslmode=require", postgres_server())).await);
     assert!(error.to_string().contains("secure connection"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_a_postgresql_database_is_told_so() {
+    crate::testing::on_postgres(|db| async move {
+        let _owned = db.own().await.unwrap().expect("nobody else is here");
+        assert!(db.own().await.unwrap().is_none());
+    })
+    .await;
 }

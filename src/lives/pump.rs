@@ -1,0 +1,129 @@
+//! Carries a publisher's events from its socket to its channel, and says why that ended.
+
+use std::{fmt, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt as _;
+use ingest::Refusal;
+
+use super::{OpenLive, ended};
+
+/// Carries events until one side ends, or a defect of ours does.
+pub(super) async fn pump(
+    live: &OpenLive,
+    number: u64,
+    from: &mut ingest::Publisher,
+    to: &mut hub::Publisher,
+) -> Departure {
+    let carried = AssertUnwindSafe(carry(live, number, from, to)).catch_unwind().await;
+    carried.unwrap_or(Departure::Panicked)
+}
+
+async fn carry(
+    live: &OpenLive,
+    number: u64,
+    from: &mut ingest::Publisher,
+    to: &mut hub::Publisher,
+) -> Departure {
+    let revoked = to.revoked();
+    tokio::pin!(revoked);
+    let mut events = Vec::new();
+    let mut counted = Counted::default();
+    loop {
+        let read = tokio::select! {
+            biased;
+            reason = &mut revoked => return Departure::Revoked(reason),
+            read = from.read(&mut events) => read,
+        };
+        if !events.is_empty() {
+            match to.push(&mut events) {
+                Ok(progress) if progress.part || progress.segment => {
+                    let stats = from.stats();
+                    counted.count(&stats);
+                    live.note(number, stats);
+                }
+                Ok(_) => {}
+                Err(error) => return Departure::Hub(error),
+            }
+        }
+        match read {
+            Ok(ingest::Read::More) => {}
+            Ok(ingest::Read::Ended { clean }) => return Departure::Left { clean },
+            Err(error) => return Departure::Ingest(error),
+        }
+    }
+}
+
+/// Why a publisher is no longer served.
+pub(super) enum Departure {
+    /// It went by itself, with or without saying so.
+    Left {
+        clean: bool,
+    },
+    Revoked(hub::Revoked),
+    /// The server goes down.
+    Draining,
+    Ingest(ingest::Error),
+    Hub(hub::Error),
+    /// A defect of ours, in the task of this publisher alone.
+    Panicked,
+}
+
+impl Departure {
+    /// What to tell the encoder, if it is still there.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Left { .. } => None,
+            Self::Panicked => Some(Refusal::Unavailable("Erreur du serveur.".into())),
+            Self::Revoked(hub::Revoked::Superseded) | Self::Hub(hub::Error::Superseded) => {
+                Some(Refusal::Superseded(
+                    "Une autre connexion diffuse ce direct avec la même clé.".into(),
+                ))
+            }
+            Self::Revoked(hub::Revoked::Ended) | Self::Hub(hub::Error::Ended) => Some(ended()),
+            Self::Draining => {
+                Some(Refusal::Unavailable("Le serveur redémarre : reconnectez-vous.".into()))
+            }
+            Self::Ingest(error) => Some(Refusal::Rejected(error.to_string())),
+            Self::Hub(error) => Some(Refusal::Rejected(error.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left { clean: true } => f.write_str("it stopped publishing"),
+            Self::Left { clean: false } => f.write_str("connection lost"),
+            Self::Revoked(hub::Revoked::Superseded) => f.write_str("superseded"),
+            Self::Revoked(hub::Revoked::Ended) => f.write_str("the live ended"),
+            Self::Draining => f.write_str("the server goes down"),
+            Self::Panicked => f.write_str("a panic in its task"),
+            Self::Ingest(error) => error.fmt(f),
+            Self::Hub(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What of a publisher's figures the metrics have seen.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+    dropped: u64,
+    repaired: u64,
+}
+
+impl Counted {
+    fn count(&mut self, stats: &ingest::Stats) {
+        let repaired = stats.timestamp_repairs + stats.timestamp_jumps;
+        for (name, seen, now) in [
+            ("ingest_bytes_total", &mut self.bytes, stats.bytes_received),
+            ("ingest_dropped_tags_total", &mut self.dropped, stats.dropped_tags),
+            ("ingest_timestamp_repairs_total", &mut self.repaired, repaired),
+        ] {
+            let new = now - std::mem::replace(seen, now);
+            if new > 0 {
+                ::metrics::counter!(name).increment(new);
+            }
+        }
+    }
+}

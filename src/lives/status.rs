@@ -1,0 +1,110 @@
+//! What the broadcaster's page shows of his live, and what it advises him to change.
+
+use super::Incoming;
+
+/// An IDR every two seconds is what HLS asks for; past this, joining and switching suffer.
+const LONG_GOP_MS: u64 = 4_000;
+/// Nearly twice what 720p30 asks for: past this a phone shows no better picture, and data is dear.
+const HEAVY_BPS: u64 = 4_500_000;
+
+/// The publisher as it is now.
+pub(super) fn describe(incoming: &Incoming, report: &packager::Report) -> api::Incoming {
+    let seconds = |ms: u64| ms as f64 / 1_000.0;
+    api::Incoming {
+        video: report.video.as_ref().map(|video| api::IncomingVideo {
+            codec: video.codec.clone(),
+            width: video.width,
+            height: video.height,
+            fps: video.measured_fps.or(video.declared_fps),
+        }),
+        audio: report.audio.as_ref().map(|audio| api::IncomingAudio {
+            codec: audio.codec.clone(),
+            sample_rate_hz: audio.sample_rate_hz,
+            channels: audio.channels.into(),
+        }),
+        bitrate_bps: report.bitrate_bps,
+        gop_seconds: report.last_gop_ms.map(seconds),
+        dropped_tags: incoming.stats.dropped_tags + report.samples_dropped_total,
+        encoder: incoming.stats.hints.encoder.clone().or_else(|| incoming.encoder.clone()),
+        connected_ms: incoming.connected_ms,
+        warnings: warnings(report),
+    }
+}
+
+/// What the broadcaster should change, most harmful first.
+fn warnings(report: &packager::Report) -> Vec<api::Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code: &str, message: String| {
+        warnings.push(api::Warning { code: code.into(), message });
+    };
+    if let Some(gop_ms) = report.longest_recent_gop_ms.filter(|ms| *ms > LONG_GOP_MS) {
+        warn(
+            "gop_too_long",
+            format!(
+                "Votre encodeur envoie une image-clé toutes les {} s : réglez l'intervalle \
+                 d'images-clés sur 2 s, sinon vos spectateurs attendent avant de voir l'image.",
+                decimal(gop_ms as f64 / 1_000.0)
+            ),
+        );
+    }
+    if report.bitrate_bps > HEAVY_BPS {
+        warn(
+            "bitrate_high",
+            format!(
+                "Votre direct pèse {} Mbit/s : beaucoup de spectateurs n'ont pas ce débit. \
+                 1,5 à 2,5 Mbit/s suffisent en 720p.",
+                decimal(report.bitrate_bps as f64 / 1e6)
+            ),
+        );
+    }
+    if report.segments_total > 0 && report.audio.is_none() {
+        warn("no_audio", "Aucun son ne nous parvient : vérifiez le micro dans l'encodeur.".into());
+    }
+    warnings
+}
+
+/// A number with one decimal, as French writes it.
+fn decimal(value: f64) -> String {
+    format!("{value:.1}").replace('.', ",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(report: &packager::Report) -> Vec<String> {
+        warnings(report).into_iter().map(|warning| warning.code).collect()
+    }
+
+    #[test]
+    fn a_long_gop_is_told_in_seconds_as_french_writes_them() {
+        let report =
+            packager::Report { longest_recent_gop_ms: Some(8_333), ..packager::Report::default() };
+        let said = warnings(&report);
+        assert!(said.iter().any(|it| it.code == "gop_too_long" && it.message.contains("8,3 s")));
+    }
+
+    #[test]
+    fn a_live_of_two_second_gops_with_sound_has_no_warning() {
+        let report = packager::Report {
+            longest_recent_gop_ms: Some(2_000),
+            segments_total: 3,
+            bitrate_bps: 2_500_000,
+            audio: Some(packager::AudioReport {
+                codec: "mp4a.40.2".into(),
+                sample_rate_hz: 48_000,
+                channels: 2,
+            }),
+            ..packager::Report::default()
+        };
+        assert_eq!(codes(&report), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_silent_live_is_told_so_once_it_has_begun() {
+        let mut report = packager::Report::default();
+        assert!(codes(&report).is_empty());
+        report.segments_total = 1;
+        assert_eq!(codes(&report), ["no_audio"]);
+    }
+}
