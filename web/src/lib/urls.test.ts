@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mediaUrl, nameFromInput, nameOfPlaylist, reachable } from './urls';
+import { mediaPlaylistPath, nameFromInput, nameOfPlaylist, playlistPath, reachable } from './urls';
 
 test('a loopback address is replaced by the host the page came from', () => {
   expect(reachable('rtmp://localhost/live', '192.168.1.20')).toBe('rtmp://192.168.1.20/live');
@@ -12,13 +12,14 @@ test('an address that was configured is left alone', () => {
   expect(reachable('rtmp://localhost/live', 'localhost')).toBe('rtmp://localhost/live');
 });
 
-test('media of a loopback server are asked of the page’s own origin', () => {
-  expect(mediaUrl('http://localhost:8080/hls/a.m3u8', 'https://cc.gn')).toBe(
-    'https://cc.gn/hls/a.m3u8',
-  );
-  expect(mediaUrl('https://cdn.cc.gn/hls/a.m3u8', 'https://cc.gn')).toBe(
-    'https://cdn.cc.gn/hls/a.m3u8',
-  );
+test('media are asked of the page’s own origin', () => {
+  expect(playlistPath('k7m2')).toBe('/hls/k7m2.m3u8');
+});
+
+test('the media playlist is found in the multivariant one', () => {
+  const text = '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nk7m2/e5f6/source.m3u8\n';
+  expect(mediaPlaylistPath(text, 'https://cc.gn/hls/k7m2.m3u8')).toBe('/hls/k7m2/e5f6/source.m3u8');
+  expect(mediaPlaylistPath('', 'https://cc.gn/hls/k7m2.m3u8')).toBeNull();
 });
 
 test('the name of a live is read from its playlist, in either container', () => {

@@ -11,9 +11,16 @@ export function reachable(url: string, pageHost: string = location.hostname): st
   return url.replace(LOOPBACK, (_, scheme: string) => scheme + pageHost);
 }
 
-/** A media URL on this page's own origin when the server only knows itself as loopback. */
-export function mediaUrl(url: string, origin: string = location.origin): string {
-  return LOOPBACK.test(url) ? url.replace(/^[a-z]+:\/\/[^/]+/i, origin) : url;
+/**
+ * The multivariant playlist of a live, on the page's own origin: the content security policy lets
+ * the page load from nowhere else, whatever address the server announces.
+ */
+export const playlistPath = (name: string): string => `/hls/${name}.m3u8`;
+
+/** The path of the first media playlist that a multivariant playlist, read from `url`, lists. */
+export function mediaPlaylistPath(multivariant: string, url: string): string | null {
+  const listed = multivariant.split(/\r?\n/).find((line) => line !== '' && !line.startsWith('#'));
+  return listed === undefined ? null : new URL(listed, url).pathname;
 }
 
 /** The public name of a live out of its playlist's address. */

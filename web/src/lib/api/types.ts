@@ -53,7 +53,6 @@ export interface StartedLive {
   stream_key: string;
   rtmp_url: string;
   rtmp_server: string;
-  hls_url: string;
   watch_url: string;
   playback_name: string;
   title: string;
@@ -82,7 +81,6 @@ export interface OwnLive {
   created_at: string;
   started_at: string | null;
   ended_at: string | null;
-  hls_url: string;
   watch_url: string;
   playback_name: string;
   title: string;
@@ -106,7 +104,6 @@ export interface PublicLive {
   started_at: string | null;
   ended_at: string | null;
   author: Author;
-  hls_url: string;
 }
 
 export interface LivePost {

@@ -6,6 +6,7 @@ import type { ErrorData, Level } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
+import { mediaPlaylistPath } from '../urls';
 import { initial, next, type Happening, type State } from './machine';
 
 const TICK_MS = 300;
@@ -14,6 +15,8 @@ const DRY_GRACE_MS = 900;
 /** Between two tries for a playlist that is not there, when the server names no delay. */
 const RETRY_DEFAULT_S = 4;
 const RETRY_MAX_S = 30;
+/** The page keeps its last picture this long while the server is asked whether the end is one. */
+const END_ANSWER_MS = 5000;
 /** Repairs of the decoder allowed in this time before the player is rebuilt. */
 const REPAIRS_MAX = 3;
 const REPAIR_WINDOW_MS = 30_000;
@@ -68,6 +71,10 @@ export class LivePlayer {
   #hls: HlsClass | null = null;
   #rates: { bits: number; seconds: number }[] = [];
   #repairs: number[] = [];
+  /** The media playlist being played: each run of the server has its own. */
+  #playlist: string | null = null;
+  /** One that announced its end although the live goes on. */
+  #abandoned: string | null = null;
   #failures = 0;
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #askedAt = 0;
@@ -152,7 +159,10 @@ export class LivePlayer {
     clearTimeout(this.#timers.get('connect'));
     this.#detach();
     try {
-      if (this.state.server !== 'live' && !(await this.#playlistIsThere())) return;
+      // A player that is about to be told of the playlist need not look, unless it may be told of
+      // the one it has played to the end.
+      const sure = this.state.server === 'live' && this.#abandoned === null && hasMediaSource();
+      if (!sure && !(await this.#playlistIsThere())) return;
       await this.#attach();
     } catch {
       if (!this.#abort.signal.aborted) this.#failed('network');
@@ -165,15 +175,23 @@ export class LivePlayer {
       signal: this.#abort.signal,
       credentials: 'omit',
     });
-    await response.text();
-    if (response.ok) return true;
+    const listed = mediaPlaylistPath(await response.text(), response.url);
+    if (response.ok && (listed === null || listed !== this.#abandoned)) {
+      this.#playlist = listed;
+      return true;
+    }
+    if (response.ok) {
+      // Still the run that is over: its end would be played again.
+      this.#retry();
+      return false;
+    }
     if (response.status !== 404) throw new Error(`playlist answered ${response.status}`);
     this.#missing(parseRetryAfter(response.headers.get('retry-after')));
     return false;
   }
 
   async #attach(): Promise<void> {
-    if (!('MediaSource' in window || 'ManagedMediaSource' in window)) return this.#attachNative();
+    if (!hasMediaSource()) return this.#attachNative();
     const [{ default: Hls }, { hlsConfig }] = await Promise.all([
       import('hls.js/light'),
       import('./hls-config'),
@@ -186,6 +204,8 @@ export class LivePlayer {
     this.#hls = hls;
     this.received ??= 0;
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
+      const url = levels[0]?.uri;
+      this.#playlist = url ? new URL(url, location.href).pathname : null;
       this.#describe(levels[0]);
       void this.#play();
     });
@@ -238,10 +258,7 @@ export class LivePlayer {
       this.#failures = 0;
       this.needsTap = false;
     });
-    on('ended', () => {
-      this.#happen({ type: 'end-reached' });
-      this.#detach();
-    });
+    on('ended', () => void this.#endReached());
     on('pause', () => (this.paused = true));
     on('play', () => (this.paused = false));
     on('volumechange', () => {
@@ -279,6 +296,25 @@ export class LivePlayer {
     return this.#repairs.length <= REPAIRS_MAX;
   }
 
+  /** A server that goes down closes its playlists as one does at the end: only it knows which. */
+  async #endReached(): Promise<void> {
+    const playlist = this.#playlist;
+    this.#detach();
+    const late = new Promise<'late'>((resolve) =>
+      this.#later('end', END_ANSWER_MS, () => resolve('late')),
+    );
+    const asked = this.#source.refresh(this.#abort.signal).catch(() => 'late' as const);
+    const status = await Promise.race([asked, late]);
+    if (status === null) {
+      this.#happen({ type: 'unknown' });
+      return;
+    }
+    this.#happen({ type: 'end-reached', status: status === 'late' ? null : status });
+    if (this.state.phase === 'ended') return;
+    this.#abandoned = playlist;
+    this.#retry();
+  }
+
   #missing(retryAfterSeconds: number | null): void {
     this.#happen({ type: 'playlist-missing' });
     this.#askedAt = 0;
@@ -287,9 +323,14 @@ export class LivePlayer {
   }
 
   #failed(cause: 'network' | 'media'): void {
+    this.#happen({ type: 'failed', cause });
+    this.#retry();
+  }
+
+  /** Connects again, later each time. */
+  #retry(): void {
     this.#failures += 1;
     this.#askedAt = 0;
-    this.#happen({ type: 'failed', cause });
     this.#reconnectIn(Math.min(2 ** this.#failures, RETRY_MAX_S));
   }
 
@@ -319,7 +360,7 @@ export class LivePlayer {
   #happen(happening: Happening): void {
     if (this.#abort.signal.aborted) return;
     this.state = next(this.state, happening);
-    if (this.state.phase === 'ended' && happening.type !== 'end-reached') this.#detach();
+    if (this.state.phase === 'ended') this.#detach();
   }
 
   #describe(level: Level | undefined): void {
@@ -388,3 +429,5 @@ export class LivePlayer {
     this.#timers.set(name, setTimeout(then, ms));
   }
 }
+
+const hasMediaSource = (): boolean => 'MediaSource' in window || 'ManagedMediaSource' in window;

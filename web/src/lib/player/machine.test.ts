@@ -41,8 +41,27 @@ test('a stall becomes an interruption when the server knows of one, and back', (
 test('a live that ends while it plays is played to its end', () => {
   const state = after(playing, server('ended'));
   expect(state.phase).toBe('playing');
-  expect(next(state, { type: 'end-reached' }).phase).toBe('ended');
+  expect(next(state, { type: 'end-reached', status: 'ended' }).phase).toBe('ended');
   expect(next(state, dry).phase).toBe('ended');
+});
+
+test('an announced end is the end only when the server says so', () => {
+  for (const status of ['live', 'interrupted', 'created', null] as const) {
+    const state = after(server('live'), playing, { type: 'end-reached', status });
+    expect(state).toMatchObject({ phase: 'interrupted', server: 'interrupted' });
+    expect(next(state, playing).phase).toBe('playing');
+    expect(next(state, server('ended')).phase).toBe('ended');
+  }
+});
+
+test('a server that is away after an announced end leaves the live interrupted', () => {
+  const state = after(playing, { type: 'end-reached', status: null });
+  expect(next(state, missing).phase).toBe('interrupted');
+  expect(next(state, { type: 'failed', cause: 'network' }).phase).toBe('interrupted');
+});
+
+test('a live that was watched and is gone has ended', () => {
+  expect(after(playing, { type: 'unknown' }).phase).toBe('ended');
 });
 
 test('nothing but a retry leaves the end', () => {

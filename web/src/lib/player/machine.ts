@@ -23,8 +23,11 @@ export type Happening =
   | { type: 'playing' }
   /** The buffer ran dry. */
   | { type: 'dry' }
-  /** The media element reached the announced end. */
-  | { type: 'end-reached' }
+  /**
+   * The media element reached the end that the playlist announced, which a server that goes down
+   * announces too. `status` is what the server said when it was asked; null without an answer.
+   */
+  | { type: 'end-reached'; status: LiveStatus | null }
   | { type: 'failed'; cause: Exclude<Cause, 'unknown-live'> }
   | { type: 'retry' };
 
@@ -35,7 +38,8 @@ export function next(state: State, happening: Happening): State {
     case 'retry':
       return { ...state, phase: 'waiting', cause: null };
     case 'unknown':
-      return { ...state, phase: 'error', cause: 'unknown-live' };
+      // One that was watched and is gone has ended.
+      return state.started ? over(state) : { ...state, phase: 'error', cause: 'unknown-live' };
     case 'playing':
       if (state.phase === 'ended') return state;
       // Pictures are proof: whatever the server said last is out of date, except that it ended,
@@ -47,7 +51,9 @@ export function next(state: State, happening: Happening): State {
         cause: null,
       };
     case 'end-reached':
-      return { ...state, phase: 'ended', server: 'ended', cause: null };
+      if (happening.status === 'ended') return over(state);
+      // Whatever the server said of the run that is over, nothing comes before the next one.
+      return { ...state, phase: 'interrupted', server: 'interrupted', cause: null };
     case 'dry':
       return state.phase === 'playing' ? without(state, state.server) : state;
     case 'server': {
@@ -65,6 +71,10 @@ export function next(state: State, happening: Happening): State {
       if (state.server === 'interrupted') return { ...state, phase: 'interrupted', cause: null };
       return { ...state, phase: 'error', cause: happening.cause };
   }
+}
+
+function over(state: State): State {
+  return { ...state, phase: 'ended', server: 'ended', cause: null };
 }
 
 /** The state of a viewer without pictures, given what the server says. */
