@@ -3,6 +3,7 @@
 import { Api } from './api/client';
 import { exclusiveAcrossTabs, TokenKeeper } from './api/tokens';
 import type { Registration, SignedIn, User } from './api/types';
+import { read, write } from './storage';
 
 const REFRESH_KEY = 'cc.refresh';
 const USER_KEY = 'cc.user';
@@ -27,8 +28,13 @@ class Session {
       },
       this.api.rotate,
       exclusiveAcrossTabs('cc.refreshing'),
+      this.api.revoke,
     );
-    this.api.onSignedOut = () => this.#drop();
+    this.api.onSignedOut = () => {
+      // A session that began meanwhile, in another tab, is not the one that is over.
+      if (this.#tokens.hasSession) this.#recall();
+      else this.#drop();
+    };
     this.#recall();
     addEventListener('storage', (event) => {
       if (event.key !== REFRESH_KEY && event.key !== USER_KEY && event.key !== null) return;
@@ -85,27 +91,6 @@ class Session {
     this.#tokens.forget();
     write(USER_KEY, null);
     this.user = null;
-  }
-}
-
-// Private browsing may refuse storage: the session then lives as long as the page.
-const fallback = new Map<string, string>();
-
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return fallback.get(key) ?? null;
-  }
-}
-
-function write(key: string, value: string | null): void {
-  try {
-    if (value === null) localStorage.removeItem(key);
-    else localStorage.setItem(key, value);
-  } catch {
-    if (value === null) fallback.delete(key);
-    else fallback.set(key, value);
   }
 }
 

@@ -14,7 +14,7 @@ function client(...answers: Answer[]) {
   let stored: string | null = null;
   const storage = { get: () => stored, set: (value: string | null) => (stored = value) };
   const api: Api = new Api(() => tokens, send);
-  const tokens = new TokenKeeper(storage, api.rotate, (task) => task());
+  const tokens = new TokenKeeper(storage, api.rotate, (task) => task(), api.revoke);
   tokens.keep({ access: 'a0', refresh: 'r0' });
   const sent = () =>
     send.mock.calls.map(

@@ -1,6 +1,8 @@
 // The session's tokens: the access token in memory, the refresh token in storage, rotation once at
 // a time whatever the number of callers and of tabs. Nothing here is ever logged.
 
+import { read, write } from '../storage';
+import { TIMEOUT_MS } from './client';
 import type { Tokens } from './types';
 
 /** Runs `task` while no other tab runs one under the same name. */
@@ -14,6 +16,9 @@ export interface TokenStorage {
 /** Trades a refresh token for new tokens; null when the server says that it is dead. */
 export type Rotate = (refresh: string) => Promise<Tokens | null>;
 
+/** Ends the session of these tokens, as far as the network allows. */
+export type Revoke = (tokens: Tokens) => Promise<void>;
+
 export class TokenKeeper {
   #access: string | null = null;
   #rotation: Promise<string | null> | null = null;
@@ -22,6 +27,7 @@ export class TokenKeeper {
     private readonly storage: TokenStorage,
     private readonly rotate: Rotate,
     private readonly exclusive: Exclusive,
+    private readonly revoke: Revoke,
   ) {}
 
   get hasSession(): boolean {
@@ -78,6 +84,12 @@ export class TokenKeeper {
         if (this.storage.get() === refresh) this.storage.set(null);
         return null;
       }
+      if (this.storage.get() !== refresh) {
+        // Signed out meanwhile, or signed in as somebody else: these tokens are nobody's now.
+        this.#access = null;
+        void this.revoke(tokens).catch(() => {});
+        return null;
+      }
       this.keep(tokens);
       return tokens.access;
     });
@@ -85,34 +97,45 @@ export class TokenKeeper {
 }
 
 /** Longest a rotation may hold the fallback lock: past it, the tab that took it is gone. */
-const LEASE_MS = 15_000;
+export const LEASE_MS = TIMEOUT_MS + 5000;
 const LEASE_POLL_MS = 60;
 
-/**
- * Web Locks where the browser has them; they need HTTPS or localhost. Elsewhere a lease in
- * `localStorage`, which is not airtight but leaves only the width of two writes.
- */
+/** Web Locks where the browser has them; they need HTTPS or localhost. Elsewhere a lease. */
 export function exclusiveAcrossTabs(name: string): Exclusive {
   if (typeof navigator !== 'undefined' && navigator.locks) {
     return (task) => navigator.locks.request(name, task) as ReturnType<typeof task>;
   }
-  const me = Math.random().toString(36).slice(2);
+  return exclusiveByLease(name);
+}
+
+/**
+ * A lease in storage, which is not airtight but leaves only the width of two writes. Each task has
+ * its own, so that one that outlived it takes nothing from the next.
+ */
+export function exclusiveByLease(name: string): Exclusive {
   return async (task) => {
+    const me = `${Math.random().toString(36).slice(2)} `;
+    const isMine = () => read(name)?.startsWith(me) === true;
     for (;;) {
-      const [holder, until] = (localStorage.getItem(name) ?? '').split(' ');
-      if (!holder || Number(until) < Date.now()) {
-        localStorage.setItem(name, `${me} ${Date.now() + LEASE_MS}`);
+      if (isFree(read(name))) {
+        write(name, me + (Date.now() + LEASE_MS));
         await delay(LEASE_POLL_MS / 2);
-        if (localStorage.getItem(name)?.startsWith(`${me} `)) break;
+        if (isMine()) break;
       }
       await delay(LEASE_POLL_MS);
     }
     try {
       return await task();
     } finally {
-      localStorage.removeItem(name);
+      if (isMine()) write(name, null);
     }
   };
+}
+
+/** Nobody's, or run out; one that runs longer than any can was taken before the clock went back. */
+function isFree(lease: string | null): boolean {
+  const leftMs = Number(lease?.split(' ')[1]) - Date.now();
+  return !(leftMs > 0 && leftMs <= LEASE_MS);
 }
 
 function delay(ms: number): Promise<void> {
