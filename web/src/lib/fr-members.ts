@@ -56,7 +56,7 @@ export const members = {
     saveQuartier: 'Enregistrer mon quartier',
     formSteps: [
       'Vous préparez le direct ici.',
-      'Vous copiez le serveur et la clé dans OBS, ou une adresse dans votre téléphone.',
+      'Vous copiez le serveur et la clé de stream dans OBS, ou une adresse dans votre téléphone.',
       'Vous partagez le lien : tout le monde peut regarder.',
     ],
     already: 'Vous avez déjà un direct en cours : le voici.',
@@ -66,7 +66,7 @@ export const members = {
       created: 'Lancez la diffusion dans OBS ou dans votre application : tout part tout seul.',
       live: 'Vos spectateurs vous voient.',
       interrupted:
-        'L’image n’arrive plus. Relancez la diffusion avec la même clé : le direct reprendra.',
+        'L’image n’arrive plus. Relancez la diffusion avec la même clé de stream : le direct reprendra.',
       ended: 'Le direct est terminé.',
     },
     waitingSince: 'Prêt depuis',
@@ -81,7 +81,7 @@ export const members = {
     tabObs: 'Ordinateur (OBS)',
     tabPhone: 'Téléphone',
     server: 'Serveur',
-    key: 'Clé de diffusion',
+    key: 'Clé de stream',
     keyWarning: 'Gardez-la secrète : qui la connaît peut diffuser à votre place.',
     keyOnce: 'Elle n’est montrée qu’ici, une seule fois.',
     url: 'Adresse complète',
@@ -96,7 +96,7 @@ export const members = {
     copyWhat: (what: string) => `Copier : ${what}`,
     obsSteps: [
       'Dans OBS, ouvrez « Paramètres » puis « Flux », et choisissez le service « Personnalisé ».',
-      'Collez le serveur et la clé ci-dessus, puis validez avec « OK ».',
+      'Collez le serveur et la clé de stream ci-dessus, puis validez avec « OK ».',
       'Cliquez sur « Commencer le streaming ».',
     ],
     obsTip:
@@ -107,12 +107,14 @@ export const members = {
       'Appuyez sur le bouton rouge pour diffuser.',
     ],
     phoneTip: 'En données mobiles, 720p à 1500 kbit/s consomme environ 700 Mo par heure.',
-    keyGone: 'La clé n’est plus affichée',
+    keyGone: 'La clé de stream n’est plus affichée',
     keyGoneText:
-      'Par sécurité, la clé n’est montrée qu’une seule fois, à la création du direct. Si elle est déjà dans votre logiciel, lancez simplement la diffusion.',
-    keyGoneRestart: 'Sinon, terminez ce direct et recommencez : vous aurez une nouvelle clé.',
+      'Par sécurité, la clé de stream n’est montrée qu’une seule fois, à la création du direct. Si elle est déjà dans votre logiciel, lancez simplement la diffusion.',
+    keyGoneRestart:
+      'Sinon, terminez ce direct et recommencez : vous aurez une nouvelle clé de stream.',
     restart: 'Terminer et recommencer',
-    keyGoneLive: 'Votre logiciel connaît déjà la clé : pour reprendre, relancez-y la diffusion.',
+    keyGoneLive:
+      'Votre logiciel connaît déjà la clé de stream : pour reprendre, relancez-y la diffusion.',
 
     share: 'Inviter à regarder',
     shareText: 'Ce lien s’ouvre sans compte.',
@@ -149,7 +151,7 @@ export const members = {
     stopTitle: 'Terminer le direct ?',
     stopText:
       'Vos spectateurs verront que le direct est terminé. On ne peut pas revenir en arrière.',
-    stopTextCreated: 'Rien n’a encore été diffusé. La clé ne servira plus.',
+    stopTextCreated: 'Rien n’a encore été diffusé. La clé de stream ne servira plus.',
     stopYes: 'Oui, terminer',
     stopNo: 'Continuer le direct',
     stopping: 'Arrêt…',
