@@ -64,9 +64,11 @@ async fn register(
     let now_ms = api.clock.now_ms();
     let registration = Registration::read(fields, &api)?;
     api.limits.register(&client, now_ms)?;
+    let email = registration.account.email.clone();
     let password_hash = api.hasher.hash(registration.password).await?;
     let new = NewUser { password_hash, now_ms, ..registration.account };
     let user = api.store.create_user(new).await.map_err(users::refused)?;
+    api.limits.signed_in(&client, &email, now_ms);
     let tokens = open_session(&api, user.id, now_ms).await?;
     let body =
         SignedIn { user: UserBody::new(&user, &site), tokens, message: "Inscription réussie !" };
@@ -90,6 +92,7 @@ async fn login(
         tracing::info!(client.address = %client.address, "a sign-in failed");
         return Err(Error::SignIn(WRONG_CREDENTIALS));
     };
+    api.limits.signed_in(&client, &email, now_ms);
     if !user.is_active {
         return Err(Error::SignIn("Compte désactivé"));
     }

@@ -52,10 +52,15 @@ pub struct Limits {
     /// All requests of one address. Generous: behind a mobile operator one address is a
     /// neighbourhood, and a page is about ten calls.
     pub address: Rate,
+    /// What the pages of one address ask about lives they watch, apart from all other requests:
+    /// fifteen a minute for each viewer of an interrupted live, and such an address may have
+    /// thousands. Answered from memory.
+    pub watch_address: Rate,
     /// All requests of one signed-in member. A page, a post with five files and a live with its
     /// status every two seconds fit many times over.
     pub user: Rate,
-    /// Failed sign-ins to one account, from wherever. Ten tries, then one every 30 s: no list of
+    /// Failed sign-ins to one account, from all addresses where nobody signed in to it lately, and
+    /// apart from them from each where somebody did. Ten tries, then one every 30 s: no list of
     /// passwords is worth trying at that pace.
     pub login_account: Rate,
     /// Failed sign-ins from one address, whatever the account. Thirty, for a shared address, then
@@ -181,6 +186,7 @@ impl Default for Config {
 impl Limits {
     fn validate(&self) -> Result<(), String> {
         self.address.validate("limits.address")?;
+        self.watch_address.validate("limits.watch_address")?;
         self.user.validate("limits.user")?;
         self.login_account.validate("limits.login_account")?;
         self.login_address.validate("limits.login_address")?;
@@ -197,6 +203,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             address: Rate { burst: 300, per_minute: 1200 },
+            watch_address: Rate { burst: 3000, per_minute: 30_000 },
             user: Rate { burst: 200, per_minute: 600 },
             login_account: Rate { burst: 10, per_minute: 2 },
             login_address: Rate { burst: 30, per_minute: 20 },

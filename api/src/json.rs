@@ -170,6 +170,11 @@ impl Fields {
         self.values.get(name)
     }
 
+    /// As if the field had not come.
+    pub fn leave_out(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// Remembers what is wrong with a field.
     pub fn refuse<T>(&mut self, name: &str, message: impl Into<String>) -> Option<T> {
         self.errors.add(name, message);

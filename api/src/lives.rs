@@ -11,15 +11,16 @@ use axum::{
 use http::{StatusCode, request::Parts};
 use media::id::{LiveId, PlaybackName, StreamKey};
 use serde::Serialize;
-use store::{LiveRow, LiveState, NewLive};
+use store::{Author, LiveRow, LiveState, NewLive};
 
 use crate::{
+    address::Client,
     auth::AuthUser,
     control::Incoming,
     error::Error,
     json::{Fields, PathId, Text, moment, path_param},
     random::{NoRandomness, random_bytes},
-    router::Shared,
+    router::{Api, Shared},
     site::Site,
     users::AuthorBody,
 };
@@ -28,6 +29,9 @@ use crate::{
 const TITLE: Text = Text::OPTIONAL.at_most(200);
 /// Longest description and content, in characters: a long page of text, well within a body.
 const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
+
+/// The route every viewer's page asks, as [`router`] has it.
+pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
 
 const NO_LIVE: Error = Error::Missing("Live non trouvé");
 const NOT_STARTED: &str = "Erreur lors du démarrage du live. Veuillez réessayer.";
@@ -40,6 +44,13 @@ pub fn router() -> Router<Shared> {
         .route("/api/posts/live/{id}/stop", put(stop))
         .route("/api/posts/live/{id}/status", get(status))
         .route("/api/lives/{playback_name}", get(watch))
+}
+
+/// A live as its viewers may know it, whatever the host they asked.
+pub struct Public {
+    live: LiveRow,
+    author: Author,
+    is_anonymous: bool,
 }
 
 /// A live that was started. The only answer that ever holds the stream key.
@@ -140,10 +151,13 @@ async fn stop(
         return Err(Error::Forbidden("Vous ne pouvez arrêter que vos propres lives"));
     }
     let now_ms = api.clock.now_ms();
-    if !api.store.set_live_state(live.id, &UNFINISHED, LiveState::Ended, now_ms).await? {
+    let ended = api.store.set_live_state(live.id, &UNFINISHED, LiveState::Ended, now_ms).await?;
+    // Even if it had ended: a request cut short may have ended the record and not the publisher.
+    api.watched.forget(&live.playback_name);
+    api.control.end(live.id, &live.playback_name);
+    if !ended {
         return Err(NO_LIVE);
     }
-    api.control.end(live.id, &live.playback_name);
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
     Ok(Json(Stopped { message: "Live arrêté", video_saved: false, video_id: None }))
 }
@@ -167,13 +181,25 @@ async fn status(
 
 async fn watch(
     State(api): State<Shared>,
+    client: Client,
     site: Site,
     Name(name): Name,
 ) -> Result<Json<Watched>, Error> {
-    let live = api.store.live_by_playback_name(name.as_str()).await?.ok_or(Error::NotFound)?;
-    let post = api.store.post(live.id).await?.ok_or(Error::NotFound)?;
-    let author = AuthorBody::new(&post.author, post.is_anonymous, None, &site);
-    Ok(Json(Watched::new(live, author, &site)))
+    let found = api.watched.get(&name, &api.clock, async || public(&api, &client, &name).await);
+    let public = found.await?.ok_or(Error::NotFound)?;
+    Ok(Json(Watched::new(&public, &site)))
+}
+
+/// Reads a live from the database. Whoever makes it look for a name that nobody has pays as for
+/// any other request; viewers of a live do not.
+async fn public(api: &Api, client: &Client, name: &PlaybackName) -> Result<Option<Public>, Error> {
+    api.limits.request(client, api.clock.now_ms())?;
+    let Some(live) = api.store.live_by_playback_name(name.as_str()).await? else {
+        return Ok(None);
+    };
+    let Some(post) = api.store.post(live.id).await? else { return Ok(None) };
+    api.limits.forgive_request(client);
+    Ok(Some(Public { live, author: post.author, is_anonymous: post.is_anonymous }))
 }
 
 /// The playback name of the path. One that cannot be is unknown, and the database is not asked.
@@ -250,18 +276,19 @@ impl Status {
 }
 
 impl Watched {
-    fn new(live: LiveRow, author: AuthorBody, site: &Site) -> Self {
+    fn new(public: &Public, site: &Site) -> Self {
+        let Public { live, author, is_anonymous } = public;
         Self {
             playback_name: live.playback_name.to_string(),
             status: live.state.as_str(),
             created_at: moment(live.created_ms),
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
-            author,
+            author: AuthorBody::new(author, *is_anonymous, None, site),
             hls_url: site.hls(&live.playback_name),
             hls_ts_url: site.hls_ts(&live.playback_name),
-            title: live.title,
-            description: live.description,
+            title: live.title.clone(),
+            description: live.description.clone(),
         }
     }
 }

@@ -42,10 +42,11 @@ use crate::{
     error::{self, Error},
     geography,
     limits::Limits,
-    lives,
+    lives::{self, Public},
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
+    recent::Recent,
     token::Tokens,
     users,
 };
@@ -65,6 +66,7 @@ pub(crate) struct Api {
     pub tokens: Tokens,
     pub hasher: Hasher,
     pub limits: Limits,
+    pub watched: Recent<Public>,
 }
 
 /// The state of every route.
@@ -120,6 +122,7 @@ pub fn router_at(
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
         limits: Limits::new(&config.limits),
+        watched: Recent::new(),
         store,
         config,
         control,
@@ -190,7 +193,12 @@ async fn limit_address(
     next: Next,
 ) -> Result<Response, Error> {
     let client = Client::of(request.extensions(), request.headers(), &api.config.trusted_proxies);
-    api.limits.request(&client, api.clock.now_ms())?;
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let now_ms = api.clock.now_ms();
+    match route {
+        Some(lives::WATCH_ROUTE) => api.limits.watch(&client, now_ms)?,
+        _ => api.limits.request(&client, now_ms)?,
+    }
     Ok(next.run(request).await)
 }
 

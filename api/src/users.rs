@@ -15,6 +15,7 @@ use store::{Author, Field, ProfileChange, Quartier, Role, User};
 use crate::{
     auth::{self, AuthUser},
     error::Error,
+    form::Form,
     geography::{self, GeographicData},
     json::{Fields, Text, content_type, date_text, moment},
     router::Shared,
@@ -115,8 +116,8 @@ async fn geographic_data(State(api): State<Shared>) -> Json<GeographicData> {
     Json(geography::data(api.store.geography()))
 }
 
-/// The body of a profile change. A picture comes as `multipart/form-data`, which is refused in the
-/// words of its field.
+/// The body of a profile change: JSON, or the form by which the client sends a picture. A file in
+/// it is refused in the words of its field, and nothing is changed.
 struct ProfileFields(Fields);
 
 impl FromRequest<Shared> for ProfileFields {
@@ -124,7 +125,13 @@ impl FromRequest<Shared> for ProfileFields {
 
     async fn from_request(request: Request, api: &Shared) -> Result<Self, Error> {
         if content_type(&request).as_deref() == Some("multipart/form-data") {
-            return Err(Error::field("profile_picture", NO_PICTURES));
+            let Form { mut fields, files } = Form::from_request(request, api).await?;
+            if files.contains("profile_picture") {
+                fields.refuse::<()>("profile_picture", NO_PICTURES);
+            }
+            // A form has no null: a text in the place of the picture says nothing about it.
+            fields.leave_out("profile_picture");
+            return Ok(Self(fields));
         }
         Fields::from_request(request, api).await.map(Self)
     }

@@ -50,6 +50,71 @@ async fn an_account_takes_ten_wrong_passwords_then_one_every_half_minute() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_keep_a_member_out_of_an_address_he_uses() {
+    let house = House::new().await;
+    house.member("fatou").await;
+    let (email, home, cafe) = ("fatou@example.org", "198.51.100.70", "198.51.100.71");
+    assert_eq!(login(&house, home, "Fatou@example.org", RIGHT).await.status, StatusCode::OK);
+    for n in 0..10 {
+        login(&house, &format!("198.51.100.{n}"), email, WRONG).await;
+    }
+    assert_slowed(&login(&house, cafe, email, RIGHT).await, 30);
+    assert_eq!(login(&house, home, email, RIGHT).await.status, StatusCode::OK);
+    // There too, a list of passwords is not worth trying.
+    for _ in 0..10 {
+        assert_eq!(login(&house, home, email, WRONG).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_slowed(&login(&house, home, email, RIGHT).await, 30);
+}
+
+#[tokio::test]
+async fn the_address_of_a_registration_is_one_the_member_uses() {
+    let house = House::new().await;
+    house.member("fatou").await;
+    for n in 0..10 {
+        login(&house, &format!("198.51.100.{n}"), "fatou@example.org", WRONG).await;
+    }
+    let answer = login(&house, "203.0.113.9", "fatou@example.org", RIGHT).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_neighbourhood_that_watches_is_not_slowed_nor_keeps_others_from_asking() {
+    let house = House::new().await;
+    let live = house.start_live(&house.member("fatou").await).await;
+    let path = format!("/api/lives/{}/", live["playback_name"].as_str().unwrap());
+    for _ in 0..2000 {
+        assert_eq!(house.look(&path).await.status, StatusCode::OK);
+    }
+    assert_eq!(house.look("/api/health/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_questions_of_watch_pages_have_a_limit_of_their_own() {
+    let mut config = config();
+    config.limits.watch_address = Rate { burst: 3, per_minute: 60 };
+    let house = House::with(config).await;
+    let live = house.start_live(&house.member("fatou").await).await;
+    let path = format!("/api/lives/{}/", live["playback_name"].as_str().unwrap());
+    for _ in 0..3 {
+        assert_eq!(house.look(&path).await.status, StatusCode::OK);
+    }
+    assert_slowed(&house.look(&path).await, 1);
+}
+
+#[tokio::test]
+async fn made_up_names_of_lives_cost_as_any_request() {
+    let mut config = config();
+    config.limits.address = Rate { burst: 3, per_minute: 60 };
+    let house = House::with(config).await;
+    for n in 0..3 {
+        let answer = house.look(&format!("/api/lives/nobody{n}/")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    assert_slowed(&house.look("/api/lives/nobody/").await, 1);
+}
+
+#[tokio::test]
 async fn an_account_that_does_not_exist_is_slowed_as_one_that_does() {
     let house = House::new().await;
     for _ in 0..10 {
