@@ -14,6 +14,7 @@ use serde_json::Value;
 use support::House;
 use support::api::Live;
 use support::obs::Obs;
+use support::page::Page;
 use support::peer::{Peer, output_of};
 use support::playlist::Watch;
 use support::source::{self, Pace, Source, USUAL, Video};
@@ -138,6 +139,64 @@ fn chromium_plays_half_a_minute_without_a_stall() {
     let played_s = report["seconds_played"].as_f64().unwrap_or_default();
     assert!(played_s >= f64::from(BROWSER_PLAYS_S) - 1.5, "{report}");
     assert!(screenshot.exists() && encoder.is_alive());
+}
+
+#[test]
+fn a_member_goes_live_through_the_pages_in_chromium_and_stops() {
+    let house = House::start();
+    let mut page = Page::open("journey.mjs", &house, "");
+    let told = page.hear();
+    let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(text("server"), house.rtmp_server(), "{told}");
+    assert_eq!(text("url"), house.rtmp_url(&text("key")), "{told}");
+    assert!(text("watch_url").starts_with(&house.url("/live/")), "{told}");
+
+    let mut encoder =
+        source::push_by_ffmpeg(&PHONE.flv(), &text("url"), Pace::Endless, house.folder());
+    let shown = wait::until("the page tells what comes", OBS_WITHIN, || {
+        let shown = page.ask("state");
+        let size = shown["incoming"]["size"].as_str().unwrap_or_default();
+        (shown["state"] == "live" && size.contains("640")).then_some(shown)
+    });
+    let incoming = shown["incoming"].to_string();
+    for expected in ["H.264", "AAC", "640", "360"] {
+        assert!(incoming.contains(expected), "{expected} in {incoming}");
+    }
+    assert_eq!(page.ask("stop")["state"], "ended");
+    encoder.wait(OBS_WITHIN);
+}
+
+#[test]
+fn chromium_plays_on_after_the_server_was_started_again() {
+    let mut house = House::start();
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let push =
+        |house: &House| source::push_by_ffmpeg(&PHONE.flv(), &url, Pace::Endless, house.folder());
+    let mut encoder = push(&house);
+    Watch::begin(house.http, &live.fmp4()).poll_for_more(2, OBS_WITHIN);
+    let mut page = Page::open("viewer.mjs", &house, &live.watch_page());
+    page.hear();
+    wait::until_true("the page plays", OBS_WITHIN, || page.ask("state")["state"] == "playing");
+
+    house.terminate();
+    assert!(house.wait_for_exit(OBS_WITHIN).success(), "{}", house.log());
+    encoder.wait(OBS_WITHIN);
+    wait::until_true("the page has played what it had", OBS_WITHIN, || {
+        page.ask("state")["state"] == "interrupted"
+    });
+
+    house.restart_in_place();
+    let _encoder = push(&house);
+    let shown = wait::until("the page plays again", OBS_WITHIN, || {
+        let shown = page.ask("state");
+        (shown["state"] == "playing").then_some(shown)
+    });
+    let seen = shown["seen"].as_array().expect("what the player said");
+    assert!(
+        !seen.iter().any(|state| state == "ended"),
+        "never is the live said to be over: {shown}"
+    );
 }
 
 /// A live that was published whole and ended, still served.

@@ -1,9 +1,9 @@
 //! The whole house, as tests see it: the real binary on ports of its own, real encoders and players.
 //!
 //! Here: starting the server (`House`), its accounts and lives (`api`), peers as processes (`peer`),
-//! an independent RTMP client (`rtmp`), what a playlist promised from one poll to the next
-//! (`playlist`), and bit-exact comparison (`fingerprint`). Not here: what is claimed of the server;
-//! that is said in the tests, one sentence each.
+//! pages in a browser (`page`), an independent RTMP client (`rtmp`), what a playlist promised from one
+//! poll to the next (`playlist`), and bit-exact comparison (`fingerprint`). Not here: what is claimed
+//! of the server; that is said in the tests, one sentence each.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
@@ -14,6 +14,7 @@ pub mod flv;
 pub mod http;
 pub mod obs;
 pub mod packets;
+pub mod page;
 pub mod peer;
 pub mod playlist;
 pub mod rtmp;
@@ -69,6 +70,16 @@ impl House {
         let (server, addresses) = launch(self.folder.path(), &self.settings);
         self.server = server;
         [self.http, self.rtmp, self.metrics] = addresses;
+    }
+
+    /// Starts the server again on the same data folder and the same ports, after it ended: those who
+    /// knew it find it again.
+    pub fn restart_in_place(&mut self) {
+        let addresses = [("HTTP", self.http), ("INGEST", self.rtmp), ("METRICS", self.metrics)];
+        let listen =
+            addresses.map(|(room, address)| (format!("{room}__LISTEN"), address.to_string()));
+        self.settings.extend(listen);
+        self.restart();
     }
 
     /// Kills the server as a crash would.

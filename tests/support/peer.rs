@@ -1,6 +1,7 @@
 //! Other programs as processes: the server, encoders, players, browsers.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,9 @@ use super::wait;
 
 /// No peer outlives this, even when the test that started it was killed and could not clean up.
 const LIFETIME_S: &str = "150";
+
+/// How long a peer that was asked to end may take: more than the server, which lets its viewers go.
+const KILL_AFTER_S: &str = "20";
 
 /// How much of a peer's log a failing test shows.
 const LOG_TAIL_LINES: usize = 40;
@@ -54,6 +58,14 @@ impl Peer {
     /// Everything it wrote so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Writes a line to the standard input of a peer that was given a pipe.
+    #[track_caller]
+    pub fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("a piped standard input");
+        let told = writeln!(input, "{line}").and_then(|()| input.flush());
+        told.unwrap_or_else(|error| panic!("{} does not listen: {error}", self.name));
     }
 
     /// Waits for it to end by itself.
@@ -132,7 +144,7 @@ pub fn output_of(mut command: Command, within: Duration) -> Vec<u8> {
 
 fn under_timeout(command: &Command) -> Command {
     let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=2", LIFETIME_S]).arg(command.get_program());
+    bounded.args(["--kill-after", KILL_AFTER_S, LIFETIME_S]).arg(command.get_program());
     bounded.args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {

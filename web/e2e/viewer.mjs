@@ -1,0 +1,57 @@
+// Opens the page of a live and stays, as a viewer does whatever happens to the server.
+//
+//   node viewer.mjs <page URL>
+//
+// Prints one JSON line {state} once the page is there, then obeys lines on stdin:
+//   state   answers {state, current_time, seen}: what the player says, the time of the picture, and
+//           every state it has said so far, in order
+//   quit    leaves
+// Errors go to stderr; the exit code is 1 when the page could not be opened.
+
+import { createInterface } from 'node:readline';
+import { openPage } from './browser.mjs';
+
+const STEP_MS = 30_000;
+
+const url = process.argv[2];
+if (!url) {
+  console.error('usage: node viewer.mjs <page URL>');
+  process.exit(2);
+}
+
+const { browser, page } = await openPage();
+const say = (value) => console.log(JSON.stringify(value));
+
+try {
+  await page.addInitScript(remember);
+  await page.goto(url, { waitUntil: 'domcontentloaded', timeout: STEP_MS });
+  await page.getByTestId('player').waitFor({ timeout: STEP_MS });
+  say(await shown());
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line.trim() === 'quit') break;
+    if (line.trim() === 'state') say(await shown());
+  }
+} catch (error) {
+  console.error(String(error.stack ?? error));
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
+
+function shown() {
+  return page.evaluate(() => ({
+    state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
+    current_time: document.querySelector('video')?.currentTime ?? 0,
+    seen: globalThis.__seen,
+  }));
+}
+
+/** Runs in the page before its own code: keeps what the player says, however shortly. */
+function remember() {
+  const seen = [];
+  globalThis.__seen = seen;
+  new MutationObserver(() => {
+    const state = document.querySelector('[data-testid="player"]')?.getAttribute('data-state');
+    if (state && state !== seen.at(-1)) seen.push(state);
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ['data-state'] });
+}
