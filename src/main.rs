@@ -23,16 +23,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has glibc map every block of media by itself and unmap it when it is freed.
+/// Has glibc map every segment by itself and unmap it when it is freed (ADR 13).
 ///
-/// By default its threshold rises to the largest block ever freed; parts and segments then live on
-/// the heap, between the buffers of messages, and leave it full of holes: 0.65 MB a live beyond its
-/// window, against 0.25 MB so (`docs/performance.md`).
+/// By default its threshold rises to the largest block ever freed; segments then live on the heap,
+/// between the buffers of messages, and leave it full of holes.
 fn give_large_blocks_back() {
     #[cfg(target_env = "gnu")]
     {
-        /// Below any part of a live worth watching (200 ms at 1.3 Mbit/s), above all small things.
-        const THRESHOLD_BYTES: i32 = 32 * 1024;
+        /// glibc's own first value: below a segment (2 s at 0.5 Mbit/s), above all small things.
+        const THRESHOLD_BYTES: i32 = 128 * 1024;
         // SAFETY: called before any other thread exists; changes a number inside the allocator.
         #[allow(unsafe_code)]
         unsafe {

@@ -9,7 +9,7 @@ use media::{Kind, Timescale};
 
 use crate::{
     Config, Edge, Progress,
-    part::{Part, Timed},
+    part::Timed,
     segment::OpenSegment,
     segmenter::{FirstSegment, Gops, Promise},
     timeline,
@@ -34,6 +34,7 @@ pub(crate) struct Output {
     /// Wall-clock time of that end.
     pub end_wall_ms: Option<i64>,
     next_msn: u64,
+    last_size_bytes: usize,
     moof_sequence: u32,
     /// Where MPEG-TS stands after the last complete segment.
     ts_end: ts::Position,
@@ -106,6 +107,7 @@ impl Output {
             ends: Ends::default(),
             end_wall_ms: None,
             next_msn: 0,
+            last_size_bytes: 0,
             moof_sequence: 0,
             ts_end: ts::Position::default(),
             samples: Default::default(),
@@ -134,16 +136,18 @@ impl Output {
             independent,
             program_date_time_ms,
             parts: Vec::new(),
-            size_bytes: 0,
+            // About as large as the last one; what is left over is given back when it closes.
+            bytes: Vec::with_capacity(self.last_size_bytes + self.last_size_bytes / 8),
         });
         self.next_msn += 1;
     }
 
     /// Makes a part of these samples and adds it to the open segment.
-    pub fn add_part(&mut self, tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Progress {
+    pub fn add_part(&mut self, video: &[Timed], audio: &[Timed]) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
+        let tracks = open.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
-        open.add(Part::new(self.moof_sequence, tracks, video, audio));
+        open.add(self.moof_sequence, video, audio);
         let part = u32::try_from(open.parts.len() - 1).unwrap_or(u32::MAX);
         self.edge = Some(Edge { msn: open.msn, part });
         self.counts.parts += 1;
@@ -164,6 +168,7 @@ impl Output {
         };
         let segment = open.close(self.ts_end);
         self.ts_end = segment.ts_end();
+        self.last_size_bytes = segment.size_bytes();
         self.counts.segments += 1;
         let start_ms = segment.program_date_time_ms();
         self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));
@@ -187,6 +192,6 @@ impl Output {
 
     /// Bytes of the open segment.
     pub fn open_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.size_bytes)
+        self.open.as_ref().map_or(0, |open| open.bytes.len())
     }
 }

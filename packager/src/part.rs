@@ -25,6 +25,9 @@ pub(crate) struct Timed {
 /// It keeps no table of its samples: the `trun` inside its bytes is that table, at known places.
 #[derive(Debug)]
 pub(crate) struct Part {
+    /// Bytes it takes in its segment.
+    pub len: usize,
+    /// Its bytes, a slice of its segment's; none while that is open.
     pub bytes: Bytes,
     /// Length on the main track.
     pub duration_ticks: u64,
@@ -48,13 +51,21 @@ pub(crate) struct Run {
 }
 
 impl Part {
-    /// Copies the samples into a part. Both tracks in decode order; `main` is the kind the part is
-    /// cut by.
-    pub fn new(sequence: u32, tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Self {
-        let (bytes, video_run, audio_run) = fragment::write(sequence, video, audio);
+    /// Copies the samples into a part at the end of `segment`. Both tracks in decode order; `main`
+    /// is the kind the part is cut by.
+    pub fn write(
+        segment: &mut Vec<u8>,
+        sequence: u32,
+        tracks: &TrackSet,
+        video: &[Timed],
+        audio: &[Timed],
+    ) -> Self {
+        let start = segment.len();
+        let (video_run, audio_run) = fragment::write(segment, sequence, video, audio);
         let main = if tracks.main == Kind::Video { video } else { audio };
         Self {
-            bytes,
+            len: segment.len() - start,
+            bytes: Bytes::new(),
             duration_ticks: main.iter().map(|sample| u64::from(sample.duration_ticks)).sum(),
             pictures: u32::try_from(video.len()).unwrap_or(u32::MAX),
             ts_packets: ts::Packets::count(tracks, video, audio),

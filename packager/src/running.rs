@@ -421,8 +421,8 @@ impl Running {
         }
         set_durations(&mut side);
         let progress = match self.tracks.main {
-            Kind::Video => out.add_part(&self.tracks, &self.part, &side),
-            Kind::Audio => out.add_part(&self.tracks, &[], &self.part),
+            Kind::Video => out.add_part(&self.part, &side),
+            Kind::Audio => out.add_part(&[], &self.part),
         };
         let added = self.part.iter().chain(&side).map(|s| s.data.len() + SAMPLE_OVERHEAD_BYTES);
         self.pending_bytes = self.pending_bytes.saturating_sub(added.sum());

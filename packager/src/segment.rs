@@ -8,7 +8,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use media::Kind;
 
-use crate::{part::Part, tracks::TrackSet, ts};
+use crate::{
+    part::{Part, Timed},
+    tracks::TrackSet,
+    ts,
+};
 
 /// A segment to which parts are still added.
 #[derive(Debug)]
@@ -21,13 +25,16 @@ pub(crate) struct OpenSegment {
     pub independent: bool,
     pub program_date_time_ms: i64,
     pub parts: Vec<Part>,
-    /// Bytes of `parts`, summed as they come: asked for with every sample.
-    pub size_bytes: usize,
+    /// The bytes of `parts`, one after the other. In one allocation from the beginning: a window
+    /// is a row of large blocks, where ten small ones a segment, between the buffers of messages,
+    /// leave a heap full of holes; and a segment goes to a socket in one piece.
+    pub bytes: Vec<u8>,
 }
 
 impl OpenSegment {
-    pub fn add(&mut self, part: Part) {
-        self.size_bytes += part.bytes.len();
+    /// Makes a part of these samples.
+    pub fn add(&mut self, sequence: u32, video: &[Timed], audio: &[Timed]) {
+        let part = Part::write(&mut self.bytes, sequence, &self.tracks, video, audio);
         self.parts.push(part);
     }
 
@@ -36,37 +43,21 @@ impl OpenSegment {
     }
 
     /// Closes it. `before` is where MPEG-TS stands after all segments before it.
-    ///
-    /// Its parts move into one allocation of exactly their size. That copy (a third one for every
-    /// payload byte) buys two things: a window is a row of large blocks, where ten small ones a
-    /// segment, between the buffers of messages, leave a heap full of holes; and a segment goes to a
-    /// socket in one piece.
     pub fn close(mut self, before: ts::Position) -> Segment {
         self.parts.shrink_to_fit();
-        let bytes = join(&mut self.parts, self.size_bytes);
+        self.bytes.shrink_to_fit();
+        let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+        let mut at = 0;
+        for part in &mut self.parts {
+            part.bytes = bytes.slice(at..at + part.len);
+            at += part.len;
+        }
         let (ts_start, ts_end) = before.through(&self.tracks, &self.parts);
         let micros = u128::from(self.duration_ticks()) * 1_000_000;
         let per_second = u128::from(self.tracks.timescale.get());
         let duration_us = u64::try_from((micros + per_second / 2) / per_second).unwrap_or(u64::MAX);
         Segment { open: self, bytes, duration_us, ts_start, ts_end, ts: OnceLock::new() }
     }
-}
-
-/// Copies the parts into one piece of `size_bytes` and makes them slices of it.
-fn join(parts: &mut [Part], size_bytes: usize) -> Bytes {
-    let mut joined = Vec::with_capacity(size_bytes);
-    for part in &*parts {
-        joined.extend_from_slice(&part.bytes);
-    }
-    debug_assert_eq!(joined.len(), size_bytes, "the bytes summed are those there");
-    let joined = Bytes::from(joined);
-    let mut at = 0;
-    for part in parts {
-        let end = at + part.bytes.len();
-        part.bytes = joined.slice(at..end);
-        at = end;
-    }
-    joined
 }
 
 /// A complete Media Segment (rfc8216bis §3): immutable, except that its MPEG-TS form is made when

@@ -1,9 +1,7 @@
-//! One `moof` and `mdat`, written by hand into one allocation of exactly their size.
+//! One `moof` and `mdat`, written by hand at the end of their segment.
 //!
 //! Layout (ISO/IEC 14496-12 §8.8): `moof` { `mfhd`, a `traf` per track { `tfhd`, `tfdt` version 1,
 //! `trun` version 1 } }, then `mdat` with the samples of the video, then those of the audio.
-
-use bytes::Bytes;
 
 use super::{AUDIO_TRACK_ID, VIDEO_TRACK_ID};
 use crate::part::{Run, Timed};
@@ -24,29 +22,31 @@ const SYNC: u32 = 0x0200_0000;
 /// `sample_depends_on` 1, `sample_is_non_sync_sample`.
 const NON_SYNC: u32 = 0x0101_0000;
 
-/// Copies the samples into a fragment; says where each track's lie in it.
+/// Appends a fragment with these samples to `out`; says where each track's lie in it.
 pub(crate) fn write(
+    out: &mut Vec<u8>,
     sequence: u32,
     video: &[Timed],
     audio: &[Timed],
-) -> (Bytes, Option<Run>, Option<Run>) {
+) -> (Option<Run>, Option<Run>) {
     let moof_len = BOX_LEN + MFHD_LEN + VIDEO.traf_len(video) + AUDIO.traf_len(audio);
     let (video_len, audio_len) = (payload_len(video), payload_len(audio));
     let total = moof_len + BOX_LEN + video_len + audio_len;
 
-    let mut out = Vec::with_capacity(total);
-    put_box(&mut out, moof_len, b"moof");
-    put_full_box(&mut out, MFHD_LEN, b"mfhd", 0, 0);
-    put_u32(&mut out, sequence);
+    let start = out.len();
+    out.reserve(total);
+    put_box(out, moof_len, b"moof");
+    put_full_box(out, MFHD_LEN, b"mfhd", 0, 0);
+    put_u32(out, sequence);
     let data = moof_len + BOX_LEN;
-    let video_run = VIDEO.put_traf(&mut out, video, data);
-    let audio_run = AUDIO.put_traf(&mut out, audio, data + video_len);
-    put_box(&mut out, BOX_LEN + video_len + audio_len, b"mdat");
+    let video_run = VIDEO.put_traf(out, start, video, data);
+    let audio_run = AUDIO.put_traf(out, start, audio, data + video_len);
+    put_box(out, BOX_LEN + video_len + audio_len, b"mdat");
     for sample in video.iter().chain(audio) {
         out.extend_from_slice(&sample.data);
     }
-    debug_assert_eq!((out.len(), out.capacity()), (total, total));
-    (out.into(), video_run, audio_run)
+    debug_assert_eq!(out.len(), start + total);
+    (video_run, audio_run)
 }
 
 /// A `trun` entry, read back.
@@ -58,7 +58,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Reads an entry written by [`write`], of either length.
+    /// Reads an entry written by [`write()`], of either length.
     pub fn read(entry: &[u8]) -> Option<Self> {
         let (words, _) = entry.as_chunks::<4>();
         let word = |at: usize| words.get(at).copied().map(u32::from_be_bytes);
@@ -114,7 +114,13 @@ impl Shape {
         BOX_LEN + self.tfhd_len() + TFDT_LEN + self.trun_len(samples)
     }
 
-    fn put_traf(&self, out: &mut Vec<u8>, samples: &[Timed], data: usize) -> Option<Run> {
+    fn put_traf(
+        &self,
+        out: &mut Vec<u8>,
+        start: usize,
+        samples: &[Timed],
+        data: usize,
+    ) -> Option<Run> {
         let first = samples.first()?;
         put_box(out, self.traf_len(samples), b"traf");
         put_full_box(out, self.tfhd_len(), b"tfhd", 0, self.tfhd_flags);
@@ -127,7 +133,7 @@ impl Shape {
         put_full_box(out, self.trun_len(samples), b"trun", 1, self.trun_flags);
         put_u32(out, samples.len() as u32);
         put_u32(out, data as u32);
-        let table = out.len();
+        let table = out.len() - start;
         for sample in samples {
             put_u32(out, sample.duration_ticks);
             put_u32(out, sample.data.len() as u32);
