@@ -277,14 +277,14 @@ impl Lives {
 
         let departure = pump(&live, number, &mut publishing, &mut claim).await;
         let departure = if self.is_draining() { Departure::Draining } else { departure };
-        // The viewers' side and the record first: an encoder that no longer reads takes its time.
-        drop(claim);
-        self.interrupt(&live, number).await;
         let stats = publishing.stats();
         info!(
             %peer, live.id = %live.id, bytes = stats.bytes_received, dropped = stats.dropped_tags,
             last_drop = stats.last_drop, "publisher left: {departure}"
         );
+        // The viewers' side and the record first: an encoder that no longer reads takes its time.
+        drop(claim);
+        self.interrupt(&live, number).await;
         if let Some(refusal) = departure.refusal() {
             publishing.close(refusal).await;
         }
