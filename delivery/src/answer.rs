@@ -49,12 +49,17 @@ pub(crate) fn preflight() -> Response {
 }
 
 /// A playlist, gzipped where that is welcome.
-pub(crate) fn playlist(playlist: &Playlist, asked: &HeaderMap, sent_bytes: Counter) -> Response {
+pub(crate) fn playlist(
+    playlist: &Playlist,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Response {
     let etag = HeaderValue::from_maybe_shared(playlist.etag().clone())
         .expect("an epoch and a number between quotes make a header");
     let headers = [
         (ETAG, etag),
-        (CACHE_CONTROL, caching::playlist(playlist.target_duration_s())),
+        (CACHE_CONTROL, cache_control),
         (VARY, HeaderValue::from_static("Accept-Encoding")),
     ];
     if holds(asked, playlist.etag()) {

@@ -1,6 +1,6 @@
 //! How long an answer may be kept (rfc8216bis appendix B).
 //!
-//! A playlist: half a target duration. A failure: a second, which is at most one target duration
+//! A playlist: half a target duration, or six if its URL names a position. A failure: a second, which is at most one target duration
 //! whatever that is; a segment asked for a moment too early exists a moment later. A segment: see
 //! [`Config::segment_max_age_s`].
 
@@ -18,16 +18,35 @@ pub(crate) const FAILURE: HeaderValue = HeaderValue::from_static("public, max-ag
 /// `Cache-Control` of a failure that says something about this server, now.
 pub(crate) const NEVER: HeaderValue = HeaderValue::from_static("no-store");
 
-/// `Cache-Control` of a playlist: half its target duration, rounded down to whole seconds.
-pub(crate) fn playlist(target_duration_s: u32) -> HeaderValue {
-    HeaderValue::from_static(match target_duration_s {
-        0..2 => "public, max-age=0",
-        2..4 => "public, max-age=1",
-        4..6 => "public, max-age=2",
-        6..8 => "public, max-age=3",
-        8..10 => "public, max-age=4",
-        10.. => "public, max-age=5",
-    })
+/// `Cache-Control` of playlists: as many seconds as they are good for.
+#[derive(Debug)]
+pub(crate) struct MaxAge(Vec<HeaderValue>);
+
+impl MaxAge {
+    /// Six times the longest target duration.
+    const MAX_S: u32 = 360;
+    /// A blocking playlist answers one position, which soon nobody asks for.
+    const BLOCKING_TARGETS: u32 = 6;
+
+    pub(crate) fn new() -> Self {
+        let value = |seconds| HeaderValue::try_from(format!("public, max-age={seconds}"));
+        Self((0..=Self::MAX_S).map_while(|seconds| value(seconds).ok()).collect())
+    }
+
+    /// A playlist as it is now: half its target duration, rounded down to whole seconds.
+    pub(crate) fn plain(&self, target_duration_s: u32) -> HeaderValue {
+        self.seconds(target_duration_s / 2)
+    }
+
+    /// One that was waited for until it had come to a position.
+    pub(crate) fn blocking(&self, target_duration_s: u32) -> HeaderValue {
+        self.seconds(target_duration_s.saturating_mul(Self::BLOCKING_TARGETS))
+    }
+
+    fn seconds(&self, seconds: u32) -> HeaderValue {
+        let at = seconds.min(Self::MAX_S) as usize;
+        self.0.get(at).cloned().unwrap_or(NEVER)
+    }
 }
 
 /// `Cache-Control` of a segment.
@@ -41,12 +60,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_playlist_is_never_kept_longer_than_half_its_target_duration() {
-        for target_duration_s in 0..30 {
-            let value = playlist(target_duration_s);
-            let seconds = value.to_str().unwrap().strip_prefix("public, max-age=").unwrap();
-            assert!(seconds.parse::<u32>().unwrap() * 2 <= target_duration_s);
+    fn a_playlist_is_kept_half_its_target_duration_and_six_at_a_position() {
+        let max_age = MaxAge::new();
+        for (target_duration_s, plain, blocking) in
+            [(1, 0, 6), (2, 1, 12), (5, 2, 30), (60, 30, 360)]
+        {
+            assert_eq!(max_age.plain(target_duration_s), format!("public, max-age={plain}"));
+            assert_eq!(max_age.blocking(target_duration_s), format!("public, max-age={blocking}"));
         }
+        assert_eq!(max_age.blocking(u32::MAX), "public, max-age=360");
     }
 
     #[test]

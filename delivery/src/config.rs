@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How long a playlist asked for before the first segment waits for it, in milliseconds.
     ///
-    /// A first segment takes 2 s, or a GOP if that is longer; 8 s covers an encoder that is just
-    /// connecting, and stays under the 10 s after which hls.js and AVPlayer give up.
+    /// A first segment takes a fifth of a second once there is a publisher; 8 s covers an encoder
+    /// that is just connecting, and stays under the 10 s after which hls.js and AVPlayer give up.
     pub first_segment_wait_ms: u64,
     /// How many requests may wait at once, all lives together.
     ///
-    /// Each holds a connection and some 2 KB; 20 000 are 40 MB.
+    /// A low-latency viewer always waits, for a playlist and for a part. Each holds some 2 KB;
+    /// 100 000 are 200 MB.
     pub max_waiting: usize,
     /// How many requests may wait for one live.
     ///
@@ -37,9 +38,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             first_segment_wait_ms: 8_000,
-            max_waiting: 20_000,
-            max_waiting_per_live: 10_000,
-            max_waiting_per_address: 1_000,
+            max_waiting: 100_000,
+            max_waiting_per_live: 50_000,
+            max_waiting_per_address: 5_000,
             segment_max_age_s: 3_600,
         }
     }
@@ -89,7 +90,7 @@ mod tests {
         assert!(
             refused(Config { max_waiting: 0, ..Config::default() }).starts_with("max_waiting:")
         );
-        let config = Config { max_waiting_per_live: 20_001, ..Config::default() };
+        let config = Config { max_waiting_per_live: 100_001, ..Config::default() };
         assert!(refused(config).starts_with("max_waiting_per_live:"));
         let config = Config { max_waiting_per_address: 0, ..Config::default() };
         assert!(refused(config).starts_with("max_waiting_per_address:"));

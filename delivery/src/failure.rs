@@ -19,6 +19,12 @@ pub(crate) enum Failure {
     UnknownSegment,
     /// The live is open and has no segment to list yet.
     NotStarted,
+    /// The Delivery Directives of a playlist request cannot be read.
+    Directives,
+    /// They ask for what is too far ahead.
+    TooFar,
+    /// What they ask for did not come in time.
+    Blocked,
     /// The live ended without a segment to list.
     Ended,
     /// Too many requests wait already.
@@ -42,7 +48,8 @@ impl Failure {
             | Self::UnknownSegment
             | Self::NotStarted
             | Self::Ended => StatusCode::NOT_FOUND,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
+            Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
@@ -65,6 +72,15 @@ impl Failure {
                 r#"{"detail":"Le direct n’a pas encore commencé.","code":"not_started"}"#
             }
             Self::Ended => r#"{"detail":"Le direct est terminé.","code":"ended"}"#,
+            Self::Directives => {
+                r#"{"detail":"Demande illisible : _HLS_msn et _HLS_part attendent des nombres, et _HLS_part ne va pas sans _HLS_msn.","code":"bad_directives"}"#
+            }
+            Self::TooFar => {
+                r#"{"detail":"Cette position est trop loin devant le direct.","code":"too_far"}"#
+            }
+            Self::Blocked => {
+                r#"{"detail":"La suite du direct n’est pas arrivée à temps.","code":"blocked"}"#
+            }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
@@ -82,6 +98,7 @@ impl Failure {
         match self {
             // A segment's length: the first one may be there by then.
             Self::NotStarted => Some(HeaderValue::from_static("2")),
+            Self::Blocked => Some(HeaderValue::from_static("1")),
             // Those who wait have left by then, or have what they waited for.
             Self::Busy => Some(HeaderValue::from_static("5")),
             _ => None,
@@ -104,9 +121,9 @@ mod tests {
     #[test]
     fn every_failure_is_json_with_a_detail_and_a_code() {
         use Failure::*;
-        let all =
-            [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended, Busy, Method];
-        for failure in all.into_iter().chain([Range { len: 1 }]) {
+        let paths = [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended];
+        let others = [Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
+        for failure in paths.into_iter().chain(others) {
             let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
             assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");
         }

@@ -20,6 +20,7 @@ mod answer;
 mod body;
 mod caching;
 mod config;
+mod directives;
 mod failure;
 pub mod headers;
 mod metrics;
@@ -28,5 +29,6 @@ mod router;
 mod waiting;
 
 pub use config::Config;
+pub use directives::{Directives, Malformed, Position};
 pub use path::MediaPath;
 pub use router::router;

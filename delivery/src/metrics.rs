@@ -15,23 +15,26 @@ pub(crate) enum Kind {
     Media,
     Init,
     Segment,
+    Part,
     Other,
 }
 
-const KINDS: [(Kind, &str); 5] = [
+const KINDS: [(Kind, &str); 6] = [
     (Kind::Multivariant, "multivariant"),
     (Kind::Media, "media"),
     (Kind::Init, "init"),
     (Kind::Segment, "segment"),
+    (Kind::Part, "part"),
     (Kind::Other, "other"),
 ];
 
 /// Every status delivery answers with.
-const STATUSES: [(StatusCode, &str); 8] = [
+const STATUSES: [(StatusCode, &str); 9] = [
     (StatusCode::OK, "200"),
     (StatusCode::NO_CONTENT, "204"),
     (StatusCode::PARTIAL_CONTENT, "206"),
     (StatusCode::NOT_MODIFIED, "304"),
+    (StatusCode::BAD_REQUEST, "400"),
     (StatusCode::NOT_FOUND, "404"),
     (StatusCode::METHOD_NOT_ALLOWED, "405"),
     (StatusCode::RANGE_NOT_SATISFIABLE, "416"),
@@ -42,7 +45,7 @@ const STATUSES: [(StatusCode, &str); 8] = [
 #[derive(Debug)]
 pub(crate) struct Metrics {
     kinds: [OfKind; KINDS.len()],
-    /// Playlist requests waiting for a first segment now.
+    /// Requests waiting now, for a first segment or for what comes next.
     pub(crate) waiting: Gauge,
     /// How long those that got their playlist had waited, in seconds.
     pub(crate) first_playlist_seconds: Histogram,
@@ -62,7 +65,7 @@ impl Metrics {
         const FIRST_PLAYLIST: &str = "delivery_first_playlist_wait_seconds";
         describe_counter!(REQUESTS, Unit::Count, "HLS requests answered, by kind and status.");
         describe_counter!(SENT, Unit::Bytes, "Bytes of HLS bodies handed to the network, by kind.");
-        describe_gauge!(WAITING, Unit::Count, "Playlist requests waiting for a first segment.");
+        describe_gauge!(WAITING, Unit::Count, "Requests waiting for what comes next in a live.");
         describe_histogram!(
             FIRST_PLAYLIST,
             Unit::Seconds,
@@ -93,12 +96,13 @@ impl Metrics {
     }
 
     fn of(&self, kind: Kind) -> &OfKind {
-        let [multivariant, media, init, segment, other] = &self.kinds;
+        let [multivariant, media, init, segment, part, other] = &self.kinds;
         match kind {
             Kind::Multivariant => multivariant,
             Kind::Media => media,
             Kind::Init => init,
             Kind::Segment => segment,
+            Kind::Part => part,
             Kind::Other => other,
         }
     }
@@ -112,6 +116,7 @@ impl Kind {
             MediaPath::Media { .. } => Self::Media,
             MediaPath::Init { .. } => Self::Init,
             MediaPath::Segment { .. } => Self::Segment,
+            MediaPath::Part { .. } => Self::Part,
         }
     }
 }

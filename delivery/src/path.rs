@@ -5,46 +5,61 @@
 //! so that a cache never holds the same bytes twice.
 
 use media::id::PlaybackName;
-use packager::Container;
+use packager::Rendition;
 
 /// The resource that a path names. Borrows from the path; allocates nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaPath<'a> {
-    /// `/hls/{name}.m3u8`, `/hls/{name}-ts.m3u8`: the multivariant playlist.
+    /// `/hls/{name}.m3u8`, `/hls/{name}-ts.m3u8`, `/hls/{name}-audio.m3u8`: the multivariant playlist.
     Multivariant {
         /// Playback name.
         name: &'a str,
-        /// What its renditions are made of.
-        container: Container,
+        /// The rendition it offers first.
+        rendition: Rendition,
     },
-    /// `/hls/{name}/{epoch}/source.m3u8`, `source-ts.m3u8`: the media playlist.
+    /// `/hls/{name}/{epoch}/source.m3u8`, `source-ts.m3u8`, `audio.m3u8`: a media playlist.
     Media {
         /// Playback name.
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
-        /// What its segments are made of.
-        container: Container,
+        /// What it lists.
+        rendition: Rendition,
     },
-    /// `/hls/{name}/{epoch}/init-{id}.mp4`: an init segment.
+    /// `/hls/{name}/{epoch}/init-{id}.mp4`, `audio-init-{id}.mp4`: an init segment.
     Init {
         /// Playback name.
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// Of which rendition.
+        rendition: Rendition,
         /// Which configuration of the tracks.
         id: u32,
     },
-    /// `/hls/{name}/{epoch}/{msn}.m4s`, `{msn}.ts`: a segment.
+    /// `/hls/{name}/{epoch}/{msn}.m4s`, `{msn}.ts`, `audio-{msn}.m4s`: a segment.
     Segment {
         /// Playback name.
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// Of which rendition.
+        rendition: Rendition,
         /// Media Sequence Number.
         msn: u64,
-        /// What it is made of.
-        container: Container,
+    },
+    /// `/hls/{name}/{epoch}/{msn}.{index}.m4s`, `audio-{msn}.{index}.m4s`: a part.
+    Part {
+        /// Playback name.
+        name: &'a str,
+        /// Which run of the packager.
+        epoch: &'a str,
+        /// Of which rendition.
+        rendition: Rendition,
+        /// Media Sequence Number of its segment.
+        msn: u64,
+        /// Its place there, from 0.
+        index: u32,
     },
 }
 
@@ -64,38 +79,47 @@ impl<'a> MediaPath<'a> {
         }
         let path = path.strip_prefix("/hls/")?;
         let Some((name, rest)) = path.split_once('/') else {
-            let (name, container) = playlist_stem(path)?;
+            let stem = path.strip_suffix(".m3u8")?;
+            let (name, rendition) = match stem.split_once('-') {
+                None => (stem, Rendition::Source),
+                Some((name, "ts")) => (name, Rendition::SourceTs),
+                Some((name, "audio")) => (name, Rendition::Audio),
+                Some(_) => return None,
+            };
             return is_word(name, PlaybackName::MAX_LEN)
-                .then_some(Self::Multivariant { name, container });
+                .then_some(Self::Multivariant { name, rendition });
         };
         let (epoch, file) = rest.split_once('/')?;
         if !is_word(name, PlaybackName::MAX_LEN) || !is_word(epoch, Self::MAX_EPOCH_LEN) {
             return None;
         }
-        if let Some(msn) = file.strip_suffix(".m4s") {
-            return Some(Self::Segment {
-                name,
-                epoch,
-                msn: number(msn)?,
-                container: Container::Fmp4,
-            });
+        let media = |rendition| Some(Self::Media { name, epoch, rendition });
+        match file {
+            "source.m3u8" => return media(Rendition::Source),
+            "source-ts.m3u8" => return media(Rendition::SourceTs),
+            "audio.m3u8" => return media(Rendition::Audio),
+            _ => {}
         }
         if let Some(msn) = file.strip_suffix(".ts") {
-            return Some(Self::Segment {
-                name,
-                epoch,
-                msn: number(msn)?,
-                container: Container::Ts,
-            });
+            let rendition = Rendition::SourceTs;
+            return Some(Self::Segment { name, epoch, rendition, msn: number(msn)? });
         }
-        if let Some(id) = file.strip_prefix("init-").and_then(|file| file.strip_suffix(".mp4")) {
-            let id = u32::try_from(number(id)?).ok()?;
-            return Some(Self::Init { name, epoch, id });
+        let (rendition, file) = match file.strip_prefix("audio-") {
+            Some(file) => (Rendition::Audio, file),
+            None => (Rendition::Source, file),
+        };
+        if let Some(id) = file.strip_prefix("init-") {
+            let id = small_number(id.strip_suffix(".mp4")?)?;
+            return Some(Self::Init { name, epoch, rendition, id });
         }
-        match playlist_stem(file)? {
-            ("source", container) => Some(Self::Media { name, epoch, container }),
-            _ => None,
-        }
+        let numbers = file.strip_suffix(".m4s")?;
+        Some(match numbers.split_once('.') {
+            None => Self::Segment { name, epoch, rendition, msn: number(numbers)? },
+            Some((msn, index)) => {
+                let (msn, index) = (number(msn)?, small_number(index)?);
+                Self::Part { name, epoch, rendition, msn, index }
+            }
+        })
     }
 
     /// The playback name in it.
@@ -104,7 +128,8 @@ impl<'a> MediaPath<'a> {
             Self::Multivariant { name, .. }
             | Self::Media { name, .. }
             | Self::Init { name, .. }
-            | Self::Segment { name, .. } => name,
+            | Self::Segment { name, .. }
+            | Self::Part { name, .. } => name,
         }
     }
 
@@ -112,20 +137,12 @@ impl<'a> MediaPath<'a> {
     pub fn epoch(&self) -> Option<&'a str> {
         match self {
             Self::Multivariant { .. } => None,
-            Self::Media { epoch, .. } | Self::Init { epoch, .. } | Self::Segment { epoch, .. } => {
-                Some(epoch)
-            }
+            Self::Media { epoch, .. }
+            | Self::Init { epoch, .. }
+            | Self::Segment { epoch, .. }
+            | Self::Part { epoch, .. } => Some(epoch),
         }
     }
-}
-
-/// `x.m3u8` or `x-ts.m3u8`: what `x` is, and which container it means.
-fn playlist_stem(file: &str) -> Option<(&str, Container)> {
-    let stem = file.strip_suffix(".m3u8")?;
-    Some(match stem.strip_suffix("-ts") {
-        Some(stem) => (stem, Container::Ts),
-        None => (stem, Container::Fmp4),
-    })
 }
 
 fn is_word(text: &str, max_len: usize) -> bool {
@@ -142,6 +159,10 @@ fn number(text: &str) -> Option<u64> {
     if canonical && digits { text.parse().ok() } else { None }
 }
 
+fn small_number(text: &str) -> Option<u32> {
+    u32::try_from(number(text)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -152,17 +173,24 @@ mod tests {
     fn every_media_url_is_understood() {
         let (name, epoch) = ("abc234", "e9");
         let read = MediaPath::parse;
-        let multivariant = |container| Some(MediaPath::Multivariant { name, container });
-        assert_eq!(read("/hls/abc234.m3u8"), multivariant(Container::Fmp4));
-        assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Container::Ts));
-        let media = |container| Some(MediaPath::Media { name, epoch, container });
-        assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Container::Fmp4));
-        assert_eq!(read("/hls/abc234/e9/source-ts.m3u8"), media(Container::Ts));
-        let init = Some(MediaPath::Init { name, epoch, id: 3 });
-        assert_eq!(read("/hls/abc234/e9/init-3.mp4"), init);
-        let segment = |msn, container| Some(MediaPath::Segment { name, epoch, msn, container });
-        assert_eq!(read("/hls/abc234/e9/0.m4s"), segment(0, Container::Fmp4));
-        assert_eq!(read("/hls/abc234/e9/17.ts"), segment(17, Container::Ts));
+        let multivariant = |rendition| Some(MediaPath::Multivariant { name, rendition });
+        assert_eq!(read("/hls/abc234.m3u8"), multivariant(Rendition::Source));
+        assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Rendition::SourceTs));
+        assert_eq!(read("/hls/abc234-audio.m3u8"), multivariant(Rendition::Audio));
+        let media = |rendition| Some(MediaPath::Media { name, epoch, rendition });
+        assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Rendition::Source));
+        assert_eq!(read("/hls/abc234/e9/source-ts.m3u8"), media(Rendition::SourceTs));
+        assert_eq!(read("/hls/abc234/e9/audio.m3u8"), media(Rendition::Audio));
+        let init = |rendition| Some(MediaPath::Init { name, epoch, rendition, id: 3 });
+        assert_eq!(read("/hls/abc234/e9/init-3.mp4"), init(Rendition::Source));
+        assert_eq!(read("/hls/abc234/e9/audio-init-3.mp4"), init(Rendition::Audio));
+        let segment = |msn, rendition| Some(MediaPath::Segment { name, epoch, rendition, msn });
+        assert_eq!(read("/hls/abc234/e9/0.m4s"), segment(0, Rendition::Source));
+        assert_eq!(read("/hls/abc234/e9/17.ts"), segment(17, Rendition::SourceTs));
+        assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::Audio));
+        let part = |rendition| Some(MediaPath::Part { name, epoch, rendition, msn: 17, index: 4 });
+        assert_eq!(read("/hls/abc234/e9/17.4.m4s"), part(Rendition::Source));
+        assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::Audio));
     }
 
     #[test]
@@ -189,6 +217,15 @@ mod tests {
             "/hls/a/e/init-4294967296.mp4",
             "/hls/a/e/init-.mp4",
             "/hls/a/e/other.m3u8",
+            "/hls/a/e/audio-ts.m3u8",
+            "/hls/a/e/audio-1.ts",
+            "/hls/a/e/audio-audio-1.m4s",
+            "/hls/a/e/1..m4s",
+            "/hls/a/e/1.2.3.m4s",
+            "/hls/a/e/1.02.m4s",
+            "/hls/a/e/1.4294967296.m4s",
+            "/hls/a/e/1.2.ts",
+            "/hls/a-audio-ts.m3u8",
             "/hls/a/e/x/1.ts",
             "/hls/../e/1.ts",
             "/hls/%61.m3u8",
@@ -202,8 +239,8 @@ mod tests {
         #[test]
         fn a_segment_url_has_one_spelling(msn: u64) {
             let path = format!("/hls/a/e/{msn}.m4s");
-            let segment =
-                MediaPath::Segment { name: "a", epoch: "e", msn, container: Container::Fmp4 };
+            let rendition = Rendition::Source;
+            let segment = MediaPath::Segment { name: "a", epoch: "e", rendition, msn };
             prop_assert_eq!(MediaPath::parse(&path), Some(segment));
             let padded = format!("/hls/a/e/0{msn}.m4s");
             prop_assert_eq!(MediaPath::parse(&padded), None);

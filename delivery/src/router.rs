@@ -3,20 +3,22 @@
 //! Here: which live, which epoch, which of its things, and whether to wait for it. Not here: how
 //! paths and headers are read (`path`, `headers`), how answers are made (`answer`).
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{self, ConnectInfo, Request},
     response::Response,
     routing::any,
 };
+use bytes::Bytes;
 use http::{HeaderValue, Method, header::RANGE, request::Parts};
-use hub::{Channel, Hub, Playlist};
-use packager::Container;
+use hub::{Channel, Hub, Playlist, State};
+use packager::{Edge, Rendition};
+use tokio::time::Instant;
 
 use crate::{
-    Config, MediaPath, answer, caching,
+    Config, Directives, Malformed, MediaPath, Position, answer, caching,
     failure::Failure,
     metrics::{Kind, Metrics},
     waiting::WaitingRoom,
@@ -32,6 +34,8 @@ pub fn router(hub: Hub, config: Config) -> Router {
         hub,
         waiting: WaitingRoom::new(&config),
         metrics: Metrics::new(),
+        first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
+        max_age: caching::MaxAge::new(),
         segment_cache_control: caching::segment(&config),
     };
     Router::new()
@@ -44,10 +48,15 @@ struct Delivery {
     hub: Hub,
     waiting: WaitingRoom,
     metrics: Metrics,
+    first_segment_wait: Duration,
+    max_age: caching::MaxAge,
     segment_cache_control: HeaderValue,
 }
 
-async fn serve(State(delivery): State<Arc<Delivery>>, request: Request) -> Response {
+async fn serve(
+    extract::State(delivery): extract::State<Arc<Delivery>>,
+    request: Request,
+) -> Response {
     let (mut asked, _) = request.into_parts();
     if asked.method == Method::HEAD {
         // Ranges are defined for GET alone (RFC 9110 §14.2).
@@ -80,50 +89,165 @@ impl Delivery {
             return Err(Failure::WrongEpoch);
         }
         let sent_bytes = self.metrics.sent_bytes(kind);
+        let headers = &asked.headers;
         let immutable = |body, content_type| {
             let cache_control = self.segment_cache_control.clone();
-            let headers = &asked.headers;
             answer::immutable(body, content_type, cache_control, headers, sent_bytes.clone())
         };
         Ok(match path {
-            MediaPath::Multivariant { container, .. } => {
-                let read = |channel: &Channel| channel.multivariant_playlist(container);
-                let playlist = self.playlist(&channel, asked, read).await?;
-                answer::playlist(&playlist, &asked.headers, sent_bytes)
+            MediaPath::Multivariant { rendition, .. } => {
+                let read = |channel: &Channel| channel.multivariant_playlist(rendition);
+                let playlist = self.first(&channel, rendition, asked, read).await?;
+                let cache_control = self.max_age.plain(playlist.target_duration_s());
+                answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
-            MediaPath::Media { container, .. } => {
-                let read = |channel: &Channel| channel.media_playlist(container);
-                let playlist = self.playlist(&channel, asked, read).await?;
-                answer::playlist(&playlist, &asked.headers, sent_bytes)
+            MediaPath::Media { rendition, .. } => {
+                let (playlist, is_blocking) = self.media(&channel, rendition, asked).await?;
+                let target_duration_s = playlist.target_duration_s();
+                let cache_control = match is_blocking {
+                    true => self.max_age.blocking(target_duration_s),
+                    false => self.max_age.plain(target_duration_s),
+                };
+                answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
-            MediaPath::Init { id, .. } => {
-                let init = channel.init(id).ok_or(Failure::UnknownSegment)?;
-                immutable(init, "video/mp4")
+            MediaPath::Init { rendition, id, .. } => {
+                let init = channel.init(rendition, id).ok_or(Failure::UnknownSegment)?;
+                immutable(init, content_type(rendition))
             }
-            MediaPath::Segment { msn, container, .. } => {
+            MediaPath::Segment { rendition, msn, .. } => {
                 let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
-                // `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
-                match container {
-                    Container::Fmp4 => immutable(segment.fmp4(), "video/mp4"),
-                    Container::Ts => immutable(segment.ts(), "video/mp2t"),
-                }
+                let bytes = segment.bytes(rendition).ok_or(Failure::UnknownSegment)?;
+                immutable(bytes, content_type(rendition))
+            }
+            MediaPath::Part { rendition, msn, index, .. } => {
+                let at = Edge { msn, part: index };
+                immutable(self.part(&channel, rendition, at, asked).await?, content_type(rendition))
             }
         })
     }
 
-    /// What `read` finds in `channel`, waiting for the first segment if it must.
-    async fn playlist(
+    /// A media playlist as its directives ask (rfc8216bis §6.2.5), and whether it had to come to a
+    /// position.
+    async fn media(
         &self,
         channel: &Channel,
+        rendition: Rendition,
+        asked: &Parts,
+    ) -> Result<(Arc<Playlist>, bool), Failure> {
+        let whole = |channel: &Channel| channel.media_playlist(rendition);
+        // Who is not told of directives sends none, or another server's.
+        if !rendition.has_parts() {
+            return Ok((self.first(channel, rendition, asked, whole).await?, false));
+        }
+        let directives =
+            Directives::parse(asked.uri.query()).map_err(|Malformed| Failure::Directives)?;
+        if channel.state().edge.is_none() {
+            self.first(channel, rendition, asked, whole).await?;
+        }
+        if let Some(position) = directives.position {
+            self.reach(channel, position, asked).await?;
+        }
+        let playlist = match directives.skip {
+            true => channel.media_playlist_delta(rendition),
+            false => whole(channel),
+        };
+        Ok((playlist.ok_or(Failure::Ended)?, directives.position.is_some()))
+    }
+
+    /// Waits until `channel` has come to a position, or has ended.
+    async fn reach(
+        &self,
+        channel: &Channel,
+        position: Position,
+        asked: &Parts,
+    ) -> Result<(), Failure> {
+        let state = channel.state();
+        if state.ended || position.is_reached(&state) {
+            return Ok(());
+        }
+        let targets = channel.targets().ok_or(Failure::NotStarted)?;
+        if position.is_too_far(&state, targets.part) {
+            return Err(Failure::TooFar);
+        }
+        let longest = targets.segment * BLOCKED_TARGETS;
+        match self.wait(channel, asked, longest, |state| position.is_reached(state)).await? {
+            true => Ok(()),
+            false => Err(Failure::Blocked),
+        }
+    }
+
+    /// A part, waiting for it if it is the one that comes next: no byte is sent before it is whole
+    /// (rfc8216bis §6.2.6).
+    async fn part(
+        &self,
+        channel: &Channel,
+        rendition: Rendition,
+        at: Edge,
+        asked: &Parts,
+    ) -> Result<Bytes, Failure> {
+        let read = || channel.part(rendition, at.msn, at.part);
+        if let Some(part) = read() {
+            return Ok(part);
+        }
+        let state = channel.state();
+        let is_next = rendition.has_parts() && !state.ended && state.next_part() == Some(at);
+        if is_next {
+            let targets = channel.targets().ok_or(Failure::UnknownSegment)?;
+            let longest = targets.segment * BLOCKED_TARGETS;
+            let came = |state: &State| state.edge.is_some_and(|edge| edge >= at);
+            self.wait(channel, asked, longest, came).await?;
+        }
+        // It may have come since it was looked for. What came may be another one, or a gap.
+        read().ok_or(Failure::UnknownSegment)
+    }
+
+    /// What `read` finds in `channel`, waiting for the first segment if it must.
+    async fn first(
+        &self,
+        channel: &Channel,
+        rendition: Rendition,
         asked: &Parts,
         read: impl Fn(&Channel) -> Option<Arc<Playlist>>,
     ) -> Result<Arc<Playlist>, Failure> {
         if let Some(playlist) = read(channel) {
             return Ok(playlist);
         }
+        let since = Instant::now();
+        let enough = |state: &State| match rendition.has_parts() {
+            true => state.edge.is_some(),
+            // The first segment alone, a fifth of a second, is no start for who knows no parts.
+            false => state.last_msn.is_some_and(|last| last > 0),
+        };
+        let came = self.wait(channel, asked, self.first_segment_wait, enough).await?;
+        let playlist = read(channel).ok_or(match came && channel.state().ended {
+            true => Failure::Ended,
+            false => Failure::NotStarted,
+        })?;
+        self.metrics.first_playlist_seconds.record(since.elapsed());
+        Ok(playlist)
+    }
+
+    async fn wait(
+        &self,
+        channel: &Channel,
+        asked: &Parts,
+        longest: Duration,
+        enough: impl Fn(&State) -> bool,
+    ) -> Result<bool, Failure> {
         let peer = asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
-        self.waiting.wait(channel, peer, &self.metrics, |state| state.edge.is_some()).await?;
-        read(channel).ok_or(Failure::Ended)
+        self.waiting.wait(channel, peer, &self.metrics, longest, enough).await
+    }
+}
+
+/// A request blocked for longer than so many target durations is given up (rfc8216bis §6.2.5.2).
+const BLOCKED_TARGETS: u32 = 3;
+
+/// `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
+fn content_type(rendition: Rendition) -> &'static str {
+    match rendition {
+        Rendition::Source => "video/mp4",
+        Rendition::SourceTs => "video/mp2t",
+        Rendition::Audio => "audio/mp4",
     }
 }
 

@@ -1,6 +1,6 @@
-//! Playlist requests that came before the first segment.
+//! Requests that wait: for a first segment, or for what comes next (rfc8216bis §6.2.5.2, §6.2.6).
 //!
-//! Here: how many may wait, how long, and what wakes them. Not here: what they are answered.
+//! Here: how many may wait, and what wakes them. Not here: what they are answered.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -11,10 +11,7 @@ use std::{
 
 use hub::{Channel, State};
 use metrics::Gauge;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{Config, failure::Failure, metrics::Metrics};
 
@@ -28,7 +25,6 @@ pub(crate) struct WaitingRoom {
     /// Those who wait, by address: an entry goes with the last of them, so there are never more
     /// than places.
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    wait: Duration,
 }
 
 /// A place of an address, taken while it exists.
@@ -47,22 +43,22 @@ impl WaitingRoom {
             max_per_live: config.max_waiting_per_live,
             max_per_address: config.max_waiting_per_address,
             by_address: Mutex::default(),
-            wait: Duration::from_millis(config.first_segment_wait_ms),
         }
     }
 
-    /// Waits until the state of `channel` is `enough`, or it has ended: at most the time set, and not
-    /// at all if that is so already.
+    /// Waits until the state of `channel` is `enough`, or it has ended: at most so long, and not at
+    /// all if that is so already. True if it came.
     ///
     /// # Errors
-    /// [`Failure::Busy`] at once when too many wait: of `peer`, for this live, or in all; [`Failure::NotStarted`] when time is over.
+    /// [`Failure::Busy`] at once when too many wait: of `peer`, for this live, or in all.
     pub(crate) async fn wait(
         &self,
         channel: &Channel,
         peer: Option<IpAddr>,
         metrics: &Metrics,
+        longest: Duration,
         enough: impl Fn(&State) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let _place = self.places.try_acquire().map_err(|_| Failure::Busy)?;
         let _share = peer.map(|peer| self.share(peer).ok_or(Failure::Busy)).transpose()?;
         let mut state = channel.watch();
@@ -70,16 +66,8 @@ impl WaitingRoom {
             return Err(Failure::Busy);
         }
         let _waiting = Waiting::counted(&metrics.waiting);
-        let since = Instant::now();
         let awaited = state.wait_for(|state| enough(state) || state.ended);
-        let Ok(state) = timeout(self.wait, awaited).await else {
-            return Err(Failure::NotStarted);
-        };
-        // The channel is held, so its sender is there, and the state with it.
-        if state.is_ok_and(|state| enough(&state)) {
-            metrics.first_playlist_seconds.record(since.elapsed());
-        }
-        Ok(())
+        Ok(timeout(longest, awaited).await.is_ok())
     }
 
     /// A place for one more of this address.

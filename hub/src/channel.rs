@@ -13,6 +13,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use media::{
     Event,
     id::{Epoch, PlaybackName},
 };
-use packager::{Container, Edge, Packager, Progress, Report, Segment};
+use packager::{Edge, Packager, Progress, Rendition, Report, Segment};
 use tokio::sync::watch;
 
 use crate::{
@@ -47,10 +48,34 @@ pub struct State {
     /// The newest complete part. `None` until the first segment is listed: before that there is no
     /// playlist, and those who wait for one are woken once, not at every part.
     pub edge: Option<Edge>,
+    /// The newest complete segment.
+    pub last_msn: Option<u64>,
     /// Whether a publisher is connected now.
     pub published: bool,
     /// Whether the live is over: the playlists say so, and nothing will change any more.
     pub ended: bool,
+}
+
+impl State {
+    /// The part that comes next; `None` before the first segment is listed.
+    pub fn next_part(&self) -> Option<Edge> {
+        let Edge { msn, part } = self.edge?;
+        let is_complete = self.last_msn.is_some_and(|last| last >= msn);
+        Some(if is_complete {
+            Edge { msn: msn + 1, part: 0 }
+        } else {
+            Edge { msn, part: part + 1 }
+        })
+    }
+}
+
+/// What a channel promises for its whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Targets {
+    /// `EXT-X-TARGETDURATION`.
+    pub segment: Duration,
+    /// `PART-TARGET`.
+    pub part: Duration,
 }
 
 #[derive(Debug)]
@@ -150,16 +175,21 @@ impl Channel {
         *self.state.borrow()
     }
 
-    /// The media playlist in `container`; `None` before the first segment is listed.
+    /// The media playlist of a rendition; `None` before there is enough to play.
     ///
     /// Rendered once per change, whatever the number of viewers.
-    pub fn media_playlist(&self, container: Container) -> Option<Arc<Playlist>> {
-        self.playlist(Which::Media(container))
+    pub fn media_playlist(&self, rendition: Rendition) -> Option<Arc<Playlist>> {
+        self.playlist(Which::Media(rendition))
     }
 
-    /// The multivariant playlist that offers `container`; `None` before the first segment is listed.
-    pub fn multivariant_playlist(&self, container: Container) -> Option<Arc<Playlist>> {
-        self.playlist(Which::Multivariant(container))
+    /// The same without what a reader of the last one has, where something can be left out.
+    pub fn media_playlist_delta(&self, rendition: Rendition) -> Option<Arc<Playlist>> {
+        self.playlist(Which::Delta(rendition))
+    }
+
+    /// The multivariant playlist that offers a rendition; `None` before there is enough to play.
+    pub fn multivariant_playlist(&self, rendition: Rendition) -> Option<Arc<Playlist>> {
+        self.playlist(Which::Multivariant(rendition))
     }
 
     /// The segment with this Media Sequence Number, while it is listed or retained.
@@ -167,9 +197,43 @@ impl Channel {
         self.lock().packager.segment(msn)
     }
 
-    /// The init segment `id`, while a retained segment needs it.
-    pub fn init(&self, id: u32) -> Option<Bytes> {
-        self.lock().packager.init(id)
+    /// A part of a rendition, while its segment is open, listed or retained.
+    pub fn part(&self, rendition: Rendition, msn: u64, index: u32) -> Option<Bytes> {
+        let mut inner = self.lock();
+        // What is complete needs no lock: the sound alone may have to be made first.
+        match inner.packager.segment(msn) {
+            Some(segment) => {
+                drop(inner);
+                segment.part(index, rendition)
+            }
+            None => inner.packager.part(rendition, msn, index),
+        }
+    }
+
+    /// The init segment `id` of a rendition, while a retained segment needs it.
+    pub fn init(&self, rendition: Rendition, id: u32) -> Option<Bytes> {
+        self.lock().packager.init(rendition, id)
+    }
+
+    /// Greatest duration of a segment and of a part, as promised with the first segment.
+    pub fn targets(&self) -> Option<Targets> {
+        let inner = self.lock();
+        Some(Targets {
+            segment: Duration::from_secs(inner.packager.target_duration_s()?.into()),
+            part: Duration::from_millis(inner.packager.part_target_ms()?.into()),
+        })
+    }
+
+    /// Nothing came until `now_ms` (Unix time): readers are told so, in parts without media. Has no
+    /// effect before the first segment, nor once the live has ended.
+    pub fn gap(&self, now_ms: i64) {
+        let state = {
+            let mut inner = self.lock();
+            let progress = inner.attempt(|packager| packager.gap(now_ms)).unwrap_or_default();
+            inner.note(progress);
+            inner.state()
+        };
+        self.announce(state);
     }
 
     /// What is being received: tracks, rates, sizes.
@@ -244,6 +308,7 @@ impl Inner {
         State {
             revision: self.revision,
             edge: if self.listed { self.packager.edge() } else { None },
+            last_msn: self.packager.last_msn(),
             published: self.published,
             ended: self.ended,
         }
@@ -307,14 +372,22 @@ impl Inner {
         }
         let Self { packager, renderings, .. } = self;
         let rendered = catch_unwind(AssertUnwindSafe(|| {
-            // Not the channel's own revision, which moves with every part.
-            let revision = packager.playlist_revision();
+            let revision = match which {
+                Which::Media(rendition) | Which::Delta(rendition) => {
+                    packager.playlist_revision(rendition)
+                }
+                Which::Multivariant(_) => packager.segments_revision(),
+            };
             renderings.get(which, revision, || {
-                let text = match which {
-                    Which::Media(container) => packager.media_playlist(container),
-                    Which::Multivariant(container) => packager.multivariant_playlist(container),
-                }?;
-                let etag = format!("W/\"{epoch}.{revision}\"");
+                let (text, form) = match which {
+                    Which::Media(rendition) => (packager.media_playlist(rendition), ""),
+                    Which::Delta(rendition) => (packager.media_playlist_delta(rendition), ".d"),
+                    Which::Multivariant(rendition) => {
+                        (packager.multivariant_playlist(rendition), "")
+                    }
+                };
+                let text = text?;
+                let etag = format!("W/\"{epoch}.{revision}{form}\"");
                 let target_duration_s = packager.target_duration_s().unwrap_or_default();
                 Some((text, etag, target_duration_s))
             })

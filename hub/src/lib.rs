@@ -22,7 +22,7 @@ mod playlist;
 mod publisher;
 mod registry;
 
-pub use channel::{Channel, State};
+pub use channel::{Channel, State, Targets};
 pub use playlist::Playlist;
 pub use publisher::{Publisher, Revoked};
 pub use registry::{Hub, OpenError};

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
-use packager::Container;
+use packager::Rendition;
 
 /// One rendering of a playlist, shared by all who ask for it.
 #[derive(Debug)]
@@ -51,10 +51,7 @@ impl Playlist {
 
 /// The newest rendering of each playlist of a channel.
 #[derive(Debug, Default)]
-pub(crate) struct Renderings {
-    media: [Option<Rendering>; 2],
-    multivariant: [Option<Rendering>; 2],
-}
+pub(crate) struct Renderings([[Option<Rendering>; Rendition::ALL.len()]; 3]);
 
 #[derive(Debug)]
 struct Rendering {
@@ -66,8 +63,10 @@ struct Rendering {
 /// Which of a channel's playlists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    Media(Container),
-    Multivariant(Container),
+    Media(Rendition),
+    /// A media playlist without what its reader has.
+    Delta(Rendition),
+    Multivariant(Rendition),
 }
 
 impl Renderings {
@@ -99,11 +98,15 @@ impl Renderings {
     /// of a live whose packager cannot speak for it any more.
     pub(crate) fn last(&mut self, which: Which) -> Option<Arc<Playlist>> {
         const ENDLIST: &[u8] = b"#EXT-X-ENDLIST\n";
+        const HINT: &[u8] = b"#EXT-X-PRELOAD-HINT:";
         let last = &mut self.slot(which).as_mut()?.playlist;
-        if matches!(which, Which::Media(_)) && !last.text.ends_with(ENDLIST) {
+        if !matches!(which, Which::Multivariant(_)) && !last.text.ends_with(ENDLIST) {
             let etag = [b"W/\"ended.", last.etag.strip_prefix(b"W/\"").unwrap_or(b"\"")].concat();
+            // Nothing comes after the end (§4.4.5.3).
+            let listed = last.text.windows(HINT.len()).position(|bytes| bytes == HINT);
+            let listed = last.text.get(..listed.unwrap_or(last.text.len())).unwrap_or_default();
             *last = Arc::new(Playlist {
-                text: [&last.text, ENDLIST].concat().into(),
+                text: [listed, ENDLIST].concat().into(),
                 etag: etag.into(),
                 target_duration_s: last.target_duration_s,
                 gzip: OnceLock::new(),
@@ -113,14 +116,17 @@ impl Renderings {
     }
 
     fn slot(&mut self, which: Which) -> &mut Option<Rendering> {
-        let (of_kind, container) = match which {
-            Which::Media(container) => (&mut self.media, container),
-            Which::Multivariant(container) => (&mut self.multivariant, container),
+        let [media, delta, multivariant] = &mut self.0;
+        let (of_kind, rendition) = match which {
+            Which::Media(rendition) => (media, rendition),
+            Which::Delta(rendition) => (delta, rendition),
+            Which::Multivariant(rendition) => (multivariant, rendition),
         };
-        let [fmp4, ts] = of_kind;
-        match container {
-            Container::Fmp4 => fmp4,
-            Container::Ts => ts,
+        let [source, source_ts, audio] = of_kind;
+        match rendition {
+            Rendition::Source => source,
+            Rendition::SourceTs => source_ts,
+            Rendition::Audio => audio,
         }
     }
 }

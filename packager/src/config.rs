@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Longest part, in milliseconds. 200 ms keeps low-latency viewers within about a second of
-    /// the edge, at five small `moof` boxes a second.
+    /// Length of a part, in milliseconds; `PART-TARGET` is a twelfth above it. 200 ms keeps
+    /// low-latency viewers within about a second of the edge, at five small requests a second.
     pub part_target_ms: u32,
     /// A segment is cut before the first IDR at or past this length, in milliseconds. 2 s is what
     /// most encoders use as their keyframe interval, and gives a first picture quickly.
     pub segment_target_ms: u32,
     /// Greatest `EXT-X-TARGETDURATION`, in seconds. A publisher whose GOP is longer has its
-    /// segments cut inside the GOP: at 10 s a viewer already joins half a minute late.
+    /// segments cut inside the GOP. 6 s is what the standard advises (rfc8216bis App. B); a viewer
+    /// without low latency already joins 18 s late.
     pub target_duration_max_s: u32,
     /// The list holds at least this much media, in milliseconds: what a viewer may pause or lose
     /// without missing anything.
@@ -51,7 +52,7 @@ impl Default for Config {
         Self {
             part_target_ms: 200,
             segment_target_ms: 2_000,
-            target_duration_max_s: 10,
+            target_duration_max_s: 6,
             window_ms: 30_000,
             window_min_segments: 7,
             window_max_segments: 256,
@@ -79,7 +80,7 @@ impl Config {
             }
         };
         let segment_ms = u64::from(self.segment_target_ms);
-        within("part_target_ms", self.part_target_ms.into(), 50, segment_ms.clamp(50, 1_000))?;
+        within("part_target_ms", self.part_target_ms.into(), 100, segment_ms.clamp(100, 1_000))?;
         within("target_duration_max_s", self.target_duration_max_s.into(), 1, 60)?;
         let longest_ms = u64::from(self.target_duration_max_s) * 1_000;
         within("segment_target_ms", segment_ms, 500, longest_ms)?;

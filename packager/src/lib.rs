@@ -33,13 +33,25 @@ pub use packager::Packager;
 pub use report::{AudioReport, Report, VideoReport};
 pub use segment::Segment;
 
-/// One of the two encodings every live is offered in.
+/// One of the encodings a live is offered in, all from the same samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Container {
-    /// Fragmented MP4 (CMAF).
-    Fmp4,
-    /// MPEG transport stream.
-    Ts,
+pub enum Rendition {
+    /// What the publisher sends, as fragmented MP4 (CMAF), with parts for low latency.
+    Source,
+    /// The same as MPEG-TS, for players that know nothing else.
+    SourceTs,
+    /// Its sound alone, as fragmented MP4 with parts: a twentieth of the data.
+    Audio,
+}
+
+impl Rendition {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Source, Self::SourceTs, Self::Audio];
+
+    /// Whether it is offered in parts, and by low-latency rules.
+    pub fn has_parts(self) -> bool {
+        self != Self::SourceTs
+    }
 }
 
 /// The newest complete part of a window.

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use media::{Kind, Timescale};
 
 use crate::{
-    Config, Edge, Progress,
+    Config, Edge, Progress, Rendition,
     part::Timed,
-    segment::OpenSegment,
+    segment::{Head, OpenSegment},
     segmenter::{FirstSegment, Gops, Promise},
     timeline,
     tracks::{Inits, TrackSet},
     ts,
     window::Window,
 };
+
+/// Most parts without media listed at once: two minutes of the usual ones.
+const MAX_GAPS: usize = 600;
 
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -47,6 +50,8 @@ pub(crate) struct Output {
 pub(crate) struct Counts {
     pub segments: u64,
     pub parts: u64,
+    /// Parts without media.
+    pub gaps: u64,
     pub discontinuities: u64,
     pub dependent_segments: u64,
     pub samples: u64,
@@ -128,7 +133,7 @@ impl Output {
         let discontinuity = discontinuity && self.next_msn > 0;
         self.counts.discontinuities += u64::from(discontinuity);
         self.counts.dependent_segments += u64::from(!independent);
-        self.open = Some(OpenSegment {
+        let head = Head {
             msn: self.next_msn,
             tracks: tracks.clone(),
             discontinuity,
@@ -136,20 +141,20 @@ impl Output {
             independent,
             program_date_time_ms,
             parts: Vec::new(),
-            // About as large as the last one; what is left over is given back when it closes.
-            bytes: Vec::with_capacity(self.last_size_bytes + self.last_size_bytes / 8),
-        });
+        };
+        // About as large as the last one; what is left over is given back when it closes.
+        let capacity = self.last_size_bytes + self.last_size_bytes / 8;
+        self.open = Some(OpenSegment::new(head, capacity));
         self.next_msn += 1;
     }
 
     /// Makes a part of these samples and adds it to the open segment.
     pub fn add_part(&mut self, video: &[Timed], audio: &[Timed]) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
-        let tracks = open.tracks.clone();
+        let tracks = open.head.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
         open.add(self.moof_sequence, video, audio);
-        let part = u32::try_from(open.parts.len() - 1).unwrap_or(u32::MAX);
-        self.edge = Some(Edge { msn: open.msn, part });
+        self.edge = Some(edge_of(open));
         self.counts.parts += 1;
         self.counts.samples += (video.len() + audio.len()) as u64;
         for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
@@ -163,12 +168,14 @@ impl Output {
 
     /// Closes the open segment and lists it. The first one freezes the promise.
     pub fn close_segment(&mut self) -> Progress {
-        let Some(open) = self.open.take_if(|open| !open.parts.is_empty()) else {
+        let Some(open) = self.open.take_if(|open| !open.head.parts.is_empty()) else {
             return Progress::default();
         };
         let segment = open.close(self.ts_end);
         self.ts_end = segment.ts_end();
-        self.last_size_bytes = segment.size_bytes();
+        if !segment.is_gap(Rendition::Source) {
+            self.last_size_bytes = segment.size_bytes(Rendition::Source);
+        }
         self.counts.segments += 1;
         let start_ms = segment.program_date_time_ms();
         self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));
@@ -181,8 +188,7 @@ impl Output {
             let first = FirstSegment {
                 duration_us: segment.duration_us(),
                 longest_part_us: micros(longest.unwrap_or(0)),
-                whole_parts: segment.parts().len() - 1,
-                gop_known: !segment.has_video() || self.gops.longest_ms().is_some(),
+                gop_ms: self.gops.longest_ms().or(self.gops.hint_ms),
             };
             Promise::after_first(&self.config, first)
         });
@@ -190,8 +196,48 @@ impl Output {
         Progress { part: false, segment: true }
     }
 
+    /// Lists parts without media up to this wall-clock time, where nothing else is open. Players are
+    /// told of the silence and need not ask again and again for what does not come.
+    pub fn add_gaps(&mut self, until_ms: i64) -> Progress {
+        let mut progress = Progress::default();
+        let (Some(promise), Some(last)) = (self.promise, self.window.newest().cloned()) else {
+            return progress;
+        };
+        let timescale = last.tracks().timescale;
+        let part_ms = i64::from(promise.part_target_ms.min(self.config.part_target_ms));
+        let part_ticks = Timescale::MILLIS.rescale(part_ms, timescale).unsigned_abs();
+        let longest_ticks = u64::from(promise.target_duration_s) * u64::from(timescale.get());
+        let longest_ticks = longest_ticks.saturating_sub(part_ticks);
+        // Bounded: a silence is never longer than the grace of a live, a clock may jump.
+        for _ in 0..MAX_GAPS {
+            let from_ms = self.end_wall_ms.unwrap_or(until_ms);
+            let at_ms = self.open.as_ref().map_or(from_ms, |open| {
+                let ticks = i64::try_from(open.duration_ticks()).unwrap_or(i64::MAX);
+                from_ms.saturating_add(timescale.rescale(ticks, Timescale::MILLIS))
+            });
+            if at_ms.saturating_add(part_ms) > until_ms {
+                break;
+            }
+            self.open_segment(last.tracks(), false, false, at_ms);
+            let Some(open) = &mut self.open else { break };
+            open.add_gap(part_ticks);
+            self.edge = Some(edge_of(open));
+            self.counts.gaps += 1;
+            progress.part = true;
+            if open.duration_ticks() > longest_ticks {
+                progress |= self.close_segment();
+            }
+        }
+        progress
+    }
+
     /// Bytes of the open segment.
     pub fn open_bytes(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.bytes.len())
     }
+}
+
+fn edge_of(open: &OpenSegment) -> Edge {
+    let part = u32::try_from(open.head.parts.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    Edge { msn: open.head.msn, part }
 }

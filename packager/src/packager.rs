@@ -7,18 +7,19 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use media::{
-    Codec, Event, Sample, Timescale, Track,
+    Codec, Event, Kind, Sample, Timescale, Track,
+    codec::x264,
     id::{Epoch, PlaybackName},
 };
 
 use crate::{
-    AudioReport, Config, Container, Edge, Error, Progress, Report, Segment, VideoReport,
+    AudioReport, Config, Edge, Error, Progress, Rendition, Report, Segment, VideoReport,
     intake::{Intake, Selection},
     output::Output,
-    playlist,
+    playlist::{self, media::Listing},
     running::{Running, Start, Step, Way},
     timeline,
-    tracks::Announced,
+    tracks::{Announced, TrackSet},
 };
 
 /// A break in timestamps longer than this cannot be silence: a publisher silent for so long is
@@ -116,9 +117,25 @@ impl Packager {
         }
     }
 
+    /// Nothing came until `now_ms` (Unix time), from a publisher that is gone or silent: closes the
+    /// open part and segment, and lists parts without media for the time since (`EXT-X-GAP`,
+    /// rfc8216bis §4.4.4.7). What comes later begins anew, at its next IDR.
+    pub fn gap(&mut self, now_ms: i64) -> Progress {
+        if self.finished {
+            return Progress::default();
+        }
+        let mut progress = match &mut self.run {
+            Some(run) => run.pause(&mut self.output),
+            None => Progress::default(),
+        };
+        progress |= self.output.add_gaps(now_ms);
+        progress
+    }
+
     /// The live is over: as [`Packager::interrupt`], and playlists end with `EXT-X-ENDLIST`.
     pub fn finish(&mut self) -> Progress {
         let mut progress = self.interrupt();
+        progress |= self.output.close_segment();
         progress.segment |= !self.finished;
         self.finished = true;
         progress
@@ -134,17 +151,40 @@ impl Packager {
         self.finished
     }
 
-    /// The media playlist as of now; `None` before the first segment is complete.
-    pub fn media_playlist(&self, container: Container) -> Option<String> {
-        let promise = self.output.promise?;
-        playlist::media::render(container, &self.output.window, promise, self.finished)
+    /// The media playlist of a rendition as of now; `None` before there is enough to play.
+    pub fn media_playlist(&self, rendition: Rendition) -> Option<String> {
+        self.listing(rendition)?.render()
     }
 
-    /// The multivariant playlist as of now; `None` before the first segment is complete.
-    pub fn multivariant_playlist(&self, container: Container) -> Option<String> {
-        let promise = self.output.promise?;
-        let window = &self.output.window;
-        playlist::multivariant::render(container, window, promise, &self.name, &self.epoch)
+    /// The same as a Playlist Delta Update (rfc8216bis §6.2.5.1), where something can be left out.
+    pub fn media_playlist_delta(&self, rendition: Rendition) -> Option<String> {
+        self.listing(rendition)?.render_delta()
+    }
+
+    /// The multivariant playlist that offers a rendition (and, with the source, its sound alone) as
+    /// of now; `None` before there is enough to play.
+    pub fn multivariant_playlist(&self, rendition: Rendition) -> Option<String> {
+        let listing = self.listing(rendition)?;
+        playlist::multivariant::render(listing, &self.name, &self.epoch)
+    }
+
+    fn listing(&self, rendition: Rendition) -> Option<Listing<'_>> {
+        let Output { window, open, promise, .. } = &self.output;
+        let promise = (*promise)?;
+        let (has_audio, has_both) = window.listed().rev().fold((false, false), |(any, both), s| {
+            let tracks = s.tracks();
+            let audio = tracks.audio.is_some();
+            (any || audio, both || audio && tracks.video.is_some())
+        });
+        let (is_there, others): (bool, &[Rendition]) = match rendition {
+            Rendition::Source if has_both => (true, &[Rendition::Audio]),
+            Rendition::Source => (true, &[]),
+            // Nobody who asks for it knows parts: the first segment alone is too short to start on.
+            Rendition::SourceTs => (window.len() > 1 || self.finished, &[]),
+            Rendition::Audio => (has_audio, &[Rendition::Source]),
+        };
+        let (open, ended) = (open.as_ref(), self.finished);
+        is_there.then_some(Listing { rendition, others, window, open, promise, ended })
     }
 
     /// A segment that is listed or still retained.
@@ -152,9 +192,23 @@ impl Packager {
         self.output.window.get(msn)
     }
 
-    /// The init segment (`ftyp`, `moov`) of that id, while a segment held here needs it.
-    pub fn init(&self, id: u32) -> Option<Bytes> {
-        self.output.inits.get(id)
+    /// A part of a rendition, while its segment is open, listed or retained.
+    pub fn part(&mut self, rendition: Rendition, msn: u64, index: u32) -> Option<Bytes> {
+        match self.output.open.as_mut().filter(|open| open.head.msn == msn) {
+            Some(open) => open.part(index, rendition),
+            None => self.output.window.get(msn)?.part(index, rendition),
+        }
+    }
+
+    /// The init segment (`ftyp`, `moov`) of that id for a rendition, while a segment held here needs
+    /// it.
+    pub fn init(&self, rendition: Rendition, id: u32) -> Option<Bytes> {
+        self.output.inits.get(rendition, id)
+    }
+
+    /// Sequence number of the newest complete segment.
+    pub fn last_msn(&self) -> Option<u64> {
+        Some(self.output.window.newest()?.msn())
     }
 
     /// `PART-TARGET` in milliseconds: every part is at most this long. Frozen with the first
@@ -168,10 +222,18 @@ impl Packager {
         Some(self.output.promise?.target_duration_s)
     }
 
-    /// Grows whenever the playlists change: a segment is listed (and others leave), or the live is
-    /// finished. Two playlists read at the same revision are the same, whatever parts came between.
-    pub fn playlist_revision(&self) -> u64 {
+    /// Grows whenever the multivariant playlists and those without parts change: a segment is listed
+    /// (and others leave), or the live is finished. Two playlists read at the same revision are the
+    /// same.
+    pub fn segments_revision(&self) -> u64 {
         self.output.counts.segments + u64::from(self.finished)
+    }
+
+    /// Grows whenever the media playlist of a rendition changes.
+    pub fn playlist_revision(&self, rendition: Rendition) -> u64 {
+        let counts = &self.output.counts;
+        let parts = if rendition.has_parts() { counts.parts + counts.gaps } else { 0 };
+        self.segments_revision() + parts
     }
 
     /// How it goes, now.
@@ -195,6 +257,7 @@ impl Packager {
             target_duration_s: self.target_duration_s(),
             segments_total: output.counts.segments,
             parts_total: output.counts.parts,
+            gap_parts_total: output.counts.gaps,
             segments_listed: output.window.len(),
             listed_ms: output.window.duration_us() / 1_000,
             bytes_held: output.window.held_bytes() + output.open_bytes(),
@@ -319,6 +382,11 @@ impl Run {
         let Some(first) = samples.first().filter(|first| first.kind == tracks.main) else {
             return Ok(());
         };
+        if let Some(hint_ms) = gop_hint_ms(&tracks, first) {
+            out.gops.hint_ms = Some(hint_ms);
+        }
+        // One without media, if any.
+        out.close_segment();
         let first_dts_ticks = first.dts_ticks;
         let first_ms = tracks.timescale.rescale(first_dts_ticks, Timescale::MILLIS);
         let wall_ms = self.wall_ms(first_ms, out);
@@ -345,6 +413,11 @@ impl Run {
             }
             None => self.wall_clock_ms.saturating_add(since_ms.clamp(0, LONGEST_SILENCE_MS)),
         }
+    }
+
+    /// Closes what was running, if anything was; its publisher may go on.
+    fn pause(&mut self, out: &mut Output) -> Progress {
+        self.stop().map_or_else(Progress::default, |running| running.close(out))
     }
 
     /// Back to waiting; gives what was running.
@@ -374,6 +447,14 @@ impl Run {
         }
         progress
     }
+}
+
+/// Distance between keyframes that the encoder announces in its first picture, in milliseconds.
+fn gop_hint_ms(tracks: &TrackSet, first: &Sample) -> Option<u64> {
+    let config = tracks.h264().filter(|_| first.kind == Kind::Video)?;
+    let pictures = x264::keyint(config.nal_units(first.data.clone()))?;
+    let millis = f64::from(pictures) * 1_000.0 / config.declared_fps?;
+    Some(millis.round() as u64)
 }
 
 fn video_report(track: &Track, measured_fps: Option<f64>) -> Option<VideoReport> {

@@ -22,15 +22,20 @@ pub(crate) struct Timed {
 
 /// A complete part (rfc8216bis §4.4.4.9).
 ///
-/// It keeps no table of its samples: the `trun` inside its bytes is that table, at known places.
+/// It keeps no bytes, which are its segment's, and no table of its samples: the `trun` inside its
+/// bytes is that table, at known places.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// Bytes it takes in its segment.
+    /// Where it starts in its segment.
+    pub at: usize,
+    /// Bytes it takes there.
     pub len: usize,
-    /// Its bytes, a slice of its segment's; none while that is open.
-    pub bytes: Bytes,
     /// Length on the main track.
     pub duration_ticks: u64,
+    /// Length of its sound, in ticks of the sound.
+    pub audio_ticks: u64,
+    /// Whether it holds a sample of the main track that can be decoded alone.
+    pub independent: bool,
     /// Video samples it holds.
     pub pictures: u32,
     pub ts_packets: ts::Packets,
@@ -63,10 +68,13 @@ impl Part {
         let start = segment.len();
         let (video_run, audio_run) = fragment::write(segment, sequence, video, audio);
         let main = if tracks.main == Kind::Video { video } else { audio };
+        let length = |samples: &[Timed]| samples.iter().map(|s| u64::from(s.duration_ticks)).sum();
         Self {
+            at: start,
             len: segment.len() - start,
-            bytes: Bytes::new(),
-            duration_ticks: main.iter().map(|sample| u64::from(sample.duration_ticks)).sum(),
+            duration_ticks: length(main),
+            audio_ticks: length(audio),
+            independent: main.iter().any(|sample| sample.is_sync),
             pictures: u32::try_from(video.len()).unwrap_or(u32::MAX),
             ts_packets: ts::Packets::count(tracks, video, audio),
             video: video_run,
@@ -74,13 +82,64 @@ impl Part {
         }
     }
 
-    /// The samples of one track, read back from the part's bytes.
-    pub fn samples(&self, kind: Kind) -> impl Iterator<Item = PartSample<'_>> {
+    /// A part of this length without media, after `at` bytes of its segment (`GAP=YES`).
+    pub fn gap(at: usize, duration_ticks: u64) -> Self {
+        Self {
+            at,
+            len: 0,
+            duration_ticks,
+            audio_ticks: 0,
+            independent: false,
+            pictures: 0,
+            ts_packets: ts::Packets::default(),
+            video: None,
+            audio: None,
+        }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_gap(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether it holds sound.
+    pub fn has_audio(&self) -> bool {
+        self.audio.is_some()
+    }
+
+    /// Decode times of the first samples of picture and sound, each on its own track.
+    pub fn starts(&self) -> (Option<i64>, Option<i64>) {
+        (self.video.map(|run| run.dts_ticks), self.audio.map(|run| run.dts_ticks))
+    }
+
+    /// Its bytes among those of its segment.
+    pub fn bytes<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
+        segment.get(self.at..self.at + self.len).unwrap_or_default()
+    }
+
+    /// Bytes of a part of its sound alone.
+    pub fn audio_len(&self) -> usize {
+        self.audio.map_or(0, |run| fragment::audio_len(run.count, self.len - run.data))
+    }
+
+    /// Appends a part of its sound alone to `out`, made from the bytes of its segment.
+    pub fn write_audio(&self, segment: &[u8], out: &mut Vec<u8>) {
+        if let Some(run) = &self.audio {
+            fragment::write_audio(self.bytes(segment), run, out);
+        }
+    }
+
+    /// The samples of one track, read back from the bytes of its segment.
+    pub fn samples<'a>(
+        &self,
+        segment: &'a [u8],
+        kind: Kind,
+    ) -> impl Iterator<Item = PartSample<'a>> + use<'a> {
         let (run, entry_len) = match kind {
             Kind::Video => (self.video, fragment::VIDEO_ENTRY_LEN),
             Kind::Audio => (self.audio, fragment::AUDIO_ENTRY_LEN),
         };
-        let bytes = &*self.bytes;
+        let bytes = self.bytes(segment);
         let table = run.and_then(|run| bytes.get(run.table..run.table + run.count * entry_len));
         let mut dts_ticks = run.map_or(0, |run| run.dts_ticks);
         let mut at = run.map_or(0, |run| run.data);

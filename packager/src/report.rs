@@ -20,6 +20,8 @@ pub struct Report {
     pub segments_total: u64,
     /// Parts completed since the packager was made.
     pub parts_total: u64,
+    /// Parts without media listed since, for the silence of a publisher.
+    pub gap_parts_total: u64,
     /// Segments listed now.
     pub segments_listed: usize,
     /// Their duration, in milliseconds.

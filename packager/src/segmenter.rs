@@ -32,35 +32,33 @@ pub(crate) struct Promise {
 impl Promise {
     /// What to promise after the first segment.
     ///
-    /// The target duration is its length, or the segment target if that is longer. The part target
-    /// leaves every full part between 85 and 100 % of it (rfc8216bis §4.4.3.7): five pictures at
-    /// 29.97 per second are 166.8 ms, too short for a target of 200 and six are too long, so the
-    /// target follows the longest part with a tenth for jitter.
+    /// The target duration is the GOP's length where that is known, or the segment target if that is
+    /// longer. The part target leaves every full part between 85 and 100 % of it (rfc8216bis
+    /// §4.4.3.7): a twelfth above what parts are cut at, it has room for six pictures at 29.97 a second
+    /// (200.2 ms) and five at 24 (208 ms), and for the sound of 200 ms whether that is nine frames of
+    /// 1024 samples at 48 kHz or ten (192 and 213 ms), eight at 44.1 kHz or nine (186 and 209 ms).
+    /// Slow pictures that make other parts get another target.
     pub fn after_first(config: &Config, first: FirstSegment) -> Self {
         let rounded = |millis: u64| u32::try_from((millis + 500) / 1_000).unwrap_or(u32::MAX);
-        let mut target_duration_s = rounded(config.segment_target_ms.into())
-            .max(rounded(first.duration_us.div_ceil(1_000)));
-        if !first.gop_known {
-            target_duration_s = target_duration_s.max(UNKNOWN_GOP_S);
-        }
+        let target_duration_s = rounded(config.segment_target_ms.into())
+            .max(rounded(first.duration_us.div_ceil(1_000)))
+            .max(rounded(first.gop_ms.unwrap_or(0)));
         let longest_ms = u32::try_from(first.longest_part_us.div_ceil(1_000)).unwrap_or(u32::MAX);
-        let part_target_ms = if longest_ms > config.part_target_ms {
-            longest_ms
-        } else if first.whole_parts == 0 {
-            config.part_target_ms
-        } else {
-            (longest_ms + longest_ms / 10).min(config.part_target_ms)
-        };
+        let usual_ms = with_room(config.part_target_ms);
+        let fits = longest_ms <= usual_ms && longest_ms >= usual_ms - usual_ms / 8;
+        // Only an end comes before half of it.
+        let is_cut_short = longest_ms < usual_ms / 2;
         Self {
             target_duration_s: target_duration_s.clamp(1, config.target_duration_max_s.max(1)),
-            part_target_ms,
+            part_target_ms: if fits || is_cut_short { usual_ms } else { with_room(longest_ms) },
         }
     }
 }
 
-/// Target duration when the first segment ended before a second IDR told the GOP: most encoders
-/// send one at least every 4 s.
-const UNKNOWN_GOP_S: u32 = 4;
+/// A twelfth more.
+fn with_room(part_ms: u32) -> u32 {
+    part_ms.saturating_add(part_ms.div_ceil(12))
+}
 
 /// What the first segment taught.
 #[derive(Debug, Clone, Copy)]
@@ -69,10 +67,8 @@ pub(crate) struct FirstSegment {
     pub duration_us: u64,
     /// Its longest part, in microseconds.
     pub longest_part_us: u64,
-    /// Its parts, the last one excepted.
-    pub whole_parts: usize,
-    /// Whether the distance between IDRs is known.
-    pub gop_known: bool,
+    /// Distance between IDRs in milliseconds, as seen or as the encoder announces it.
+    pub gop_ms: Option<u64>,
 }
 
 /// Distances between IDRs, in milliseconds.
@@ -81,6 +77,8 @@ pub(crate) struct Gops {
     recent: VecDeque<u64>,
     /// Length of the open GOP; `None` before the first IDR of a run.
     open_ticks: Option<u64>,
+    /// What the encoder announces, in milliseconds.
+    pub hint_ms: Option<u64>,
 }
 
 impl Gops {
@@ -133,9 +131,14 @@ pub(crate) struct Segmenter {
     timescale: Timescale,
     /// Only pictures have GOPs: sound can be cut anywhere.
     has_gops: bool,
+    /// Parts are made about this long.
     part_target: u64,
+    /// And never longer than this.
+    part_limit: u64,
     /// Samples of a full part, when the picture rate is declared.
     part_samples: Option<u32>,
+    /// Nothing is listed yet: the first part is a segment of its own.
+    is_first: bool,
     /// A segment this long ends before the next IDR.
     segment_target: u64,
     /// A segment reaches no further, so that `EXTINF` rounds to the target duration or less.
@@ -161,22 +164,23 @@ impl Segmenter {
 
     /// Timestamps in milliseconds make six pictures at 29.97 a second 200 ms long, or 201. Full
     /// parts must be alike, so the declared rate tells how many pictures they take; without one,
-    /// parts stay a fiftieth below the target, where a millisecond changes nothing.
-    const BLUR: u32 = 50;
+    /// parts may pass the target by a twenty-fifth, where a millisecond changes nothing.
+    const BLUR: u32 = 25;
 
     pub fn new(config: &Config, promise: Option<Promise>, pace: Pace) -> Self {
         let timescale = pace.timescale;
         let target_ms = config.part_target_ms;
         let declared = pace.fps.filter(|_| pace.is_video);
         let part_samples =
-            declared.map(|fps| ((fps * f64::from(target_ms) / 1_000.0 + 1e-6) as u32).max(1));
-        let margin_ms =
-            if pace.is_video && declared.is_none() { target_ms / Self::BLUR } else { 0 };
+            declared.map(|fps| ((fps * f64::from(target_ms) / 1_000.0).round() as u32).max(1));
+        let blur_ms = if pace.is_video { target_ms / Self::BLUR } else { 0 };
         let mut segmenter = Self {
             timescale,
             has_gops: pace.is_video,
-            part_target: ticks((target_ms - margin_ms).into(), timescale),
+            part_target: ticks((target_ms + blur_ms).into(), timescale),
+            part_limit: ticks(with_room(target_ms).into(), timescale),
             part_samples,
+            is_first: promise.is_none(),
             segment_target: ticks(config.segment_target_ms.into(), timescale),
             segment_limit: limit_ticks(config.target_duration_max_s, timescale),
             part: 0,
@@ -191,7 +195,9 @@ impl Segmenter {
 
     /// Holds all that follows to what was promised.
     pub fn promise(&mut self, promise: Promise) {
-        self.part_target = ticks(promise.part_target_ms.into(), self.timescale);
+        self.is_first = false;
+        self.part_limit = ticks(promise.part_target_ms.into(), self.timescale);
+        self.part_target = self.part_target.min(self.part_limit);
         self.segment_limit = limit_ticks(promise.target_duration_s, self.timescale);
     }
 
@@ -199,7 +205,7 @@ impl Segmenter {
     /// where that keeps it in the open part.
     pub fn last_duration(&self, usual: u32) -> u32 {
         let room = self
-            .part_target
+            .part_limit
             .saturating_sub(self.part)
             .min(self.segment_limit.saturating_sub(self.segment));
         match u32::try_from(room) {
@@ -214,9 +220,9 @@ impl Segmenter {
         if self.segment > 0 && self.segment.saturating_add(duration) > self.segment_limit {
             Cut::Segment
         } else if self.part > 0
-            && (self.part.saturating_add(duration) > self.part_target || self.has_all_samples())
+            && (self.part.saturating_add(duration) > self.part_limit || self.has_all_samples())
         {
-            Cut::Part
+            self.part_cut()
         } else {
             Cut::Nothing
         }
@@ -245,7 +251,21 @@ impl Segmenter {
         }
         let nearly_full = self.part >= self.part_target - self.part_target / 10;
         let overfull = self.part.saturating_add(duration) > self.part_target;
-        if (nearly_full && overfull) || self.has_all_samples() { Cut::Part } else { Cut::Nothing }
+        let is_full = match self.part_samples {
+            Some(_) => self.has_all_samples() || nearly_full && self.passes_limit(duration),
+            None => nearly_full && overfull,
+        };
+        if is_full { self.part_cut() } else { Cut::Nothing }
+    }
+
+    fn passes_limit(&self, duration: u64) -> bool {
+        self.part.saturating_add(duration) > self.part_limit
+    }
+
+    /// The first part ends the first segment too: viewers have something to play after 200 ms, and
+    /// many players take no playlist without a whole segment.
+    fn part_cut(&self) -> Cut {
+        if self.is_first { Cut::Segment } else { Cut::Part }
     }
 
     /// Notes that what was decided was done.
@@ -317,6 +337,9 @@ mod tests {
             let after = segmenter.after(duration, (n + 1) % gop == 0, &mut gops);
             segmenter.done(after);
             note(after, &mut samples);
+            if before == Cut::Segment || after == Cut::Segment {
+                segmenter.promise(promise(200_000, None));
+            }
         }
         cuts
     }
@@ -325,13 +348,15 @@ mod tests {
     fn parts_of_common_picture_rates_are_all_alike() {
         for (fps, duration, samples) in [
             (25.0, 3_600, 5),
-            (29.97, 3_003, 5),
+            (24.0, 3_750, 5),
+            (29.97, 3_003, 6),
             (30.0, 3_000, 6),
             (50.0, 1_800, 10),
             (60.0, 1_500, 12),
         ] {
             let cuts = cuts(Some(fps), duration, 1_000, 60);
-            assert!(cuts.iter().all(|&cut| cut == (Cut::Part, samples)), "{fps}: {cuts:?}");
+            assert_eq!(cuts[0], (Cut::Segment, samples));
+            assert!(cuts[1..].iter().all(|&cut| cut == (Cut::Part, samples)), "{fps}: {cuts:?}");
         }
     }
 
@@ -339,25 +364,49 @@ mod tests {
     fn a_segment_ends_before_the_first_idr_past_the_target() {
         let ends = |gop| {
             let cuts = cuts(Some(30.0), 3_000, gop, 200);
-            let at = cuts.iter().position(|(cut, _)| *cut == Cut::Segment);
-            cuts[..=at.unwrap()].iter().map(|(_, samples)| samples).sum::<usize>()
+            assert_eq!(cuts[0], (Cut::Segment, 6), "the first part is a segment of its own");
+            let at = cuts.iter().skip(1).position(|(cut, _)| *cut == Cut::Segment);
+            cuts[..=1 + at.unwrap()].iter().map(|(_, samples)| samples).sum::<usize>()
         };
-        assert_eq!((ends(30), ends(60), ends(75), ends(50)), (60, 60, 75, 100));
+        // After a GOP of 50 another one would pass the target duration.
+        assert_eq!((ends(30), ends(60), ends(70), ends(50)), (60, 60, 70, 50));
     }
 
     #[test]
     fn the_part_target_leaves_full_parts_between_85_and_100_percent_of_it() {
-        for longest_part_us in [166_834, 200_000, 183_517, 166_667, 142_858, 185_760] {
-            let first = FirstSegment {
-                duration_us: 2_000_000,
-                longest_part_us,
-                whole_parts: 9,
-                gop_known: true,
-            };
-            let target = Promise::after_first(&Config::default(), first).part_target_ms;
+        for longest_part_us in [200_200, 200_000, 208_334, 166_667, 142_858, 185_760, 333_334] {
+            let target = promise(longest_part_us, None).part_target_ms;
             let share = longest_part_us as f64 / 1_000.0 / f64::from(target);
             assert!((0.85..=1.0).contains(&share), "{longest_part_us}: {target}");
         }
+    }
+
+    #[test]
+    fn the_part_target_has_room_for_the_sound_beside_pictures() {
+        let target_ms = f64::from(promise(200_000, None).part_target_ms);
+        for (rate_hz, frames) in [(48_000.0, [9.0, 10.0]), (44_100.0, [8.0, 9.0])] {
+            for frames in frames {
+                let share = frames * 1_024_000.0 / rate_hz / target_ms;
+                assert!((0.85..=1.0).contains(&share), "{frames} frames at {rate_hz}: {share}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_part_that_was_cut_short_teaches_nothing() {
+        assert_eq!(promise(33_334, None), promise(200_000, None));
+    }
+
+    #[test]
+    fn the_target_duration_is_the_gop_the_encoder_announces_within_bounds() {
+        let target_s = |gop_ms| promise(200_000, gop_ms).target_duration_s;
+        assert_eq!([None, Some(500), Some(2_002)].map(target_s), [2, 2, 2]);
+        assert_eq!([Some(4_000), Some(8_333)].map(target_s), [4, 6]);
+    }
+
+    fn promise(longest_part_us: u64, gop_ms: Option<u64>) -> Promise {
+        let first = FirstSegment { duration_us: longest_part_us, longest_part_us, gop_ms };
+        Promise::after_first(&Config::default(), first)
     }
 
     #[test]

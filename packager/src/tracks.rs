@@ -11,7 +11,7 @@ use media::{
     codec::{aac, h264},
 };
 
-use crate::{Error, fmp4, ts};
+use crate::{Error, Rendition, fmp4, ts};
 
 /// What the current publisher announced.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,8 @@ impl Announced {
 pub(crate) struct TrackSet {
     pub init_id: u32,
     pub init: Bytes,
+    /// The init segment of its sound alone; `init` where there is nothing else.
+    pub audio_init: Option<Bytes>,
     pub video: Option<Arc<Track>>,
     pub audio: Option<Arc<Track>>,
     /// The track by which parts and segments are cut: the video when there is one.
@@ -60,12 +62,21 @@ pub(crate) struct TrackSet {
 impl TrackSet {
     fn new(init_id: u32, tracks: Announced) -> Result<Self, Error> {
         let init = fmp4::init::write(&tracks)?;
+        let audio_init = match &tracks.audio {
+            Some(_) if tracks.video.is_none() => Some(init.clone()),
+            Some(audio) => {
+                let alone = Announced { video: None, audio: Some(audio.clone()) };
+                Some(fmp4::init::write(&alone)?)
+            }
+            None => None,
+        };
         let main = if tracks.video.is_some() { Kind::Video } else { Kind::Audio };
         let timescale = tracks.get(main).map_or(Timescale::MILLIS, |track| track.timescale);
         let prefixes = ts::Prefixes::new(tracks.video.as_deref().and_then(h264));
         Ok(Self {
             init_id,
             init,
+            audio_init,
             video: tracks.video,
             audio: tracks.audio,
             main,
@@ -130,9 +141,13 @@ impl Inits {
         Ok(set)
     }
 
-    /// The init segment of that id, while something needs it.
-    pub fn get(&self, id: u32) -> Option<Bytes> {
+    /// The init segment of that id for a rendition, while something needs it.
+    pub fn get(&self, rendition: Rendition, id: u32) -> Option<Bytes> {
         let set = self.sets.iter().filter_map(Weak::upgrade).find(|set| set.init_id == id)?;
-        Some(set.init.clone())
+        match rendition {
+            Rendition::Source => Some(set.init.clone()),
+            Rendition::SourceTs => None,
+            Rendition::Audio => set.audio_init.clone(),
+        }
     }
 }

@@ -36,6 +36,10 @@ impl Window {
         self.listed.front()
     }
 
+    pub fn newest(&self) -> Option<&Arc<Segment>> {
+        self.listed.back()
+    }
+
     pub fn newest_with_video(&self) -> Option<&Arc<Segment>> {
         self.listed.iter().rev().find(|segment| segment.has_video())
     }

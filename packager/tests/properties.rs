@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use communiconnect_packager::{Config, Container};
+use communiconnect_packager::{Config, Rendition};
 use media::{Event, Kind, Sample};
 use proptest::prelude::*;
 use support::*;
@@ -105,9 +105,12 @@ fn act(viewer: &mut Viewer, act: Act) {
 /// Checks one segment in both forms; gives the samples of its fMP4.
 fn check_segment(viewer: &Viewer, msn: u64) -> (Vec<Read>, Vec<Read>) {
     let segment = &viewer.segments[&msn];
-    assert_eq!(segment.fmp4().len(), segment.size_bytes());
-    let joined: Vec<u8> = segment.part_bytes().flatten().collect();
-    assert_eq!(joined, segment.fmp4());
+    assert_eq!(
+        segment.bytes(Rendition::Source).unwrap().len(),
+        segment.size_bytes(Rendition::Source)
+    );
+    let joined: Vec<u8> = parts(segment).flatten().collect();
+    assert_eq!(joined, segment.bytes(Rendition::Source).unwrap());
     let (video, audio) = read_fmp4(segment);
     let main = if video.is_empty() { &audio } else { &video };
     if segment.independent() {
@@ -118,8 +121,8 @@ fn check_segment(viewer: &Viewer, msn: u64) -> (Vec<Read>, Vec<Read>) {
     if rate > 0 {
         assert!((sum as f64 / 90_000.0 - segment.duration_s()).abs() < 1e-6);
     }
-    let ts = segment.ts();
-    assert_eq!(ts.len(), segment.ts_size_bytes(), "the size was known beforehand");
+    let ts = segment.bytes(Rendition::SourceTs).unwrap();
+    assert_eq!(ts.len(), segment.size_bytes(Rendition::SourceTs), "the size was known beforehand");
     let (pictures, sounds) = read_ts(&ts);
     assert_eq!(pictures.len(), video.len());
     for (pes, sample) in pictures.iter().zip(&video) {
@@ -212,7 +215,7 @@ proptest! {
         let viewer = Viewer::of(&source);
         let Some(target_ms) = viewer.packager.part_target_ms() else { return Ok(()) };
         for segment in viewer.all() {
-            let parts: Vec<_> = segment.part_bytes().map(|part| read_part(&part)).collect();
+            let parts: Vec<_> = parts(segment).map(|part| read_part(&part)).collect();
             for (at, (video, audio)) in parts.iter().enumerate() {
                 let (main, rate) = match source.video {
                     Some(_) => (video, 90_000.0),
@@ -235,7 +238,7 @@ proptest! {
         }
         viewer.finish();
         let mut ends = BTreeMap::new();
-        let decoded = viewer.all().flat_map(|segment| read_ts(&segment.ts()).0).map(|pes| pes.dts);
+        let decoded = viewer.all().flat_map(|segment| read_ts(&segment.bytes(Rendition::SourceTs).unwrap()).0).map(|pes| pes.dts);
         prop_assert!(decoded.is_sorted_by(|a, b| a < b), "DTS never goes back");
         for &msn in &viewer.segments.keys().copied().collect::<Vec<_>>() {
             let (video, audio) = check_segment(&viewer, msn);
@@ -260,7 +263,7 @@ proptest! {
         let viewer = Viewer::of(&source);
         let mut last: BTreeMap<u16, u8> = BTreeMap::new();
         for segment in viewer.all() {
-            for (pid, counters) in continuity(&segment.ts()) {
+            for (pid, counters) in continuity(&segment.bytes(Rendition::SourceTs).unwrap()) {
                 for counter in counters {
                     let before = last.insert(pid, counter);
                     prop_assert!(before.is_none_or(|before| (before + 1) & 15 == counter), "pid {pid}");
@@ -284,11 +287,11 @@ proptest! {
             if let Some(edge) = packager.edge()
                 && let Some(segment) = packager.segment(edge.msn)
             {
-                prop_assert_eq!(segment.ts().len(), segment.ts_size_bytes());
+                prop_assert_eq!(segment.bytes(Rendition::SourceTs).unwrap().len(), segment.size_bytes(Rendition::SourceTs));
             }
         }
         packager.finish();
-        for container in [Container::Fmp4, Container::Ts] {
+        for container in [Rendition::Source, Rendition::SourceTs] {
             packager.media_playlist(container);
             packager.multivariant_playlist(container);
         }

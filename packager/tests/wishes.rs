@@ -4,7 +4,7 @@
 
 mod support;
 
-use communiconnect_packager::{Config, Container, Error};
+use communiconnect_packager::{Config, Error, Rendition};
 use media::{Event, Kind, Sample};
 use support::*;
 
@@ -94,18 +94,44 @@ fn a_gop_longer_than_the_target_duration_is_cut_and_said_to_be() {
 }
 
 #[test]
-fn the_target_duration_follows_the_gop_of_the_first_segment() {
-    for (gop, target) in [(30, 2), (60, 2), (90, 3), (120, 4), (250, 8), (600, 10)] {
-        let viewer = Viewer::of(&Source { gop, seconds: 30, ..Source::default() });
+fn the_target_duration_follows_the_gop_that_the_encoder_announces() {
+    for (gop, target) in [(30, 2), (60, 2), (90, 3), (120, 4), (250, 6), (600, 6)] {
+        let source = Source { gop, seconds: 30, ..Source::default() };
+        let mut viewer = Viewer::new(packager());
+        viewer.publish(changed(&source, |sample| {
+            if sample.is_sync && sample.kind == Kind::Video {
+                let sei = format!("\x06\x05\x30x264 - core 164 - options: keyint={gop} bframes=0");
+                let len = (sei.len() as u32).to_be_bytes();
+                sample.data = [&len, sei.as_bytes(), &sample.data].concat().into();
+            }
+        }));
         assert_eq!(playlist(&viewer).target_duration, target, "gop {gop}");
+        let whole = viewer.all().skip(2).filter(|segment| segment.independent()).count();
+        assert_eq!(whole == viewer.segments.len() - 2, gop <= 120, "gop {gop}");
     }
 }
 
 #[test]
+fn a_viewer_has_something_to_play_after_the_first_part() {
+    let mut viewer = Viewer::new(packager());
+    let mut events = Source { seconds: 3, ..Source::default() }.events();
+    let rest = events.split_off(events.len() / 3);
+    viewer.publish(events);
+    let first = &playlist(&viewer).segments[0];
+    assert_eq!((first.uri.as_str(), first.duration), ("0.m4s", 0.2));
+    assert!(viewer.segments[&0].independent());
+    assert_eq!(viewer.packager.media_playlist(Rendition::SourceTs), None);
+    // The second one ends where it would have without that.
+    viewer.push(rest);
+    assert_eq!(viewer.segments[&1].duration_us(), 1_800_000);
+    assert!(viewer.packager.media_playlist(Rendition::SourceTs).is_some());
+}
+
+#[test]
 fn gops_that_do_not_divide_the_target_are_cut_at_idrs_all_the_same() {
-    // An IDR every 1.4 s: a first segment of 2.8 s, then one every 2.8 s.
+    // An IDR every 1.4 s: two would be too much. What follows the first part opens on no IDR.
     let viewer = Viewer::of(&Source { gop: 42, seconds: 20, ..Source::default() });
-    assert!(viewer.all().all(|segment| segment.independent()));
+    assert!(viewer.all().skip(2).all(|segment| segment.independent()));
     // An IDR at 0.3 s and 2.2 s in turn: never past the target duration.
     let source = Source { gop: 1, seconds: 30, ..Source::default() };
     let mut viewer = Viewer::new(packager());
@@ -117,7 +143,7 @@ fn gops_that_do_not_divide_the_target_are_cut_at_idrs_all_the_same() {
         }
     }));
     viewer.finish();
-    assert!(viewer.all().all(|segment| segment.independent()));
+    assert!(viewer.all().skip(2).all(|segment| segment.independent()));
 }
 
 #[test]
@@ -153,7 +179,7 @@ fn composition_offsets_below_zero_stay_in_fmp4_and_pts_never_precedes_dts_in_ts(
     viewer.finish();
     for segment in viewer.all() {
         assert!(read_fmp4(segment).0.iter().any(|sample| sample.cts < 0));
-        let pictures = read_ts(&segment.ts()).0;
+        let pictures = read_ts(&segment.bytes(Rendition::SourceTs).unwrap()).0;
         assert!(pictures.iter().all(|pes| pes.pts >= pes.dts));
         assert!(pictures.is_sorted_by(|a, b| a.dts < b.dts));
     }
@@ -171,7 +197,10 @@ fn composition_offsets_that_turn_negative_late_do_not_set_ts_back() {
         }
     }));
     viewer.finish();
-    let pictures: Vec<_> = viewer.all().flat_map(|segment| read_ts(&segment.ts()).0).collect();
+    let pictures: Vec<_> = viewer
+        .all()
+        .flat_map(|segment| read_ts(&segment.bytes(Rendition::SourceTs).unwrap()).0)
+        .collect();
     assert!(pictures.is_sorted_by(|a, b| a.dts < b.dts));
     let sent = viewer.all().flat_map(|segment| read_fmp4(segment).0);
     assert!(sent.map(|sample| (sample.dts + sample.cts) as u64).eq(pictures.iter().map(|p| p.pts)));
@@ -229,8 +258,11 @@ fn the_clock_of_mpeg_ts_wraps_and_ours_does_not() {
     let fmp4: Vec<_> =
         tail.iter().flat_map(|segment| read_fmp4(segment).0).map(|s| s.dts).collect();
     assert!(fmp4.is_sorted() && *fmp4.last().unwrap() > 1 << 33);
-    let ts: Vec<_> =
-        tail.iter().flat_map(|segment| read_ts(&segment.ts()).0).map(|p| p.pts).collect();
+    let ts: Vec<_> = tail
+        .iter()
+        .flat_map(|segment| read_ts(&segment.bytes(Rendition::SourceTs).unwrap()).0)
+        .map(|p| p.pts)
+        .collect();
     assert!(!ts.is_sorted() && ts.iter().all(|&pts| pts < 1 << 33));
     assert!(ts.iter().zip(&fmp4).all(|(&ts, &fmp4)| ts == fmp4 as u64 % (1 << 33)));
 }
@@ -255,7 +287,7 @@ fn sound_that_is_announced_and_never_comes_is_not_declared() {
     );
     viewer.finish();
     assert!(viewer.all().count() >= 5);
-    let multivariant = viewer.packager.multivariant_playlist(Container::Fmp4).unwrap();
+    let multivariant = viewer.packager.multivariant_playlist(Rendition::Source).unwrap();
     assert!(multivariant.contains("CODECS=\"avc1.64001f\""), "{multivariant}");
 }
 
@@ -271,7 +303,7 @@ fn pictures_that_are_announced_and_never_come_leave_the_sound() {
     viewer.finish();
     let sum: f64 = viewer.all().map(|segment| segment.duration_s()).sum();
     assert!(sum > 9.9, "nothing is lost by the wait: {sum}");
-    let multivariant = viewer.packager.multivariant_playlist(Container::Ts).unwrap();
+    let multivariant = viewer.packager.multivariant_playlist(Rendition::SourceTs).unwrap();
     assert!(multivariant.contains("CODECS=\"mp4a.40.2\""), "{multivariant}");
     assert!(!multivariant.contains("RESOLUTION"));
 }
@@ -286,7 +318,7 @@ fn audio_only_and_video_only_lives_work() {
         let viewer = Viewer::of(&source);
         assert_eq!(playlist(&viewer).target_duration, 2);
         assert!(viewer.all().count() >= 5);
-        let multivariant = viewer.packager.multivariant_playlist(Container::Fmp4).unwrap();
+        let multivariant = viewer.packager.multivariant_playlist(Rendition::Source).unwrap();
         assert!(multivariant.contains(&format!("CODECS=\"{codecs}\"")), "{multivariant}");
     }
 }
@@ -352,8 +384,8 @@ fn a_real_change_of_configuration_is_a_discontinuity_with_its_own_init() {
     events.insert(at.unwrap(), Event::TrackChanged(other_video_track()));
     viewer.publish(events);
     viewer.finish();
-    assert_eq!(discontinuities(&viewer), [3]);
-    assert_eq!((viewer.segments[&2].init_id(), viewer.segments[&3].init_id()), (0, 1));
+    assert_eq!(discontinuities(&viewer), [4]);
+    assert_eq!((viewer.segments[&3].init_id(), viewer.segments[&4].init_id()), (0, 1));
     let text = viewer.playlist();
     assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\"\n"), "{text}");
     // The clock went on: nothing was lost, nothing moved.
@@ -365,12 +397,12 @@ fn he_aac_is_named_in_playlists_described_in_fmp4_and_cored_in_ts() {
     // SBR signalled explicitly: 24 kHz core, 48 kHz heard, stereo.
     let track = aac_track(&[0x2b, 0x11, 0x88, 0x00]);
     let viewer = Viewer::of(&Source { audio: Some(track), ..Source::default() });
-    let multivariant = viewer.packager.multivariant_playlist(Container::Fmp4).unwrap();
+    let multivariant = viewer.packager.multivariant_playlist(Rendition::Source).unwrap();
     assert!(multivariant.contains("mp4a.40.5"), "{multivariant}");
-    let init = viewer.packager.init(0).unwrap();
+    let init = viewer.packager.init(Rendition::Source, 0).unwrap();
     assert!(init.windows(4).any(|bytes| bytes == [0x2b, 0x11, 0x88, 0x00]));
     let segment = viewer.all().next().unwrap();
-    let (_, sounds) = read_ts(&segment.ts());
+    let (_, sounds) = read_ts(&segment.bytes(Rendition::SourceTs).unwrap());
     for (about, _) in sounds.iter().flat_map(|pes| adts_frames(&pes.data)) {
         assert_eq!(about, (1, 6, 2), "AAC-LC, 24 kHz, stereo");
     }
@@ -413,7 +445,7 @@ fn mpeg_ts_forms_count_once_they_were_asked_for() {
             viewer.push([event]);
             let newest = viewer.segments.last_entry();
             if let Some(newest) = newest.filter(|_| asks_for_ts) {
-                newest.get().ts();
+                newest.get().bytes(Rendition::SourceTs);
             }
             // Only the packager holds them.
             viewer.segments.clear();
@@ -435,7 +467,7 @@ fn a_segment_without_end_is_refused() {
     assert!(matches!(refused, Some(Error::SegmentTooLarge { .. })));
     // What was packaged before is still served.
     assert!(packager.interrupt().segment);
-    assert!(packager.media_playlist(Container::Fmp4).is_some());
+    assert!(packager.media_playlist(Rendition::Source).is_some());
 }
 
 #[test]

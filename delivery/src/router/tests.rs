@@ -24,6 +24,8 @@ use tower::ServiceExt;
 
 use super::*;
 
+mod low_latency;
+
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
 const AVCC: &[u8] = &[
     0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1a, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50,
@@ -82,7 +84,7 @@ impl House {
         Self { router: router(hub, config), channel }
     }
 
-    /// One whose live has two segments and a third begun.
+    /// One whose live has three segments, the first a fifth of a second long, and a fourth begun.
     fn with_media() -> (Self, Publisher) {
         let house = Self::new();
         let publisher = house.publish(4_500);
@@ -161,7 +163,7 @@ async fn a_player_finds_everything_the_playlists_name() {
         let media = house.get(&media_path).await;
         assert_eq!(media.status, StatusCode::OK, "{media_path}");
         let media = m3u8_rs::parse_media_playlist_res(&media.body).unwrap();
-        assert_eq!(media.segments.len(), 2);
+        assert_eq!(media.segments.len(), 3);
         for segment in media.segments {
             let init = segment.map.into_iter().map(|map| map.uri);
             for uri in init.chain([segment.uri]) {
@@ -208,7 +210,7 @@ async fn gzip_gives_the_same_playlist_back() {
 #[tokio::test]
 async fn what_a_viewer_holds_already_is_not_sent_again() {
     let (house, mut publisher) = House::with_media();
-    for path in ["/hls/a.m3u8".to_owned(), house.path("source.m3u8"), house.path("0.ts")] {
+    for path in ["/hls/a.m3u8".to_owned(), house.path("source.m3u8"), house.path("1.ts")] {
         let first = house.get(&path).await;
         let again = [("if-none-match", first.header("etag"))];
         let second = house.get_with(&path, &again).await;
@@ -224,11 +226,13 @@ async fn what_a_viewer_holds_already_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_query_changes_nothing() {
+async fn a_query_that_is_not_for_us_changes_nothing() {
     let (house, _publisher) = House::with_media();
-    let path = house.path("source.m3u8");
-    let plain = house.get(&path).await;
-    assert_eq!(house.get(&format!("{path}?x=1&_HLS_msn=nonsense")).await.body, plain.body);
+    for (file, query) in [("source.m3u8", "x=1&token"), ("source-ts.m3u8", "_HLS_msn=nonsense")] {
+        let path = house.path(file);
+        let plain = house.get(&path).await;
+        assert_eq!(house.get(&format!("{path}?{query}")).await.body, plain.body);
+    }
 }
 
 #[tokio::test]
@@ -272,7 +276,9 @@ async fn every_failure_has_its_reason() {
         ("/hls/nobody/x/0.ts".to_owned(), "unknown_live"),
         ("/hls/a/otherepo/source.m3u8".to_owned(), "wrong_epoch"),
         ("/hls/a/otherepo/0.m4s".to_owned(), "wrong_epoch"),
-        (house.path("2.m4s"), "unknown_segment"),
+        (house.path("3.m4s"), "unknown_segment"),
+        (house.path("3.7.m4s"), "unknown_segment"),
+        (house.path("1.99.m4s"), "unknown_segment"),
         (house.path("99999999999.ts"), "unknown_segment"),
         (house.path("init-4000.mp4"), "unknown_segment"),
         (house.path("other.m3u8"), "not_found"),
@@ -320,10 +326,10 @@ proptest! {
         static HOUSE: std::sync::LazyLock<(House, Publisher)> =
             std::sync::LazyLock::new(House::with_media);
         let (house, _) = &*HOUSE;
-        let path = house.path(if ts { "0.ts" } else { "0.m4s" });
+        let path = house.path(if ts { "1.ts" } else { "1.m4s" });
         let get = |headers| house.get_with(&path, headers).now_or_never().unwrap();
         let whole = get(&[]).body;
-        prop_assert!(whole.len() > 4_000);
+        prop_assert!(whole.len() > 3_000);
         let first = first % whole.len();
         let last = first + len - 1;
         let part = get(&[("range", &format!("bytes={first}-{last}"))]);
@@ -351,9 +357,9 @@ async fn a_request_before_the_first_segment_gets_it_when_it_is_there() {
     let house = House::new();
     let mut asking = house.ask(Method::GET, "/hls/a.m3u8", &[]);
     assert!((&mut asking).now_or_never().is_none(), "nobody publishes yet");
-    let mut publisher = house.publish(1_900);
+    let mut publisher = house.publish(190);
     assert!((&mut asking).now_or_never().is_none(), "no segment is complete yet");
-    publisher.push(&mut media(1_900..2_100)).unwrap();
+    publisher.push(&mut media(190..210)).unwrap();
     let answer = Answer::read(asking.now_or_never().expect("the segment is there")).await;
     assert!(answer.text().starts_with("#EXTM3U"));
     assert_eq!(house.channel.watchers(), 0);
@@ -387,7 +393,7 @@ async fn an_ended_live_is_served_to_its_end() {
     house.channel.end();
     let playlist = house.get(&house.path("source.m3u8")).await;
     assert!(playlist.text().ends_with("#EXT-X-ENDLIST\n"));
-    assert_eq!(house.get(&house.path("2.m4s")).await.status, StatusCode::OK);
+    assert_eq!(house.get(&house.path("3.m4s")).await.status, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,11 +461,11 @@ async fn ten_thousand_requests_are_each_woken_once() {
     while house.channel.watchers() < VIEWERS {
         tokio::task::yield_now().await;
     }
-    for at_ms in (100..2_000).step_by(100) {
-        publisher.push(&mut media(at_ms..at_ms + 100)).unwrap();
+    for at_ms in (100..200).step_by(10) {
+        publisher.push(&mut media(at_ms..at_ms + 10)).unwrap();
         tokio::task::yield_now().await;
     }
-    publisher.push(&mut media(2_000..2_100)).unwrap();
+    publisher.push(&mut media(200..210)).unwrap();
     for viewer in viewers {
         assert_eq!(viewer.await.unwrap().status(), StatusCode::OK);
     }

@@ -55,7 +55,7 @@ fn live(count: i64) -> (Arc<Channel>, Publisher) {
 }
 
 fn text(channel: &Channel) -> String {
-    let playlist = channel.media_playlist(Container::Fmp4).unwrap();
+    let playlist = channel.media_playlist(Rendition::Source).unwrap();
     String::from_utf8(playlist.text().to_vec()).unwrap()
 }
 
@@ -169,36 +169,40 @@ fn readers_are_woken_by_the_first_segment_and_not_before() {
     let (channel, mut publisher) = live(1);
     let mut watch = channel.watch();
     watch.mark_unchanged();
-    for n in 1..60 {
+    // Without sound, pictures wait half a second for it; then the first part is the first segment.
+    for n in 1..15 {
         publisher.push(&mut pictures(n..n + 1)).unwrap();
     }
     assert!(!watch.has_changed().unwrap());
     assert_eq!(watch.borrow().edge, None);
-    publisher.push(&mut pictures(60..61)).unwrap();
+    publisher.push(&mut pictures(15..16)).unwrap();
     assert!(watch.has_changed().unwrap());
     assert!(watch.borrow_and_update().edge.is_some());
-    publisher.push(&mut pictures(61..75)).unwrap();
+    publisher.push(&mut pictures(16..22)).unwrap();
     assert!(watch.has_changed().unwrap(), "from now on every part is news");
 }
 
 #[test]
 fn a_playlist_is_rendered_once_until_it_changes() {
     let (channel, mut publisher) = live(61);
-    let read = || channel.media_playlist(Container::Fmp4).unwrap();
+    let read = || channel.media_playlist(Rendition::Source).unwrap();
     let first = read();
     assert!(Arc::ptr_eq(&first, &read()));
-    publisher.push(&mut pictures(61..75)).unwrap();
-    assert_eq!(first.etag(), read().etag(), "a new part changes nothing in it");
-    publisher.push(&mut pictures(75..121)).unwrap();
-    assert_ne!(first.text(), read().text());
+    let ts = || channel.media_playlist(Rendition::SourceTs).unwrap();
+    let first_ts = ts();
+    publisher.push(&mut pictures(61..67)).unwrap();
+    assert_ne!(first.text(), read().text(), "a part is news");
     assert_ne!(first.etag(), read().etag());
+    assert!(Arc::ptr_eq(&first_ts, &ts()), "where parts are listed");
+    publisher.push(&mut pictures(67..121)).unwrap();
+    assert_ne!(first_ts.etag(), ts().etag());
 }
 
 #[test]
 fn an_entity_tag_tells_what_is_listed_and_not_when_it_was_first_read() {
-    // The second has parts of the next segment already.
+    // The second has parts of the next segment already, which this rendition does not list.
     let lives = [61, 90].map(live);
-    let [early, late] = [0, 1].map(|at| lives[at].0.media_playlist(Container::Fmp4).unwrap());
+    let [early, late] = [0, 1].map(|at| lives[at].0.media_playlist(Rendition::SourceTs).unwrap());
     assert_eq!(early.text(), late.text());
     assert_eq!(early.etag(), late.etag());
 }
@@ -213,11 +217,11 @@ fn a_later_claim_has_a_greater_number() {
 }
 
 #[test]
-fn the_two_containers_have_playlists_of_their_own() {
+fn the_renditions_have_playlists_of_their_own() {
     let (channel, _publisher) = live(61);
-    let [fmp4, ts] = [Container::Fmp4, Container::Ts].map(|container| {
-        let media = channel.media_playlist(container).unwrap();
-        let multivariant = channel.multivariant_playlist(container).unwrap();
+    let [fmp4, ts] = [Rendition::Source, Rendition::SourceTs].map(|rendition| {
+        let media = channel.media_playlist(rendition).unwrap();
+        let multivariant = channel.multivariant_playlist(rendition).unwrap();
         (media.text().clone(), multivariant.text().clone())
     });
     assert_ne!(fmp4.0, ts.0);
@@ -227,7 +231,7 @@ fn the_two_containers_have_playlists_of_their_own() {
 #[test]
 fn gzip_gives_the_text_back_and_is_made_once() {
     let (channel, _publisher) = live(61);
-    let playlist = channel.media_playlist(Container::Ts).unwrap();
+    let playlist = channel.media_playlist(Rendition::SourceTs).unwrap();
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(&playlist.gzip()[..]).read_to_end(&mut plain).unwrap();
     assert_eq!(plain, playlist.text()[..]);
@@ -255,9 +259,10 @@ fn a_packager_that_cannot_finish_leaves_its_last_playlist_closed() {
     let (channel, _publisher) = live(90);
     let before = text(&channel);
     channel.lock().frozen = true;
-    assert_eq!(text(&channel), format!("{before}#EXT-X-ENDLIST\n"));
-    assert_eq!(text(&channel), format!("{before}#EXT-X-ENDLIST\n"), "once");
-    let multivariant = channel.multivariant_playlist(Container::Fmp4);
+    let (listed, _hint) = before.split_once("#EXT-X-PRELOAD-HINT").unwrap();
+    assert_eq!(text(&channel), format!("{listed}#EXT-X-ENDLIST\n"));
+    assert_eq!(text(&channel), format!("{listed}#EXT-X-ENDLIST\n"), "once");
+    let multivariant = channel.multivariant_playlist(Rendition::Source);
     assert!(multivariant.is_none(), "nobody had asked for it");
 }
 
@@ -271,7 +276,7 @@ fn a_poisoned_lock_is_taken_all_the_same() {
     });
     assert!(panicked.join().is_err());
     publisher.push(&mut pictures(61..62)).unwrap();
-    assert!(channel.media_playlist(Container::Fmp4).is_some());
+    assert!(channel.media_playlist(Rendition::Source).is_some());
 }
 
 #[test]
@@ -285,7 +290,7 @@ fn readers_beside_a_publisher_see_sequence_numbers_grow() {
                     let edge = channel.state().edge.unwrap();
                     assert!(edge.msn >= newest);
                     newest = edge.msn;
-                    channel.media_playlist(Container::Fmp4).unwrap().gzip();
+                    channel.media_playlist(Rendition::Source).unwrap().gzip();
                     thread::yield_now();
                 }
             });
@@ -294,5 +299,6 @@ fn readers_beside_a_publisher_see_sequence_numbers_grow() {
         channel.end();
         pushed.unwrap();
     });
-    assert_eq!(channel.report().segments_total, 20);
+    // The first part, then every two seconds.
+    assert_eq!(channel.report().segments_total, 21);
 }

@@ -103,7 +103,7 @@ impl Config {
 
     /// The NAL units of an access unit in AVCC form.
     pub fn nal_units(&self, avcc: Bytes) -> NalUnits {
-        NalUnits { rest: avcc, length_size: self.nal_length_size }
+        NalUnits::new(avcc, self.nal_length_size)
     }
 }
 
@@ -112,6 +112,12 @@ impl Config {
 pub struct NalUnits {
     rest: Bytes,
     length_size: usize,
+}
+
+impl NalUnits {
+    pub(crate) fn new(avcc: Bytes, length_size: usize) -> Self {
+        Self { rest: avcc, length_size }
+    }
 }
 
 impl Iterator for NalUnits {

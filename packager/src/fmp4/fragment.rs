@@ -29,7 +29,7 @@ pub(crate) fn write(
     video: &[Timed],
     audio: &[Timed],
 ) -> (Option<Run>, Option<Run>) {
-    let moof_len = BOX_LEN + MFHD_LEN + VIDEO.traf_len(video) + AUDIO.traf_len(audio);
+    let moof_len = BOX_LEN + MFHD_LEN + VIDEO.traf_len(video.len()) + AUDIO.traf_len(audio.len());
     let (video_len, audio_len) = (payload_len(video), payload_len(audio));
     let total = moof_len + BOX_LEN + video_len + audio_len;
 
@@ -39,14 +39,41 @@ pub(crate) fn write(
     put_full_box(out, MFHD_LEN, b"mfhd", 0, 0);
     put_u32(out, sequence);
     let data = moof_len + BOX_LEN;
-    let video_run = VIDEO.put_traf(out, start, video, data);
-    let audio_run = AUDIO.put_traf(out, start, audio, data + video_len);
+    let video_run = VIDEO.put_samples(out, start, video, data);
+    let audio_run = AUDIO.put_samples(out, start, audio, data + video_len);
     put_box(out, BOX_LEN + video_len + audio_len, b"mdat");
     for sample in video.iter().chain(audio) {
         out.extend_from_slice(&sample.data);
     }
     debug_assert_eq!(out.len(), start + total);
     (video_run, audio_run)
+}
+
+/// Bytes of a fragment with this many frames of sound alone.
+pub(crate) fn audio_len(count: usize, payload_len: usize) -> usize {
+    BOX_LEN + MFHD_LEN + AUDIO.traf_len(count) + BOX_LEN + payload_len
+}
+
+/// Appends a fragment with the sound of `fragment` alone, whose samples lie there as `run` says. Its
+/// sequence number stays.
+pub(crate) fn write_audio(fragment: &[u8], run: &Run, out: &mut Vec<u8>) {
+    const SEQUENCE: std::ops::Range<usize> = BOX_LEN + FULL_BOX_LEN..BOX_LEN + MFHD_LEN;
+    let table = run.table..run.table + run.count * AUDIO_ENTRY_LEN;
+    // The sound comes last in a fragment.
+    let (Some(sequence), Some(table), Some(payload)) =
+        (fragment.get(SEQUENCE), fragment.get(table), fragment.get(run.data..))
+    else {
+        return;
+    };
+    let moof_len = BOX_LEN + MFHD_LEN + AUDIO.traf_len(run.count);
+    out.reserve(audio_len(run.count, payload.len()));
+    put_box(out, moof_len, b"moof");
+    put_full_box(out, MFHD_LEN, b"mfhd", 0, 0);
+    out.extend_from_slice(sequence);
+    AUDIO.put_head(out, run.dts_ticks, run.count, moof_len + BOX_LEN);
+    out.extend_from_slice(table);
+    put_box(out, BOX_LEN + payload.len(), b"mdat");
+    out.extend_from_slice(payload);
 }
 
 /// A `trun` entry, read back.
@@ -103,18 +130,33 @@ impl Shape {
         FULL_BOX_LEN + 4 + if self.default_flags.is_some() { 4 } else { 0 }
     }
 
-    fn trun_len(&self, samples: &[Timed]) -> usize {
-        TRUN_HEAD_LEN + samples.len() * self.entry_len
+    fn trun_len(&self, count: usize) -> usize {
+        TRUN_HEAD_LEN + count * self.entry_len
     }
 
-    fn traf_len(&self, samples: &[Timed]) -> usize {
-        if samples.is_empty() {
+    fn traf_len(&self, count: usize) -> usize {
+        if count == 0 {
             return 0;
         }
-        BOX_LEN + self.tfhd_len() + TFDT_LEN + self.trun_len(samples)
+        BOX_LEN + self.tfhd_len() + TFDT_LEN + self.trun_len(count)
     }
 
-    fn put_traf(
+    /// A `traf` up to the entries of its `trun`, which the caller writes.
+    fn put_head(&self, out: &mut Vec<u8>, dts_ticks: i64, count: usize, data: usize) {
+        put_box(out, self.traf_len(count), b"traf");
+        put_full_box(out, self.tfhd_len(), b"tfhd", 0, self.tfhd_flags);
+        put_u32(out, self.track_id);
+        if let Some(flags) = self.default_flags {
+            put_u32(out, flags);
+        }
+        put_full_box(out, TFDT_LEN, b"tfdt", 1, 0);
+        out.extend_from_slice(&dts_ticks.max(0).to_be_bytes());
+        put_full_box(out, self.trun_len(count), b"trun", 1, self.trun_flags);
+        put_u32(out, count as u32);
+        put_u32(out, data as u32);
+    }
+
+    fn put_samples(
         &self,
         out: &mut Vec<u8>,
         start: usize,
@@ -122,17 +164,7 @@ impl Shape {
         data: usize,
     ) -> Option<Run> {
         let first = samples.first()?;
-        put_box(out, self.traf_len(samples), b"traf");
-        put_full_box(out, self.tfhd_len(), b"tfhd", 0, self.tfhd_flags);
-        put_u32(out, self.track_id);
-        if let Some(flags) = self.default_flags {
-            put_u32(out, flags);
-        }
-        put_full_box(out, TFDT_LEN, b"tfdt", 1, 0);
-        out.extend_from_slice(&first.dts_ticks.max(0).to_be_bytes());
-        put_full_box(out, self.trun_len(samples), b"trun", 1, self.trun_flags);
-        put_u32(out, samples.len() as u32);
-        put_u32(out, data as u32);
+        self.put_head(out, first.dts_ticks, samples.len(), data);
         let table = out.len() - start;
         for sample in samples {
             put_u32(out, sample.duration_ticks);

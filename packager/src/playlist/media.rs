@@ -1,77 +1,304 @@
 //! The media playlist (rfc8216bis §4.4.3, §4.4.4), written by hand: `m3u8-rs` has no type for
 //! parts.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Write};
 
 use super::wall_clock::WallClock;
-use crate::{Container, Segment, segmenter::Promise, window::Window};
+use crate::{
+    Rendition, Segment,
+    segment::{Head, OpenSegment},
+    segmenter::Promise,
+    window::Window,
+};
 
-/// Bytes to reserve for the head and for each segment.
-const HEAD_LEN: usize = 256;
+/// Bytes to reserve for the head, for each segment, and for each part.
+const HEAD_LEN: usize = 384;
 const SEGMENT_LEN: usize = 96;
+const PART_LEN: usize = 64;
+/// Parts worth reserving for: those of three target durations of 2 s, and of the open segment.
+const USUAL_PARTS: usize = 40;
 
-pub(crate) fn render(
-    container: Container,
-    window: &Window,
-    promise: Promise,
-    ended: bool,
-) -> Option<String> {
-    let first = window.first()?;
-    let mut text = String::with_capacity(HEAD_LEN + window.len() * SEGMENT_LEN);
-    head(&mut text, container, window, first, promise).ok()?;
-    let mut init_id = None;
-    for segment in window.listed() {
-        entry(&mut text, container, segment, &mut init_id).ok()?;
-    }
-    if ended {
-        text.push_str("#EXT-X-ENDLIST\n");
-    }
-    Some(text)
+/// `CAN-SKIP-UNTIL` in target durations: the least allowed (§4.4.3.8).
+const SKIP_TARGETS: u64 = 6;
+/// `HOLD-BACK` in target durations, and `PART-HOLD-BACK` in part targets: the least that is advised.
+const HOLD_BACK_TARGETS: u64 = 3;
+/// Parts are listed this many target durations from the edge (§4.4.4.9).
+const PARTS_TARGETS: u64 = 3;
+
+/// What a media playlist is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Listing<'a> {
+    pub rendition: Rendition,
+    /// The other renditions of the same presentation.
+    pub others: &'a [Rendition],
+    pub window: &'a Window,
+    pub open: Option<&'a OpenSegment>,
+    pub promise: Promise,
+    pub ended: bool,
 }
 
-fn head(
-    text: &mut String,
-    container: Container,
-    window: &Window,
-    first: &Segment,
-    promise: Promise,
-) -> fmt::Result {
-    // EXT-X-MAP outside I-frame playlists needs 6, decimal EXTINF 3 (§8).
-    let version = if container == Container::Fmp4 { 6 } else { 3 };
-    writeln!(text, "#EXTM3U")?;
-    writeln!(text, "#EXT-X-VERSION:{version}")?;
-    writeln!(text, "#EXT-X-TARGETDURATION:{}", promise.target_duration_s)?;
-    writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.msn())?;
-    // Discontinuities that left the list; the first segment's own is still in it.
-    let left = first.discontinuity_number() - u64::from(first.discontinuity());
-    if left > 0 {
-        writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{left}")?;
+impl Listing<'_> {
+    /// The whole playlist; `None` before the first segment is complete.
+    pub fn render(&self) -> Option<String> {
+        self.render_after(0)
     }
-    if window.listed().all(|segment| segment.independent()) {
-        writeln!(text, "#EXT-X-INDEPENDENT-SEGMENTS")?;
+
+    /// A Playlist Delta Update (§6.2.5.1), or the whole where nothing can be skipped.
+    pub fn render_delta(&self) -> Option<String> {
+        self.render_after(self.skippable())
     }
-    Ok(())
+
+    fn render_after(&self, skipped: usize) -> Option<String> {
+        let first = self.window.first()?;
+        let len = HEAD_LEN + self.window.len() * SEGMENT_LEN + USUAL_PARTS * PART_LEN;
+        let mut text = String::with_capacity(len);
+        self.head(&mut text, first, skipped > 0).ok()?;
+        self.body(&mut text, skipped).ok()?;
+        if self.ended {
+            text.push_str("#EXT-X-ENDLIST\n");
+        } else if self.rendition.has_parts() {
+            self.outlook(&mut text).ok()?;
+        }
+        Some(text)
+    }
+
+    fn head(&self, text: &mut String, first: &Segment, is_delta: bool) -> fmt::Result {
+        let Promise { target_duration_s, part_target_ms } = self.promise;
+        // EXT-X-SKIP needs 9, EXT-X-MAP outside I-frame playlists 6, decimal EXTINF 3 (§8).
+        let version = match self.rendition {
+            _ if is_delta => 9,
+            Rendition::Source | Rendition::Audio => 6,
+            Rendition::SourceTs => 3,
+        };
+        writeln!(text, "#EXTM3U")?;
+        writeln!(text, "#EXT-X-VERSION:{version}")?;
+        writeln!(text, "#EXT-X-TARGETDURATION:{target_duration_s}")?;
+        if self.rendition.has_parts() {
+            let target_us = u64::from(target_duration_s) * 1_000_000;
+            let part_us = u64::from(part_target_ms) * 1_000;
+            writeln!(
+                text,
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={},HOLD-BACK={},\
+                 PART-HOLD-BACK={}",
+                Seconds(SKIP_TARGETS * target_us),
+                Seconds(HOLD_BACK_TARGETS * target_us),
+                Seconds(HOLD_BACK_TARGETS * part_us)
+            )?;
+            writeln!(text, "#EXT-X-PART-INF:PART-TARGET={}", Seconds(part_us))?;
+        }
+        writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.msn())?;
+        // Discontinuities that left the list; the first segment's own is still in it.
+        let left = first.head().discontinuity_number - u64::from(first.discontinuity());
+        if left > 0 {
+            writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{left}")?;
+        }
+        if self.rendition == Rendition::Audio || self.all_independent() {
+            writeln!(text, "#EXT-X-INDEPENDENT-SEGMENTS")?;
+        }
+        Ok(())
+    }
+
+    /// The open segment counts: its parts are listed too.
+    fn all_independent(&self) -> bool {
+        let open = self.open.filter(|_| self.rendition.has_parts()).map(|open| &open.head);
+        let heads = self.window.listed().map(|segment| segment.head()).chain(open);
+        // A segment without media has no sample to open on.
+        heads.filter(|head| !head.parts.iter().all(|part| part.is_gap())).all(|h| h.independent)
+    }
+
+    fn body(&self, text: &mut String, skipped: usize) -> fmt::Result {
+        if skipped > 0 {
+            writeln!(text, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
+        }
+        let parts_from = self.parts_from();
+        let mut init_id = None;
+        for (at, segment) in self.window.listed().enumerate() {
+            if at < skipped {
+                init_id = Some(segment.init_id());
+                continue;
+            }
+            self.segment_head(text, segment.head(), &mut init_id)?;
+            if at >= parts_from {
+                self.parts(text, segment.head())?;
+            }
+            if segment.is_gap(self.rendition) {
+                writeln!(text, "#EXT-X-GAP")?;
+            }
+            writeln!(text, "#EXTINF:{},", Seconds(self.segment_us(segment)))?;
+            writeln!(text, "{}", SegmentUri(self.rendition, segment.msn()))?;
+        }
+        if let Some(head) = self.open_head() {
+            self.segment_head(text, head, &mut init_id)?;
+            self.parts(text, head)?;
+        }
+        Ok(())
+    }
+
+    fn segment_head(
+        &self,
+        text: &mut String,
+        head: &Head,
+        init_id: &mut Option<u32>,
+    ) -> fmt::Result {
+        if head.discontinuity {
+            writeln!(text, "#EXT-X-DISCONTINUITY")?;
+        }
+        // Said again after every discontinuity, changed or not: players that reset there need it.
+        let id = head.tracks.init_id;
+        let has_init = match self.rendition {
+            Rendition::Source => true,
+            Rendition::SourceTs => false,
+            Rendition::Audio => head.tracks.audio_init.is_some(),
+        };
+        if has_init && (head.discontinuity || *init_id != Some(id)) {
+            writeln!(text, "#EXT-X-MAP:URI=\"{}init-{id}.mp4\"", prefix(self.rendition))?;
+            *init_id = Some(id);
+        }
+        let at_ms = head.program_date_time_ms(self.rendition);
+        writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", WallClock(at_ms))
+    }
+
+    fn parts(&self, text: &mut String, head: &Head) -> fmt::Result {
+        for (index, part) in head.parts.iter().enumerate() {
+            let length = Seconds(head.part_us(part, self.rendition));
+            let uri = PartUri(self.rendition, head.msn, index);
+            write!(text, "#EXT-X-PART:DURATION={length},URI=\"{uri}\"")?;
+            if head.is_independent(part, self.rendition) {
+                write!(text, ",INDEPENDENT=YES")?;
+            }
+            if head.is_gap(part, self.rendition) {
+                write!(text, ",GAP=YES")?;
+            }
+            writeln!(text)?;
+        }
+        Ok(())
+    }
+
+    /// What comes next, and how far the other renditions are.
+    fn outlook(&self, text: &mut String) -> fmt::Result {
+        let (msn, index) = match self.open_head() {
+            Some(head) => (head.msn, head.parts.len()),
+            None => (self.window.newest().map_or(0, |last| last.msn() + 1), 0),
+        };
+        let next = PartUri(self.rendition, msn, index);
+        // Always there, or hls.js asks for the playlist in a loop.
+        writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}\"")?;
+        let last = match index.checked_sub(1) {
+            Some(part) => Some((msn, part)),
+            None => self.window.newest().map(|s| (s.msn(), s.parts().len().saturating_sub(1))),
+        };
+        // All renditions are made of the same parts.
+        for (other, (msn, part)) in self.others.iter().zip(last.into_iter().cycle()) {
+            let uri = playlist_name(*other);
+            writeln!(
+                text,
+                "#EXT-X-RENDITION-REPORT:URI=\"{uri}.m3u8\",LAST-MSN={msn},LAST-PART={part}"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The open segment, once it has parts that are listed.
+    fn open_head(&self) -> Option<&Head> {
+        let open = self.open.filter(|_| self.rendition.has_parts())?;
+        Some(&open.head).filter(|head| !head.parts.is_empty())
+    }
+
+    fn open_us(&self) -> u64 {
+        let head = self.open_head();
+        head.map_or(0, |head| head.parts.iter().map(|p| head.part_us(p, self.rendition)).sum())
+    }
+
+    /// As `EXTINF` says it: where that has parts, their sum.
+    fn segment_us(&self, segment: &Segment) -> u64 {
+        match self.rendition {
+            Rendition::Source | Rendition::SourceTs => segment.duration_us(),
+            Rendition::Audio => {
+                let head = segment.head();
+                head.parts.iter().map(|part| head.part_us(part, self.rendition)).sum()
+            }
+        }
+    }
+
+    /// The first segment, by its place in the list, whose parts are listed: those that begin no
+    /// more than three target durations from the end.
+    fn parts_from(&self) -> usize {
+        if !self.rendition.has_parts() {
+            return usize::MAX;
+        }
+        self.place_within(PARTS_TARGETS, |end_us, length_us| end_us + length_us)
+    }
+
+    /// How many segments a delta update leaves out: those that end further from the end of the
+    /// playlist than the skip boundary.
+    fn skippable(&self) -> usize {
+        if self.ended || !self.rendition.has_parts() {
+            return 0;
+        }
+        self.place_within(SKIP_TARGETS, |end_us, _| end_us)
+    }
+
+    /// The place of the oldest segment for which `distance` of its end's distance from the end of
+    /// the playlist and its length, in microseconds, is within so many target durations.
+    fn place_within(&self, targets: u64, distance: impl Fn(u64, u64) -> u64) -> usize {
+        let limit_us = targets * u64::from(self.promise.target_duration_s) * 1_000_000;
+        let mut end_us = self.open_us();
+        let within = self.window.listed().rev().take_while(|segment| {
+            let length_us = segment.duration_us();
+            let is_within = distance(end_us, length_us) <= limit_us;
+            end_us += length_us;
+            is_within
+        });
+        self.window.len() - within.count()
+    }
 }
 
-fn entry(
-    text: &mut String,
-    container: Container,
-    segment: &Segment,
-    init_id: &mut Option<u32>,
-) -> fmt::Result {
-    if segment.discontinuity() {
-        writeln!(text, "#EXT-X-DISCONTINUITY")?;
+/// A playlist's name, without its extension.
+pub(crate) fn playlist_name(rendition: Rendition) -> &'static str {
+    match rendition {
+        Rendition::Source => "source",
+        Rendition::SourceTs => "source-ts",
+        Rendition::Audio => "audio",
     }
-    // Said again after every discontinuity, changed or not: players that reset there need it.
-    if container == Container::Fmp4
-        && (segment.discontinuity() || *init_id != Some(segment.init_id()))
-    {
-        writeln!(text, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.init_id())?;
-        *init_id = Some(segment.init_id());
+}
+
+fn prefix(rendition: Rendition) -> &'static str {
+    match rendition {
+        Rendition::Source | Rendition::SourceTs => "",
+        Rendition::Audio => "audio-",
     }
-    writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", WallClock(segment.program_date_time_ms()))?;
-    let (seconds, micros) = (segment.duration_us() / 1_000_000, segment.duration_us() % 1_000_000);
-    writeln!(text, "#EXTINF:{seconds}.{micros:06},")?;
-    let extension = if container == Container::Fmp4 { "m4s" } else { "ts" };
-    writeln!(text, "{}.{extension}", segment.msn())
+}
+
+struct SegmentUri(Rendition, u64);
+
+impl Display for SegmentUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extension = if self.0 == Rendition::SourceTs { "ts" } else { "m4s" };
+        write!(f, "{}{}.{extension}", prefix(self.0), self.1)
+    }
+}
+
+struct PartUri(Rendition, u64, usize);
+
+impl Display for PartUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}.{}.m4s", prefix(self.0), self.1, self.2)
+    }
+}
+
+/// Microseconds as decimal seconds, with no more digits than it takes: data is dear.
+struct Seconds(u64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, mut micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        if micros == 0 {
+            return write!(f, "{whole}");
+        }
+        let mut digits = 6;
+        while micros % 10 == 0 {
+            (micros, digits) = (micros / 10, digits - 1);
+        }
+        write!(f, "{whole}.{micros:0digits$}")
+    }
 }

@@ -1,6 +1,6 @@
 //! Bit rates and picture rates, measured over what is held.
 
-use crate::{Container, output::Output, segment::Segment, window::Window};
+use crate::{Rendition, output::Output, segment::Segment, window::Window};
 
 /// What a broadcaster sees move: the last seconds.
 const RECENT_US: u64 = 4_000_000;
@@ -16,15 +16,14 @@ pub(crate) struct Recent {
 pub(crate) fn recent(output: &Output) -> Recent {
     let (mut bytes, mut pictures, mut length_us) = (0_u64, 0_u64, 0_u64);
     let mut add = |part: &crate::part::Part, per_second: u32| {
-        bytes += part.bytes.len() as u64;
+        bytes += part.len as u64;
         pictures += u64::from(part.pictures);
         length_us += micros(part.duration_ticks, per_second);
         length_us < RECENT_US
     };
-    let newest = output
-        .open
-        .iter()
-        .flat_map(|open| open.parts.iter().rev().map(|part| (part, open.tracks.timescale.get())));
+    let newest = output.open.iter().flat_map(|open| {
+        open.head.parts.iter().rev().map(|part| (part, open.head.tracks.timescale.get()))
+    });
     let older = output.window.listed().rev().flat_map(|segment| {
         segment.parts().iter().rev().map(|part| (part, segment.tracks().timescale.get()))
     });
@@ -38,22 +37,20 @@ pub(crate) fn recent(output: &Output) -> Recent {
 
 /// `BANDWIDTH` and `AVERAGE-BANDWIDTH` (rfc8216bis §4.4.6.2) of what is listed, in bit/s.
 pub(crate) fn bandwidth(
-    container: Container,
+    rendition: Rendition,
     window: &Window,
     target_duration_s: u32,
 ) -> (u64, u64) {
-    let size = |segment: &Segment| match container {
-        Container::Fmp4 => segment.size_bytes() as u64,
-        Container::Ts => segment.ts_size_bytes() as u64,
-    };
+    let size = |segment: &Segment| segment.size_bytes(rendition) as u64;
+    let listed = || window.listed().filter(|segment| !segment.is_gap(rendition));
     let rate = |segment: &Segment| per_second(size(segment), segment.duration_us());
     // A segment much shorter than the others says nothing about the peak, unless all are.
     let least_us = u64::from(target_duration_s) * 500_000;
-    let typical = window.listed().filter(|segment| segment.duration_us() >= least_us);
-    let any = window.listed().map(|segment| rate(segment)).max();
+    let typical = listed().filter(|segment| segment.duration_us() >= least_us);
+    let any = listed().map(|segment| rate(segment)).max();
     let peak = typical.map(|segment| rate(segment)).max().or(any).unwrap_or(0);
-    let bytes: u64 = window.listed().map(|segment| size(segment)).sum();
-    let length_us: u64 = window.listed().map(|segment| segment.duration_us()).sum();
+    let bytes: u64 = listed().map(|segment| size(segment)).sum();
+    let length_us: u64 = listed().map(|segment| segment.duration_us()).sum();
     let average = per_second(bytes, length_us);
     (with_headroom(peak), with_headroom(average).min(with_headroom(peak)))
 }
@@ -63,7 +60,8 @@ pub(crate) fn bandwidth(
 pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
     let newest = window.newest_with_video()?;
     let declared = newest.tracks().h264()?.declared_fps;
-    let alike = window.listed().filter(|s| s.init_id() == newest.init_id());
+    let is_alike = |s: &Segment| s.init_id() == newest.init_id() && !s.is_gap(Rendition::Source);
+    let alike = window.listed().filter(|segment| is_alike(segment));
     let (pictures, length_us) = alike.fold((0, 0), |(pictures, length_us), segment| {
         (pictures + segment.pictures(), length_us + segment.duration_us())
     });

@@ -75,8 +75,8 @@ pub(crate) struct Position {
 impl Position {
     /// From here through a segment of these parts: where it starts, room for its composition offsets
     /// made, and where it ends.
-    pub fn through(self, tracks: &TrackSet, parts: &[Part]) -> (Self, Self) {
-        let pictures = || parts.iter().flat_map(|part| part.samples(Kind::Video));
+    pub fn through(self, tracks: &TrackSet, parts: &[Part], segment: &[u8]) -> (Self, Self) {
+        let pictures = || parts.iter().flat_map(|part| part.samples(segment, Kind::Video));
         let mut start = self;
         start.decoding.make_room(pictures().map(|picture| times_90k(tracks, &picture)));
         let mut end = start;
@@ -98,10 +98,11 @@ fn times_90k(tracks: &TrackSet, picture: &PartSample<'_>) -> (i64, i64) {
     (to_90k(picture.dts_ticks), to_90k(pts_ticks))
 }
 
-/// Muxes a segment that goes from `start` and takes `capacity` bytes; see [`Position::through`].
+/// Muxes a segment, given as its fMP4, that goes from `start` and takes `capacity` bytes; see [`Position::through`].
 pub(crate) fn mux(
     tracks: &TrackSet,
     parts: &[Part],
+    segment: &[u8],
     discontinuity: bool,
     start: Position,
     capacity: usize,
@@ -112,12 +113,12 @@ pub(crate) fn mux(
     let mut decoding = start.decoding;
     let mut first = true;
     for part in parts {
-        for picture in part.samples(Kind::Video) {
+        for picture in part.samples(segment, Kind::Video) {
             let times_90k = decoding.next(times_90k(tracks, &picture));
             pes::write_video(&mut out, tracks, &picture, times_90k, discontinuity && first);
             first = false;
         }
-        let samples = || part.samples(Kind::Audio);
+        let samples = || part.samples(segment, Kind::Audio);
         let mut frames = samples();
         for group in shape.group(samples().map(|sample| pes::AudioSample {
             dts_ticks: sample.dts_ticks,

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use communiconnect_packager::{Config, Container, Packager, Progress, Segment};
+use communiconnect_packager::{Config, Packager, Progress, Rendition, Segment};
 use media::{
     Event, Kind, Sample, Track,
     codec::{aac, h264},
@@ -209,12 +209,13 @@ impl Viewer {
         if !progress.segment {
             return;
         }
-        let Some(text) = self.packager.media_playlist(Container::Fmp4) else { return };
+        let Some(text) = self.packager.media_playlist(Rendition::Source) else { return };
         let playlist = media_playlist(&text);
         for (msn, entry) in (playlist.media_sequence..).zip(&playlist.segments) {
             assert_eq!(entry.uri, format!("{msn}.m4s"));
             let segment = self.packager.segment(msn).expect("every listed segment is there");
-            let init = self.packager.init(segment.init_id()).expect("and its init");
+            let init =
+                self.packager.init(Rendition::Source, segment.init_id()).expect("and its init");
             if let Some(before) = self.inits.insert(segment.init_id(), init.clone()) {
                 assert_eq!(before, init, "init-{}.mp4 names one content", segment.init_id());
             }
@@ -283,10 +284,15 @@ pub fn read_part(part: &[u8]) -> (Vec<Read>, Vec<Read>) {
     (video, audio)
 }
 
+/// The parts of a segment.
+pub fn parts(segment: &Segment) -> impl Iterator<Item = Bytes> {
+    (0..segment.part_count()).map_while(|index| segment.part(index, Rendition::Source))
+}
+
 /// All samples of a segment: video, audio.
 pub fn read_fmp4(segment: &Segment) -> (Vec<Read>, Vec<Read>) {
     let (mut video, mut audio) = (Vec::new(), Vec::new());
-    for part in segment.part_bytes() {
+    for part in parts(segment) {
         let (mut v, mut a) = read_part(&part);
         video.append(&mut v);
         audio.append(&mut a);
