@@ -1,7 +1,7 @@
 //! Playlists: rendered once per change of a live, whatever the number of its viewers.
 
 use divan::Bencher;
-use packager::Container;
+use packager::Rendition;
 
 mod material;
 
@@ -11,14 +11,14 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(args = [Container::Fmp4, Container::Ts])]
-fn media(bencher: Bencher<'_, '_>, container: Container) {
+#[divan::bench(args = [Rendition::Source, Rendition::SourceTs])]
+fn media(bencher: Bencher<'_, '_>, container: Rendition) {
     let packager = full_packager(&mut Source::new());
     bencher.bench_local(|| packager.media_playlist(container).expect("segments are listed"));
 }
 
-#[divan::bench(args = [Container::Fmp4, Container::Ts])]
-fn multivariant(bencher: Bencher<'_, '_>, container: Container) {
+#[divan::bench(args = [Rendition::Source, Rendition::SourceTs])]
+fn multivariant(bencher: Bencher<'_, '_>, container: Rendition) {
     let packager = full_packager(&mut Source::new());
     bencher.bench_local(|| packager.multivariant_playlist(container).expect("segments are listed"));
 }

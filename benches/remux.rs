@@ -34,6 +34,6 @@ fn segment_into_ts(bencher: Bencher<'_, '_>) {
             let open = packager.edge().expect("the window is full").msn;
             (0..=open).rev().find_map(|msn| packager.segment(msn)).expect("the window is full")
         })
-        .input_counter(|segment: &std::sync::Arc<Segment>| BytesCount::new(segment.size_bytes()))
-        .bench_local_values(|segment| segment.ts());
+        .input_counter(|segment: &std::sync::Arc<Segment>| BytesCount::new(segment.size_bytes(Rendition::Source)))
+        .bench_local_values(|segment| segment.bytes(Rendition::SourceTs));
 }

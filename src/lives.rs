@@ -68,6 +68,8 @@ impl Config {
 const SWEEP: Duration = Duration::from_secs(10);
 /// The states from which a live may still change.
 const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+/// How often the grace of a live without any media is looked at.
+const GRACE_TICK: Duration = Duration::from_secs(1);
 /// How long a drain waits for publishers to be told and their lives to be written down.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -428,7 +430,17 @@ impl Lives {
     fn end_after_grace(&self, live: Arc<OpenLive>, number: u64) {
         let (lives, grace) = (self.clone(), Duration::from_secs(self.0.config.grace_s));
         tokio::spawn(async move {
-            tokio::time::sleep(grace).await;
+            let gone_at = tokio::time::Instant::now();
+            while gone_at.elapsed() < grace {
+                let targets = live.channel.targets();
+                let tick = targets.map_or(GRACE_TICK, |targets| targets.part);
+                tokio::time::sleep(tick.min(grace.saturating_sub(gone_at.elapsed()))).await;
+                if live.turn.lock().await.publishers != number || live.ended.load(Ordering::Relaxed)
+                {
+                    return;
+                }
+                live.channel.gap(gone_at.elapsed());
+            }
             let turn = live.turn.lock().await;
             if turn.publishers == number && !live.ended.load(Ordering::Relaxed) {
                 info!(live.id = %live.id, "no publisher within the grace: live ended");

@@ -224,12 +224,25 @@ impl Channel {
         })
     }
 
-    /// Nothing came until `now_ms` (Unix time): readers are told so, in parts without media. Has no
-    /// effect before the first segment, nor once the live has ended.
-    pub fn gap(&self, now_ms: i64) {
+    /// The publisher has been gone for `silent`: readers are told so, in parts without media. Has no
+    /// effect before the first segment, nor while somebody publishes, nor once the live has ended.
+    pub fn gap(&self, silent: Duration) {
+        self.gap_if(silent, |inner| !inner.published);
+    }
+
+    /// The same of the publisher with this claim, who is there and sends nothing.
+    pub(crate) fn gap_of(&self, claim: u64, silent: Duration) {
+        self.gap_if(silent, |inner| inner.published && inner.claim == claim);
+    }
+
+    fn gap_if(&self, silent: Duration, is_so: impl Fn(&Inner) -> bool) {
+        let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
         let state = {
             let mut inner = self.lock();
-            let progress = inner.attempt(|packager| packager.gap(now_ms)).unwrap_or_default();
+            if inner.ended || !is_so(&inner) {
+                return;
+            }
+            let progress = inner.attempt(|packager| packager.gap(silent_ms)).unwrap_or_default();
             inner.note(progress);
             inner.state()
         };

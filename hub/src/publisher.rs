@@ -3,7 +3,7 @@
 //! Here: the handle, and how its holder learns that it is worth nothing any more. Not here: the
 //! connection it stands for (`ingest`, `src`).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use media::Event;
 use packager::Progress;
@@ -62,6 +62,12 @@ impl Publisher {
     /// after it are lost); [`Error::Failed`] if it panics. After any of them, close the connection.
     pub fn push(&mut self, events: &mut Vec<Event>) -> Result<Progress, Error> {
         self.channel.push(self.claim, events)
+    }
+
+    /// Nothing came for `silent`: readers are told so, as by [`Channel::gap`]. What is pushed later
+    /// begins anew, at its next IDR.
+    pub fn gap(&mut self, silent: Duration) {
+        self.channel.gap_of(self.claim, silent);
     }
 
     /// Completes when this publisher is superseded or its live has ended. The future borrows

@@ -18,8 +18,8 @@ use crate::{
     window::Window,
 };
 
-/// Most parts without media listed at once: two minutes of the usual ones.
-const MAX_GAPS: usize = 600;
+/// Longest silence that is listed: the longest grace.
+const MAX_SILENCE_MS: u64 = 3_600_000;
 
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -36,6 +36,8 @@ pub(crate) struct Output {
     pub ends: Ends,
     /// Wall-clock time of that end.
     pub end_wall_ms: Option<i64>,
+    /// How much of the present silence is listed, in milliseconds.
+    gap_ms: u64,
     next_msn: u64,
     last_size_bytes: usize,
     moof_sequence: u32,
@@ -111,6 +113,7 @@ impl Output {
             edge: None,
             ends: Ends::default(),
             end_wall_ms: None,
+            gap_ms: 0,
             next_msn: 0,
             last_size_bytes: 0,
             moof_sequence: 0,
@@ -155,6 +158,7 @@ impl Output {
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
         open.add(self.moof_sequence, video, audio);
         self.edge = Some(edge_of(open));
+        self.gap_ms = 0;
         self.counts.parts += 1;
         self.counts.samples += (video.len() + audio.len()) as u64;
         for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
@@ -196,35 +200,29 @@ impl Output {
         Progress { part: false, segment: true }
     }
 
-    /// Lists parts without media up to this wall-clock time, where nothing else is open. Players are
-    /// told of the silence and need not ask again and again for what does not come.
-    pub fn add_gaps(&mut self, until_ms: i64) -> Progress {
+    /// Lists parts without media for a silence of so many milliseconds, where nothing else is open.
+    /// Players are told of it and need not ask again and again for what does not come.
+    pub fn add_gaps(&mut self, silent_ms: u64) -> Progress {
         let mut progress = Progress::default();
         let (Some(promise), Some(last)) = (self.promise, self.window.newest().cloned()) else {
             return progress;
         };
-        let timescale = last.tracks().timescale;
-        let part_ms = i64::from(promise.part_target_ms.min(self.config.part_target_ms));
-        let part_ticks = Timescale::MILLIS.rescale(part_ms, timescale).unsigned_abs();
-        let longest_ticks = u64::from(promise.target_duration_s) * u64::from(timescale.get());
-        let longest_ticks = longest_ticks.saturating_sub(part_ticks);
-        // Bounded: a silence is never longer than the grace of a live, a clock may jump.
-        for _ in 0..MAX_GAPS {
-            let from_ms = self.end_wall_ms.unwrap_or(until_ms);
-            let at_ms = self.open.as_ref().map_or(from_ms, |open| {
-                let ticks = i64::try_from(open.duration_ticks()).unwrap_or(i64::MAX);
-                from_ms.saturating_add(timescale.rescale(ticks, Timescale::MILLIS))
-            });
-            if at_ms.saturating_add(part_ms) > until_ms {
-                break;
-            }
+        let part_ms = promise.part_target_ms.min(self.config.part_target_ms);
+        let part_ticks = u64::from(part_ms) * u64::from(last.tracks().timescale.get()) / 1_000;
+        let target_ticks =
+            u64::from(promise.target_duration_s) * u64::from(last.tracks().timescale.get());
+        // Bounded: a silence is never longer than the grace of a live.
+        let longest_ms = silent_ms.min(MAX_SILENCE_MS);
+        while self.gap_ms.saturating_add(part_ms.into()) <= longest_ms {
+            let at_ms = self.end_wall_ms.unwrap_or(last.program_date_time_ms());
             self.open_segment(last.tracks(), false, false, at_ms);
             let Some(open) = &mut self.open else { break };
             open.add_gap(part_ticks);
             self.edge = Some(edge_of(open));
+            self.gap_ms += u64::from(part_ms);
             self.counts.gaps += 1;
             progress.part = true;
-            if open.duration_ticks() > longest_ticks {
+            if open.duration_ticks() + part_ticks > target_ticks {
                 progress |= self.close_segment();
             }
         }

@@ -117,10 +117,10 @@ impl Packager {
         }
     }
 
-    /// Nothing came until `now_ms` (Unix time), from a publisher that is gone or silent: closes the
-    /// open part and segment, and lists parts without media for the time since (`EXT-X-GAP`,
-    /// rfc8216bis §4.4.4.7). What comes later begins anew, at its next IDR.
-    pub fn gap(&mut self, now_ms: i64) -> Progress {
+    /// Nothing came for `silent_ms`, from a publisher that is gone or silent: closes the open part and
+    /// segment, and lists parts without media for that time (`EXT-X-GAP`, rfc8216bis §4.4.4.7). To be
+    /// said again as the silence goes on. What comes later begins anew, at its next IDR.
+    pub fn gap(&mut self, silent_ms: u64) -> Progress {
         if self.finished {
             return Progress::default();
         }
@@ -128,7 +128,7 @@ impl Packager {
             Some(run) => run.pause(&mut self.output),
             None => Progress::default(),
         };
-        progress |= self.output.add_gaps(now_ms);
+        progress |= self.output.add_gaps(silent_ms);
         progress
     }
 

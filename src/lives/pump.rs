@@ -1,9 +1,10 @@
 //! Carries a publisher's events from its socket to its channel, and says why that ended.
 
-use std::{fmt, panic::AssertUnwindSafe};
+use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use ingest::Refusal;
+use tokio::time::{Instant, sleep_until};
 
 use super::{OpenLive, ended};
 
@@ -28,13 +29,21 @@ async fn carry(
     tokio::pin!(revoked);
     let mut events = Vec::new();
     let mut counted = Counted::default();
+    let mut heard_at = Instant::now();
+    let silence = sleep_until(heard_at + SILENCE);
+    tokio::pin!(silence);
     loop {
         let read = tokio::select! {
             biased;
             reason = &mut revoked => return Departure::Revoked(reason),
             read = from.read(&mut events) => read,
+            () = &mut silence => {
+                silence.as_mut().reset(watch_silence(heard_at, to));
+                continue;
+            }
         };
         if !events.is_empty() {
+            heard_at = Instant::now();
             match to.push(&mut events) {
                 Ok(progress) if progress.part || progress.segment => {
                     let stats = from.stats();
@@ -51,6 +60,21 @@ async fn carry(
             Err(error) => return Departure::Ingest(error),
         }
     }
+}
+
+/// After so long without media viewers are told of a gap. Late media is not lost before: networks
+/// of phones stand still for a second or two and then deliver everything. The standard wants a new
+/// segment within one and a half target durations (rfc8216bis §6.2.2), which are three seconds.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Lists the silence of a publisher, if it lasts; says when to look again.
+fn watch_silence(heard_at: Instant, to: &mut hub::Publisher) -> Instant {
+    let silent = heard_at.elapsed();
+    if silent < SILENCE {
+        return heard_at + SILENCE;
+    }
+    to.gap(silent);
+    Instant::now() + to.channel().targets().map_or(SILENCE, |targets| targets.part)
 }
 
 /// Why a publisher is no longer served.

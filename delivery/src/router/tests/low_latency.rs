@@ -179,15 +179,15 @@ async fn a_delta_update_leaves_out_what_its_reader_has() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_publisher_is_told_of_in_gaps() {
     let (house, mut publisher) = house();
-    let begun_ms = 1_700_000_000_000;
+    let silent = Duration::from_millis;
     let mut asking = house.reload("_HLS_msn=4&_HLS_part=0");
-    house.channel.gap(begun_ms + 4_500);
+    publisher.gap(silent(100));
     assert!((&mut asking).now_or_never().is_none(), "segment 3 ends, silence is not a part long");
-    house.channel.gap(begun_ms + 4_800);
+    publisher.gap(silent(300));
     let answer = Answer::read(asking.now_or_never().expect("a gap is an answer")).await;
     assert!(answer.text().contains("#EXT-X-PART:DURATION=0.2,URI=\"4.0.m4s\",GAP=YES\n"));
     assert_eq!(house.get(&house.path("4.0.m4s")).await.status, StatusCode::NOT_FOUND);
-    house.channel.gap(begun_ms + 10_000);
+    publisher.gap(silent(5_500));
     publisher.push(&mut media(10_000..12_500)).unwrap();
     let playlist = house.get(&house.path("source.m3u8")).await;
     let gap = "#EXT-X-GAP\n#EXTINF:2,\n4.m4s\n";
@@ -195,6 +195,9 @@ async fn a_silent_publisher_is_told_of_in_gaps() {
     assert_eq!(playlist.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     let back = house.get(&house.path("7.0.m4s")).await;
     assert_eq!(back.status, StatusCode::OK, "{}", playlist.text());
+    house.channel.gap(silent(9_000));
+    let after = house.get(&house.path("source.m3u8")).await;
+    assert_eq!(after.body, playlist.body, "there is a publisher, and he sends");
 }
 
 #[tokio::test]
