@@ -1,11 +1,12 @@
 //! The programs that our users have: OBS, GStreamer, FFmpeg's tools, curl, a browser.
 //!
-//! Here: each is given a live as a person would give it, and does what that person expects. Not
-//! here: whether every sample survived (`publish_to_viewer.rs`).
+//! Here: each is given a live as a person would give it, and does what that person expects; and the
+//! sound of an encoder that FFmpeg lacks here, HE-AAC. Not here: whether every sample of FFmpeg's own
+//! survived (`publish_to_viewer.rs`).
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use serde_json::Value;
 
 use support::House;
 use support::api::Live;
+use support::fingerprint::Fingerprint;
 use support::obs::Obs;
 use support::page::Page;
-use support::peer::{Peer, output_of};
+use support::peer::{Peer, all_output_of, output_of};
 use support::playlist::Watch;
 use support::source::{self, Pace, Source, USUAL, Video};
-use support::wait;
+use support::{boxes, flv, wait};
 
 /// OBS starts in software in a few seconds; then come its first GOPs, in real time.
 const OBS_WITHIN: Duration = Duration::from_secs(60);
@@ -35,6 +37,44 @@ const PHONE: Source = Source {
 
 /// How long the browser has to play without a stall.
 const BROWSER_PLAYS_S: u32 = 30;
+
+/// Sound of an encoder that FFmpeg does not have here, from `tests/testdata/`.
+struct HeAac {
+    name: &'static str,
+    /// What a playlist says: all that the `AudioSpecificConfig` says, no more.
+    codecs: &'static str,
+    heard_hz: u64,
+}
+
+/// HE-AAC v1 and v2, each with the three ways of signalling SBR and PS.
+const HE_AAC: [HeAac; 6] = [
+    HeAac { name: "he-aac-v1", codecs: "mp4a.40.5", heard_hz: 48_000 },
+    HeAac { name: "he-aac-v1-backward-compatible", codecs: "mp4a.40.5", heard_hz: 48_000 },
+    HeAac { name: "he-aac-v1-implicit", codecs: "mp4a.40.2", heard_hz: 48_000 },
+    HeAac { name: "he-aac-v2", codecs: "mp4a.40.29", heard_hz: 44_100 },
+    HeAac { name: "he-aac-v2-backward-compatible", codecs: "mp4a.40.29", heard_hz: 44_100 },
+    HeAac { name: "he-aac-v2-implicit", codecs: "mp4a.40.2", heard_hz: 44_100 },
+];
+
+impl HeAac {
+    fn file(&self) -> PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata");
+        folder.join(self.name).with_extension("flv")
+    }
+
+    /// What its encoder made of it: an `AudioSpecificConfig`, and how many access units.
+    fn encoded(&self) -> (Vec<u8>, u64) {
+        const TAG_HEADER_LEN: usize = 2;
+        let (configurations, units): (Vec<_>, Vec<_>) =
+            flv::tags(&self.file()).into_iter().partition(flv::Tag::is_configuration);
+        (configurations[0].body[TAG_HEADER_LEN..].to_vec(), units.len() as u64)
+    }
+
+    /// Each access unit stands for 2048 samples once SBR has doubled them.
+    fn samples(&self) -> u64 {
+        self.encoded().1 * 2048
+    }
+}
 
 #[test]
 fn obs_publishes_a_live_that_plays() {
@@ -199,17 +239,122 @@ fn chromium_plays_on_after_the_server_was_started_again() {
     );
 }
 
+#[test]
+fn he_aac_arrives_whole_however_it_is_signalled() {
+    for sound in HE_AAC {
+        arrives_whole(&sound.file());
+    }
+}
+
+#[test]
+fn he_aac_beside_a_picture_arrives_whole() {
+    for sound in HE_AAC {
+        let seconds = sound.samples() / sound.heard_hz;
+        arrives_whole(&source::beside_a_picture(&sound.file(), seconds));
+    }
+}
+
+#[test]
+fn the_multivariant_playlist_names_he_aac_as_it_is_signalled() {
+    for sound in HE_AAC {
+        let (house, live) = published_file(&sound.file());
+        for path in [live.fmp4(), live.ts()] {
+            let answer = house.get(&path);
+            let playlist = m3u8_rs::parse_master_playlist_res(&answer.body).expect("a playlist");
+            let codecs = playlist.variants[0].codecs.as_deref();
+            assert_eq!(codecs, Some(sound.codecs), "{} in {path}", sound.name);
+        }
+    }
+}
+
+#[test]
+fn the_init_segment_holds_the_configuration_of_he_aac_as_it_came() {
+    for sound in HE_AAC {
+        let (house, live) = published_file(&sound.file());
+        let mut watch = Watch::begin(house.http, &live.fmp4());
+        watch.poll_to_end(PLAYED_WITHIN);
+        let path = watch.segments[&0].init.as_ref().expect("fMP4 has an init segment");
+        let came = boxes::audio_specific_config(watch.init(path));
+        assert_eq!(came, sound.encoded().0, "{}", sound.name);
+    }
+}
+
+#[test]
+fn he_aac_lasts_as_long_as_its_samples_at_the_rate_that_is_heard() {
+    for sound in HE_AAC {
+        let (house, live) = published_file(&sound.file());
+        for path in [live.fmp4(), live.ts()] {
+            let mut watch = Watch::begin(house.http, &path);
+            watch.poll_to_end(PLAYED_WITHIN);
+            let listed_ms: u64 = watch.segments.values().map(|listed| listed.duration_ms).sum();
+            let lasts_ms = sound.samples() * 1000 / sound.heard_hz;
+            let rounding_ms = watch.segments.len() as u64;
+            assert!(listed_ms.abs_diff(lasts_ms) <= rounding_ms, "{}: {listed_ms}", sound.name);
+            assert!(rounding_ms > 1, "{}: several segments", sound.name);
+        }
+    }
+}
+
+#[test]
+fn he_aac_goes_on_from_segment_to_segment_without_a_gap() {
+    for sound in HE_AAC {
+        let (house, live) = published_file(&sound.file());
+        let source = decoded(&sound.file().display().to_string());
+        // Two channels of 16 bits.
+        assert_eq!(source.len() as u64, sound.samples() * 4, "{}: its length", sound.name);
+        for path in [live.fmp4(), live.ts()] {
+            assert!(decoded(&house.url(&path)) == source, "{}: sound of {path}", sound.name);
+        }
+        let mut watch = Watch::begin(house.http, &live.fmp4());
+        watch.poll_to_end(PLAYED_WITHIN);
+        boxes::assert_continuous(&watch);
+    }
+}
+
 /// A live that was published whole and ended, still served.
 fn published(source: &Source) -> (House, Live) {
+    published_file(&source.flv())
+}
+
+/// [`published`] for a file that was not made here.
+fn published_file(file: &Path) -> (House, Live) {
     let house = House::start();
     let live = house.live();
     let url = house.rtmp_url(&live.key);
-    let mut encoder = source::push_by_ffmpeg(&source.flv(), &url, Pace::Unpaced, house.folder());
+    let mut encoder = source::push_by_ffmpeg(file, &url, Pace::Unpaced, house.folder());
     encoder.wait_success(PLAYED_WITHIN);
     wait::until_true("everything is read", PLAYED_WITHIN, || live.state() == "interrupted");
     live.stop();
     Watch::begin(house.http, &live.fmp4()).poll_to_end(PLAYED_WITHIN);
     (house, live)
+}
+
+/// Publishes `file` and reads it back in both containers.
+#[track_caller]
+fn arrives_whole(file: &Path) {
+    let (house, live) = published_file(file);
+    let original = Fingerprint::of(&file.display().to_string());
+    for path in [live.fmp4(), live.ts()] {
+        let mut watch = Watch::begin(house.http, &path);
+        watch.poll_to_end(PLAYED_WITHIN);
+        let viewed = house.folder().join("viewed");
+        std::fs::write(&viewed, watch.whole()).expect("a file for the segments");
+        let what = format!("{} in {path}", file.display());
+        Fingerprint::of(&viewed.display().to_string()).assert_same_as(&original, &what);
+    }
+}
+
+/// The sound of a file or a live as 16-bit samples, decoded without a word of complaint.
+fn decoded(input: &str) -> Vec<u8> {
+    let mut ffmpeg = source::ffmpeg();
+    ffmpeg.args(["-xerror"]);
+    if input.starts_with("http") {
+        ffmpeg.args(["-live_start_index", "0"]);
+    }
+    ffmpeg.args(["-i", input, "-vn", "-f", "s16le", "-"]);
+    let (sound, complaints) = all_output_of(ffmpeg, PLAYED_WITHIN);
+    assert_eq!(complaints, "", "{input}");
+    sound
 }
 
 /// Codec and picture size or sampling rate of each track, as ffprobe finds them.

@@ -67,6 +67,18 @@ pub fn moov(init: &[u8]) -> Moov {
     moov.expect("an init segment has a moov")
 }
 
+/// The configuration of the sound an init segment describes.
+#[track_caller]
+pub fn audio_specific_config(init: &[u8]) -> Vec<u8> {
+    let moov = moov(init);
+    let entries = moov.trak.iter().flat_map(|trak| &trak.mdia.minf.stbl.stsd.codecs);
+    let mut configurations = entries.filter_map(|codec| match codec {
+        mp4_atom::Codec::Mp4a(mp4a) => mp4a.esds.es_desc.dec_config.dec_specific.as_ref(),
+        _ => None,
+    });
+    configurations.next().expect("an audio track").raw.clone()
+}
+
 /// The width of the picture an init segment describes.
 #[track_caller]
 pub fn width(init: &[u8]) -> u16 {

@@ -123,7 +123,13 @@ impl Drop for Peer {
 
 /// Runs a command to its end within `within` and gives its standard output.
 #[track_caller]
-pub fn output_of(mut command: Command, within: Duration) -> Vec<u8> {
+pub fn output_of(command: Command, within: Duration) -> Vec<u8> {
+    all_output_of(command, within).0
+}
+
+/// [`output_of`], and what the command had to say beside it.
+#[track_caller]
+pub fn all_output_of(mut command: Command, within: Duration) -> (Vec<u8>, String) {
     let folder = tempfile::tempdir().expect("a temp folder");
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     command.stdin(Stdio::null());
@@ -139,7 +145,7 @@ pub fn output_of(mut command: Command, within: Duration) -> Vec<u8> {
     signal("KILL", &format!("-{pid}"));
     let errors = String::from_utf8_lossy(&std::fs::read(&err).unwrap_or_default()).into_owned();
     assert!(status.success(), "{command:?} ended with {status}:\n{errors}");
-    std::fs::read(&out).expect("the output")
+    (std::fs::read(&out).expect("the output"), errors)
 }
 
 fn under_timeout(command: &Command) -> Command {

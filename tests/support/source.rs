@@ -72,15 +72,34 @@ impl Source {
             format!("{}-{rate}fps-g{}-b{}", video.size, video.gop, video.b_frames)
         });
         let audio = self.audio_hz.map_or("noaudio".into(), |hz| format!("{hz}Hz"));
-        let path = cache().join(format!("source-{video}-{audio}-{}s.flv", self.seconds));
-        if !path.exists() {
-            // Several tests may make it at the same moment; each renames a whole file.
-            let part = tempfile::NamedTempFile::new_in(cache()).expect("a file in the cache");
-            output_of(make(part.path()), ENCODE_WITHIN);
-            part.persist(&path).expect("the source takes its name");
-        }
-        path
+        cached(&format!("source-{video}-{audio}-{}s.flv", self.seconds), make)
     }
+}
+
+/// The sound of a file as it is, and some seconds of a test picture beside it; made when it is asked
+/// for the first time.
+pub fn beside_a_picture(sound: &Path, seconds: u64) -> PathBuf {
+    let name = sound.file_name().expect("a file").display();
+    cached(&format!("picture-beside-{name}"), |part| {
+        let mut ffmpeg = ffmpeg();
+        let picture = format!("testsrc2=size=320x180:rate=30:duration={seconds}");
+        ffmpeg.args(["-f", "lavfi", "-i", &picture, "-i"]).arg(sound);
+        ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]);
+        ffmpeg.args(["-g", "60", "-keyint_min", "60", "-sc_threshold", "0"]);
+        ffmpeg.args(["-bf", "2", "-b:v", "400k", "-c:a", "copy", "-f", "flv"]).arg(part);
+        ffmpeg
+    })
+}
+
+fn cached(name: &str, make: impl FnOnce(&Path) -> Command) -> PathBuf {
+    let path = cache().join(name);
+    if !path.exists() {
+        // Several tests may make it at the same moment; each renames a whole file.
+        let part = tempfile::NamedTempFile::new_in(cache()).expect("a file in the cache");
+        output_of(make(part.path()), ENCODE_WITHIN);
+        part.persist(&path).expect("the source takes its name");
+    }
+    path
 }
 
 /// How fast a file goes out.

@@ -11,7 +11,8 @@ pub struct Config {
     pub asc: Bytes,
     /// The audio object type of the core: 2 is AAC-LC.
     pub core_object_type: u8,
-    /// What the codec string names: 2, or 5 (SBR) and 29 (PS) when signalled explicitly.
+    /// What the codec string names: 2, or 5 (SBR) and 29 (PS) when signalled explicitly, be it before
+    /// the core ("hierarchical") or behind it ("backward compatible", §1.6.5.2).
     pub object_type: u8,
     /// Index of the core's rate in the table of §1.6.3.4, 15 when the rate is spelled out.
     pub sampling_frequency_index: u8,
@@ -55,7 +56,7 @@ impl Config {
         let mut object_type = bits.object_type()?;
         let (sampling_frequency_index, sample_rate_hz) = bits.sample_rate()?;
         let channel_configuration = bits.take(4)? as u8;
-        let signalled = object_type;
+        let mut signalled = object_type;
         let mut extension_sample_rate_hz = None;
         if object_type == SBR || object_type == PS {
             extension_sample_rate_hz = Some(bits.sample_rate()?.1);
@@ -81,6 +82,12 @@ impl Config {
             });
         }
         let samples_per_frame = if bits.take(1)? == 1 { 960 } else { 1024 };
+        if signalled == object_type
+            && let Some(appended) = bits.appended_extension()
+        {
+            signalled = appended.object_type;
+            extension_sample_rate_hz = Some(appended.sample_rate_hz);
+        }
         Ok(Self {
             core_object_type: object_type,
             object_type: signalled,
@@ -98,15 +105,25 @@ impl Config {
         Timescale::new(self.sample_rate_hz).unwrap_or(Timescale::MILLIS)
     }
 
-    /// Loudspeakers fed: `channelConfiguration` 7 stands for eight.
+    /// Loudspeakers fed: `channelConfiguration` 7 stands for eight, and PS makes two of one.
     pub fn channel_count(&self) -> u8 {
-        if self.channel_configuration == 7 { 8 } else { self.channel_configuration }
+        match self.channel_configuration {
+            7 => 8,
+            1 if self.object_type == PS => 2,
+            channels => channels,
+        }
     }
 
     /// RFC 6381 form: `mp4a.40.2`, `mp4a.40.5` (SBR), `mp4a.40.29` (SBR and PS).
     pub fn codec_string(&self) -> String {
         format!("mp4a.40.{}", self.object_type)
     }
+}
+
+/// SBR, or SBR and PS, as appended to the configuration of its core.
+struct Appended {
+    object_type: u8,
+    sample_rate_hz: u32,
 }
 
 /// Reads bits, most significant first.
@@ -128,6 +145,29 @@ impl Bits<'_> {
             self.at_bit += 1;
         }
         Ok(value)
+    }
+
+    /// Reads what may stand behind `frameLengthFlag`: the rest of `GASpecificConfig` (§4.4.1) and
+    /// the extension that decoders of the core alone do not see (§1.6.2.1). Anything else there is
+    /// not ours to judge, and changes nothing.
+    fn appended_extension(&mut self) -> Option<Appended> {
+        const SBR_FOLLOWS: u32 = 0x2b7;
+        const PS_FOLLOWS: u32 = 0x548;
+        let depends_on_core_coder = self.take(1).ok()? == 1;
+        if depends_on_core_coder {
+            self.take(14).ok()?;
+        }
+        let _extension_flag = self.take(1).ok()?;
+        if self.take(11).ok()? != SBR_FOLLOWS || self.object_type().ok()? != SBR {
+            return None;
+        }
+        let sbr_present = self.take(1).ok()? == 1;
+        if !sbr_present {
+            return None;
+        }
+        let sample_rate_hz = self.sample_rate().ok()?.1;
+        let ps_present = self.take(11) == Ok(PS_FOLLOWS) && self.take(1) == Ok(1);
+        Some(Appended { object_type: if ps_present { PS } else { SBR }, sample_rate_hz })
     }
 
     fn object_type(&mut self) -> Result<u8, Error> {
@@ -170,6 +210,35 @@ mod tests {
     fn ffmpeg_appends_a_backward_compatible_extension_that_changes_nothing() {
         let config = parse(&[0x11, 0x90, 0x56, 0xe5, 0x00]).unwrap();
         assert_eq!((config.sample_rate_hz, config.object_type), (48_000, AAC_LC));
+    }
+
+    #[test]
+    fn sbr_signalled_behind_its_core_is_named_too() {
+        let config = parse(&[0x13, 0x10, 0x56, 0xe5, 0x98]).unwrap();
+        assert_eq!((config.core_object_type, config.sample_rate_hz), (AAC_LC, 24_000));
+        assert_eq!(config.extension_sample_rate_hz, Some(48_000));
+        assert_eq!(config.codec_string(), "mp4a.40.5");
+    }
+
+    #[test]
+    fn ps_signalled_either_way_makes_two_channels_of_one() {
+        let before: &[u8] = &[0xeb, 0x8a, 0x08, 0x00];
+        let behind: &[u8] = &[0x13, 0x88, 0x56, 0xe5, 0xa5, 0x48, 0x80];
+        for asc in [before, behind] {
+            let config = parse(asc).unwrap();
+            assert_eq!((config.core_object_type, config.sample_rate_hz), (AAC_LC, 22_050));
+            assert_eq!(config.extension_sample_rate_hz, Some(44_100));
+            assert_eq!(config.codec_string(), "mp4a.40.29");
+            assert_eq!((config.channel_configuration, config.channel_count()), (1, 2));
+        }
+    }
+
+    #[test]
+    fn an_extension_cut_short_leaves_the_core_alone() {
+        for len in 2..5 {
+            let config = parse(&[0x13, 0x10, 0x56, 0xe5, 0x98][..len]).unwrap();
+            assert_eq!((config.object_type, config.extension_sample_rate_hz), (AAC_LC, None));
+        }
     }
 
     #[test]

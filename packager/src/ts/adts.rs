@@ -63,6 +63,14 @@ mod tests {
     }
 
     #[test]
+    fn he_aac_v2_is_announced_by_its_mono_core() {
+        let header = header(&config(&[0xeb, 0x8a, 0x08, 0x00]), 100);
+        let channels = (header[2] & 1) << 2 | header[3] >> 6;
+        // AAC-LC at 22.05 kHz, though the output is SBR at 44.1 kHz and PS in stereo.
+        assert_eq!((header[2] >> 6, header[2] >> 2 & 15, channels), (1, 7, 1));
+    }
+
+    #[test]
     fn a_rate_spelled_out_gets_the_index_it_stands_for() {
         assert_eq!(rate_index(&config(&[0x17, 0x80, 0x5d, 0xc0, 0x10])), 3);
     }
