@@ -1,7 +1,7 @@
 //! Samples through the packager: what one costs, and what the other encoding of a segment costs.
 
 use divan::{Bencher, counter::BytesCount, counter::ItemsCount};
-use packager::Segment;
+use packager::{Rendition, Segment};
 
 mod material;
 
@@ -34,6 +34,8 @@ fn segment_into_ts(bencher: Bencher<'_, '_>) {
             let open = packager.edge().expect("the window is full").msn;
             (0..=open).rev().find_map(|msn| packager.segment(msn)).expect("the window is full")
         })
-        .input_counter(|segment: &std::sync::Arc<Segment>| BytesCount::new(segment.size_bytes(Rendition::Source)))
+        .input_counter(|segment: &std::sync::Arc<Segment>| {
+            BytesCount::new(segment.size_bytes(Rendition::Source))
+        })
         .bench_local_values(|segment| segment.bytes(Rendition::SourceTs));
 }

@@ -1,11 +1,25 @@
 import { expect, test } from 'vitest';
-import { bitrate, bytes, clock, duration, frameRate, initials, number, wait } from './format';
+import {
+  bitrate,
+  bytes,
+  clock,
+  duration,
+  frameRate,
+  initials,
+  number,
+  percent,
+  wait,
+} from './format';
 
 const plain = (text: string) => text.replace(/\u00a0/g, ' ');
 
 test('numbers are grouped and use a comma', () => {
   expect(plain(number(1234567.84, 1))).toBe('1 234 567,8');
   expect(number(30, 2)).toBe('30');
+});
+
+test('shares are whole percents', () => {
+  expect([0, 0.944, 1].map(percent).map(plain)).toEqual(['0 %', '94 %', '100 %']);
 });
 
 test('bytes grow from kilobytes to gigabytes', () => {

@@ -10,6 +10,11 @@ export function number(value: number, digits = 0): string {
   return trimmed ? `${grouped},${trimmed}` : grouped;
 }
 
+/** A share from 0 to 1: `94 %`. */
+export function percent(share: number): string {
+  return `${number(Math.round(share * 100))}${NBSP}%`;
+}
+
 /** Bytes counted as a telephone operator does, in thousands: `850 Ko`, `12 Mo`, `1,3 Go`. */
 export function bytes(count: number): string {
   if (count < 1e6) return `${number(count / 1e3)}${NBSP}Ko`;

@@ -127,6 +127,8 @@ export const fr = {
     tapToPlay: 'Toucher pour regarder',
     thrift: 'Économiseur de données : rien n’est chargé avant votre accord.',
     audioOnly: 'Direct audio',
+    soundOnly: 'Audio seulement',
+    soundSaves: (percent: string) => `${percent} de données en moins`,
     player: 'Lecteur du direct',
     data: 'Données utilisées',
     dataShort: (amount: string) => `~${amount}`,

@@ -17,6 +17,9 @@ export function reachable(url: string, pageHost: string = location.hostname): st
  */
 export const playlistPath = (name: string): string => `/hls/${name}.m3u8`;
 
+/** The same, of its sound alone. */
+export const soundPath = (name: string): string => `/hls/${name}-audio.m3u8`;
+
 /** The path of the first media playlist that a multivariant playlist, read from `url`, lists. */
 export function mediaPlaylistPath(multivariant: string, url: string): string | null {
   const listed = multivariant.split(/\r?\n/).find((line) => line !== '' && !line.startsWith('#'));

@@ -2,7 +2,7 @@
 // recovers. What is shown for it is decided in `machine`; how it looks, in `LivePlayer.svelte`.
 
 import type HlsClass from 'hls.js';
-import type { ErrorData, Level } from 'hls.js';
+import type { ErrorData, Level, LevelParsed } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
@@ -33,6 +33,8 @@ const RATE_SEGMENTS = 8;
 export interface Source {
   /** The multivariant playlist. */
   url: string;
+  /** The one of its sound alone. */
+  soundUrl: string;
   /** What the server last said. */
   status: LiveStatus | null;
   /** Asks again; null when the live is unknown. */
@@ -60,6 +62,10 @@ export class LivePlayer {
   bitrate = $state<number | null>(null);
   quality = $state.raw<Quality | null>(null);
   audioOnly = $state(false);
+  /** Somebody asked for the sound alone. */
+  soundOnly = $state(false);
+  /** What of its data a viewer saves by that, from 0 to 1. Null where there is no sound alone. */
+  soundSaves = $state<number | null>(null);
   /** Seconds behind the newest picture. Null when unknown. */
   latency = $state<number | null>(null);
   behind = $state(false);
@@ -130,6 +136,23 @@ export class LivePlayer {
     this.#later('thrift', PAUSE_KEEPS_LOADING_MS, () => this.#hls?.stopLoad());
   }
 
+  /** Leaves the picture out, or takes it back: what is heard goes on a moment later. */
+  setSoundOnly(soundOnly: boolean): void {
+    if (soundOnly === this.soundOnly) return;
+    this.soundOnly = soundOnly;
+    this.#rates = [];
+    this.bitrate = null;
+    // Sound that cannot be heard is nothing.
+    if (soundOnly) this.setMuted(false);
+    this.#wanted = true;
+    this.needsTap = false;
+    void this.#connect();
+  }
+
+  get #url(): string {
+    return this.soundOnly ? this.#source.soundUrl : this.#source.url;
+  }
+
   setMuted(muted: boolean): void {
     this.#video.muted = muted;
     if (!muted && this.#video.volume === 0) this.#video.volume = 1;
@@ -171,7 +194,7 @@ export class LivePlayer {
 
   /** Looks before loading: a live that has not begun answers 404 and says when to come back. */
   async #playlistIsThere(): Promise<boolean> {
-    const response = await fetch(this.#source.url, {
+    const response = await fetch(this.#url, {
       signal: this.#abort.signal,
       credentials: 'omit',
     });
@@ -200,9 +223,13 @@ export class LivePlayer {
     if (!Hls.isSupported()) return this.#attachNative();
     // Two calls may have crossed while the library was loading.
     this.#detach();
-    const hls = new Hls(hlsConfig);
+    const { connection } = navigator as { connection?: { effectiveType?: string } };
+    const hls = new Hls(hlsConfig(this.soundOnly, connection));
     this.#hls = hls;
     this.received ??= 0;
+    hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => {
+      if (!this.soundOnly) this.soundSaves = savings(levels);
+    });
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
       const url = levels[0]?.uri;
       this.#playlist = url ? new URL(url, location.href).pathname : null;
@@ -219,7 +246,7 @@ export class LivePlayer {
       this.#rate(bytes * 8, (part ?? frag).duration);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
-    hls.loadSource(this.#source.url);
+    hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
   }
 
@@ -228,7 +255,7 @@ export class LivePlayer {
       this.#happen({ type: 'failed', cause: 'unsupported' });
       return;
     }
-    this.#video.src = this.#source.url;
+    this.#video.src = this.#url;
     void this.#play();
   }
 
@@ -428,6 +455,15 @@ export class LivePlayer {
     clearTimeout(this.#timers.get(name));
     this.#timers.set(name, setTimeout(then, ms));
   }
+}
+
+/** What the sound alone leaves out of all there is, by the averages the server measured. */
+function savings(levels: LevelParsed[]): number | null {
+  const rate = ({ attrs, bitrate }: LevelParsed) =>
+    attrs.decimalInteger('AVERAGE-BANDWIDTH') || bitrate;
+  const sound = levels.find((level) => !level.videoCodec && !level.width);
+  const most = Math.max(0, ...levels.filter((level) => level !== sound).map(rate));
+  return sound && most > 0 ? Math.max(0, 1 - rate(sound) / most) : null;
 }
 
 const hasMediaSource = (): boolean => 'MediaSource' in window || 'ManagedMediaSource' in window;

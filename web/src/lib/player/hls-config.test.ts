@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { hlsConfig } from './hls-config';
+
+describe('hlsConfig', () => {
+  it('is quick on a good link, or on one that says nothing of itself', () => {
+    for (const connection of [undefined, {}, { effectiveType: '4g', saveData: false }]) {
+      expect(hlsConfig(false, connection).lowLatencyMode).toBe(true);
+    }
+  });
+
+  it('is calm where data is dear or slow, and for sound alone', () => {
+    for (const effectiveType of ['slow-2g', '2g', '3g']) {
+      expect(hlsConfig(false, { effectiveType }).lowLatencyMode).toBe(false);
+    }
+    expect(hlsConfig(false, { effectiveType: '4g', saveData: true }).lowLatencyMode).toBe(false);
+    expect(hlsConfig(true, { effectiveType: '4g' }).lowLatencyMode).toBe(false);
+  });
+
+  it('leaves the distance from the edge to the server when quick', () => {
+    expect(hlsConfig(false, undefined).liveSyncDurationCount).toBeUndefined();
+  });
+});
