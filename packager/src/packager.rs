@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use media::{
-    Codec, Event, Sample, Timescale, Track,
+    Event, Sample, Timescale, Track,
     id::{Epoch, PlaybackName},
 };
 
@@ -134,15 +134,22 @@ impl Packager {
         self.finished
     }
 
-    /// The media playlist as of now; `None` before the first segment is complete.
+    /// Whether the live is offered in `container`: fMP4 carries everything, MPEG-TS not every codec.
+    /// Said of what is listed, so that a playlist never names a segment that does not exist.
+    pub fn offers(&self, container: Container) -> bool {
+        container == Container::Fmp4 || self.output.window.listed().all(|s| s.has_ts())
+    }
+
+    /// The media playlist as of now; `None` before the first segment is complete, and in a container
+    /// the live is not offered in.
     pub fn media_playlist(&self, container: Container) -> Option<String> {
-        let promise = self.output.promise?;
+        let promise = self.output.promise.filter(|_| self.offers(container))?;
         playlist::media::render(container, &self.output.window, promise, self.finished)
     }
 
-    /// The multivariant playlist as of now; `None` before the first segment is complete.
+    /// The multivariant playlist as of now; `None` when there is no media playlist either.
     pub fn multivariant_playlist(&self, container: Container) -> Option<String> {
-        let promise = self.output.promise?;
+        let promise = self.output.promise.filter(|_| self.offers(container))?;
         let window = &self.output.window;
         playlist::multivariant::render(container, window, promise, &self.name, &self.epoch)
     }
@@ -377,21 +384,21 @@ impl Run {
 }
 
 fn video_report(track: &Track, measured_fps: Option<f64>) -> Option<VideoReport> {
-    let Codec::H264(config) = &track.codec else { return None };
+    let picture = track.picture()?;
     Some(VideoReport {
         codec: track.codec_string(),
-        width: config.width,
-        height: config.height,
-        declared_fps: config.declared_fps,
+        width: picture.width,
+        height: picture.height,
+        declared_fps: picture.declared_fps,
         measured_fps,
     })
 }
 
 fn audio_report(track: &Track) -> Option<AudioReport> {
-    let Codec::Aac(config) = &track.codec else { return None };
+    let sound = track.sound()?;
     Some(AudioReport {
         codec: track.codec_string(),
-        sample_rate_hz: config.extension_sample_rate_hz.unwrap_or(config.sample_rate_hz),
-        channels: config.channel_count(),
+        sample_rate_hz: sound.sample_rate_hz,
+        channels: sound.channels,
     })
 }

@@ -130,7 +130,12 @@ impl Segment {
         self.open.parts.iter().map(|part| part.bytes.clone())
     }
 
-    /// Its MPEG-TS form, made at the first call; some 0.2 ms a megabyte.
+    /// Whether it has a MPEG-TS form: one of its codecs may be unknown there.
+    pub fn has_ts(&self) -> bool {
+        self.open.tracks.ts.is_some()
+    }
+
+    /// Its MPEG-TS form, made at the first call; some 0.2 ms a megabyte. Empty if it has none.
     pub fn ts(&self) -> Bytes {
         let make = || {
             let open = &self.open;
