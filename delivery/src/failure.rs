@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     NotStarted,
     /// The live ended without a segment to list.
     Ended,
+    /// The live has a codec that MPEG-TS does not carry.
+    NotInMpegTs,
     /// Too many requests wait already.
     Busy,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
@@ -41,6 +43,7 @@ impl Failure {
             | Self::WrongEpoch
             | Self::UnknownSegment
             | Self::NotStarted
+            | Self::NotInMpegTs
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -65,6 +68,9 @@ impl Failure {
                 r#"{"detail":"Le direct n’a pas encore commencé.","code":"not_started"}"#
             }
             Self::Ended => r#"{"detail":"Le direct est terminé.","code":"ended"}"#,
+            Self::NotInMpegTs => {
+                r#"{"detail":"Ce direct n’existe pas en MPEG-TS, qui ne transporte pas son codec : lisez-le sans « -ts ».","code":"not_in_mpegts"}"#
+            }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
@@ -106,7 +112,7 @@ mod tests {
         use Failure::*;
         let all =
             [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended, Busy, Method];
-        for failure in all.into_iter().chain([Range { len: 1 }]) {
+        for failure in all.into_iter().chain([NotInMpegTs, Range { len: 1 }]) {
             let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
             assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");
         }

@@ -88,12 +88,12 @@ impl Delivery {
         Ok(match path {
             MediaPath::Multivariant { container, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(container);
-                let playlist = self.playlist(&channel, asked, read).await?;
+                let playlist = self.playlist(&channel, container, asked, read).await?;
                 answer::playlist(&playlist, &asked.headers, sent_bytes)
             }
             MediaPath::Media { container, .. } => {
                 let read = |channel: &Channel| channel.media_playlist(container);
-                let playlist = self.playlist(&channel, asked, read).await?;
+                let playlist = self.playlist(&channel, container, asked, read).await?;
                 answer::playlist(&playlist, &asked.headers, sent_bytes)
             }
             MediaPath::Init { id, .. } => {
@@ -105,6 +105,7 @@ impl Delivery {
                 // `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
                 match container {
                     Container::Fmp4 => immutable(segment.fmp4(), "video/mp4"),
+                    Container::Ts if !segment.has_ts() => return Err(Failure::NotInMpegTs),
                     Container::Ts => immutable(segment.ts(), "video/mp2t"),
                 }
             }
@@ -115,6 +116,7 @@ impl Delivery {
     async fn playlist(
         &self,
         channel: &Channel,
+        container: Container,
         asked: &Parts,
         read: impl Fn(&Channel) -> Option<Arc<Playlist>>,
     ) -> Result<Arc<Playlist>, Failure> {
@@ -123,7 +125,10 @@ impl Delivery {
         }
         let peer = asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
         self.waiting.wait(channel, peer, &self.metrics, |state| state.edge.is_some()).await?;
-        read(channel).ok_or(Failure::Ended)
+        read(channel).ok_or_else(|| match channel.offers(container) {
+            true => Failure::Ended,
+            false => Failure::NotInMpegTs,
+        })
     }
 }
 

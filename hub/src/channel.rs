@@ -162,6 +162,12 @@ impl Channel {
         self.playlist(Which::Multivariant(container))
     }
 
+    /// Whether the live is offered in `container`, as far as is known: MPEG-TS does not carry every
+    /// codec. Where it is not, there are no playlists.
+    pub fn offers(&self, container: Container) -> bool {
+        self.lock().packager.offers(container)
+    }
+
     /// The segment with this Media Sequence Number, while it is listed or retained.
     pub fn segment(&self, msn: u64) -> Option<Arc<Segment>> {
         self.lock().packager.segment(msn)
