@@ -1,7 +1,7 @@
 //! What encoders of Enhanced RTMP send arrives at viewers bit by bit, whatever its codec.
 //!
 //! Here: every codec beside H.264 and AAC, in every container that carries it. Not here: what the
-//! headers of tags may look like (`ingest`), which browsers play what.
+//! headers of tags may look like (`ingest`).
 
 mod support;
 
@@ -11,12 +11,16 @@ use support::House;
 use support::api::Live;
 use support::enhanced::{AAC, AC3, AV1, EAC3, Encoding, FLAC, H264, HEVC, MP3, OPUS, SECONDS, VP9};
 use support::fingerprint::{Filters, Fingerprint, H264_UNITS, HEVC_UNITS};
+use support::page::Page;
 use support::playlist::Watch;
 use support::rtmp::Client;
 use support::wait;
 
 /// Far more than the server needs to read eight seconds of media.
 const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// A browser on a busy two-core machine, from its start to a second of pictures.
+const PLAYED_WITHIN: Duration = Duration::from_secs(60);
 
 /// FFmpeg's filter that changes nothing.
 const AS_IT_IS: &str = "null";
@@ -91,6 +95,22 @@ fn an_encoder_that_can_reconnect_is_asked_to_when_the_server_goes_down() {
     house.restart_in_place();
     let mut client = Client::connect(house.rtmp);
     client.publish(&live.key).expect("the live waited for its encoder");
+}
+
+#[test]
+fn chromium_plays_what_it_can_decode() {
+    for (video, audio) in [(AV1, OPUS), (VP9, OPUS), (H264, FLAC)] {
+        let house = House::start();
+        let live = house.live();
+        let mut client = Client::connect(house.rtmp);
+        client.publish(&live.key).expect("the key opens the live");
+        client.send(&Encoding { video, audio }.tags(), 0);
+        let mut page = Page::open("viewer.mjs", &house, &live.watch_page());
+        page.hear();
+        wait::until_true("the picture moves", PLAYED_WITHIN, || {
+            page.ask("state")["current_time"].as_f64().is_some_and(|at_s| at_s > 1.0)
+        });
+    }
 }
 
 /// Publishes a source of these codecs, reads it back from fMP4, and checks its `CODECS`.
