@@ -80,7 +80,10 @@ impl Video {
         Some(match &track.codec {
             Codec::H264(config) => Self { stream_type: H264, units: AnnexB::h264(config) },
             Codec::Hevc(config) => Self { stream_type: HEVC, units: AnnexB::hevc(config) },
-            _ => return None,
+            Codec::Av1(_) | Codec::Vp9(_) => return None,
+            Codec::Aac(_) | Codec::Opus(_) | Codec::Flac(_) | Codec::Mp3(_) | Codec::Ac3(_) => {
+                return None;
+            }
         })
     }
 }
@@ -101,7 +104,8 @@ impl Audio {
             Codec::Mp3(_) => (MPEG2_AUDIO, AUDIO, Framing::Nothing),
             Codec::Ac3(config) if config.is_enhanced => (EAC3, PRIVATE, Framing::Nothing),
             Codec::Ac3(_) => (AC3, PRIVATE, Framing::Nothing),
-            _ => return None,
+            Codec::Opus(_) | Codec::Flac(_) => return None,
+            Codec::H264(_) | Codec::Hevc(_) | Codec::Av1(_) | Codec::Vp9(_) => return None,
         };
         Some(Self { stream_type, stream_id, track: track.clone(), framing })
     }
