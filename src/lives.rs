@@ -287,8 +287,13 @@ impl Lives {
         // The viewers' side and the record first: an encoder that no longer reads takes its time.
         drop(claim);
         self.interrupt(&live, number).await;
-        if let Some(refusal) = departure.refusal() {
-            publishing.close(refusal).await;
+        match (departure.refusal(), &departure) {
+            // To the same address: whoever serves there next knows the key.
+            (Some(refusal), Departure::Draining) => {
+                publishing.ask_to_reconnect(None, refusal).await;
+            }
+            (Some(refusal), _) => publishing.close(refusal).await,
+            (None, _) => {}
         }
     }
 

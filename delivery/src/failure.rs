@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Blocked,
     /// The live ended without a segment to list.
     Ended,
+    /// The live has a codec that MPEG-TS does not carry.
+    NotInMpegTs,
     /// Too many requests wait already.
     Busy,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
@@ -47,6 +49,7 @@ impl Failure {
             | Self::WrongEpoch
             | Self::UnknownSegment
             | Self::NotStarted
+            | Self::NotInMpegTs
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
@@ -80,6 +83,9 @@ impl Failure {
             }
             Self::Blocked => {
                 r#"{"detail":"La suite du direct n’est pas arrivée à temps.","code":"blocked"}"#
+            }
+            Self::NotInMpegTs => {
+                r#"{"detail":"Ce direct n’existe pas en MPEG-TS, qui ne transporte pas son codec : lisez-le sans « -ts ».","code":"not_in_mpegts"}"#
             }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
@@ -122,7 +128,7 @@ mod tests {
     fn every_failure_is_json_with_a_detail_and_a_code() {
         use Failure::*;
         let paths = [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended];
-        let others = [Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
+        let others = [NotInMpegTs, Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
         for failure in paths.into_iter().chain(others) {
             let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
             assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");

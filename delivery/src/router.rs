@@ -116,6 +116,9 @@ impl Delivery {
             }
             MediaPath::Segment { rendition, msn, .. } => {
                 let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
+                if rendition == Rendition::SourceTs && !segment.has_ts() {
+                    return Err(Failure::NotInMpegTs);
+                }
                 let bytes = segment.bytes(rendition).ok_or(Failure::UnknownSegment)?;
                 immutable(bytes, content_type(rendition))
             }
@@ -219,9 +222,10 @@ impl Delivery {
             false => state.last_msn.is_some_and(|last| last > 0),
         };
         let came = self.wait(channel, asked, self.first_segment_wait, enough).await?;
-        let playlist = read(channel).ok_or(match came && channel.state().ended {
-            true => Failure::Ended,
-            false => Failure::NotStarted,
+        let playlist = read(channel).ok_or_else(|| match came {
+            true if !channel.offers(rendition) => Failure::NotInMpegTs,
+            true if channel.state().ended => Failure::Ended,
+            _ => Failure::NotStarted,
         })?;
         self.metrics.first_playlist_seconds.record(since.elapsed());
         Ok(playlist)

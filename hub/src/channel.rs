@@ -192,6 +192,12 @@ impl Channel {
         self.playlist(Which::Multivariant(rendition))
     }
 
+    /// Whether the live is offered as a rendition, as far as is known: MPEG-TS does not carry every
+    /// codec. Where it is not, there are no playlists.
+    pub fn offers(&self, rendition: Rendition) -> bool {
+        self.lock().packager.offers(rendition)
+    }
+
     /// The segment with this Media Sequence Number, while it is listed or retained.
     pub fn segment(&self, msn: u64) -> Option<Arc<Segment>> {
         self.lock().packager.segment(msn)

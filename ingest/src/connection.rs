@@ -107,6 +107,15 @@ impl Connection {
         self.hang_up().await;
     }
 
+    /// Asks the encoder to connect again, and waits for it to leave by itself: it may go on sending up to
+    /// its next key frame. What it sends is not read into anything.
+    pub async fn ask_to_reconnect(mut self, tc_url: Option<&str>, description: &str) {
+        self.session.request_reconnect(tc_url, description);
+        if self.flush().await.is_ok() {
+            let _ = timeout(LINGER, self.read_to_end()).await;
+        }
+    }
+
     /// Sends what is left to say, then closes so that it arrives: a socket closed with unread bytes
     /// in it resets the connection, and the encoder would never see the reason.
     pub async fn hang_up(mut self) {

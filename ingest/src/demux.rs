@@ -1,27 +1,30 @@
 //! FLV tags to media events.
 //!
 //! Here: which tags become samples, and when: milliseconds that wrap become ticks that do not, DTS
-//! never goes back, AAC is timed by counting its samples. Not here: the layout of tags (`flv`), how
+//! never goes back, sound is timed by counting its samples. Not here: the layout of tags (`flv`), how
 //! they travelled (`rtmp`), where segments end (`packager`).
 //!
 //! A bad tag is dropped and counted; after a configuration that cannot be read, so is what it
 //! describes, until one comes that can. Only what we do not carry ends a live.
 
 mod clock;
+mod pictures;
+mod sounds;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use media::{
-    Event, Kind, Sample, Timescale, Track,
-    codec::{aac, h264},
-};
+use media::{Event, Kind, Sample, Timescale, Track};
 
-use self::clock::{AudioCounter, Clock};
+use self::{
+    clock::{AudioCounter, Clock},
+    pictures::Pictures,
+    sounds::Sounds,
+};
 use crate::flv::{
     self,
-    audio::{self, AudioTag},
-    video::{self, VideoTag},
+    audio::{self, AudioCodec, AudioTag},
+    video::{self, VideoCodec, VideoTag},
 };
 
 /// Largest composition offset believed, either way. B-frame pyramids need some hundred milliseconds.
@@ -50,32 +53,71 @@ pub struct Counts {
     pub timestamp_repairs: u64,
     /// Jumps of the encoder's clock that were bridged.
     pub timestamp_jumps: u64,
+    /// Tags with tracks beside the one that is carried.
+    pub other_tracks: u64,
 }
 
 /// Turns the tags of one publisher into media events.
+#[derive(Default)]
 pub struct Demuxer {
     clock: Clock,
-    /// The configuration in force, or why pictures are dropped.
-    video: Result<h264::Config, String>,
+    pictures: Pictures,
     /// The DTS of the last picture, in milliseconds.
     last_video_dts_ms: i64,
-    /// The configuration in force, or why sound is dropped.
-    audio: Result<aac::Config, String>,
+    sounds: Sounds,
     /// There from the first sound on: time goes on from one configuration to the next.
     audio_counter: Option<AudioCounter>,
     counts: Counts,
 }
 
-impl Default for Demuxer {
-    fn default() -> Self {
-        Self {
-            clock: Clock::default(),
-            video: Err("video before its configuration".to_owned()),
-            last_video_dts_ms: 0,
-            audio: Err("audio before its configuration".to_owned()),
-            audio_counter: None,
-            counts: Counts::default(),
+/// Why a tag brings nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failure {
+    /// It is dropped, for this reason.
+    Drop(String),
+    /// It is of a codec, or a form of one, that is not carried.
+    Unsupported(String),
+}
+
+impl Failure {
+    /// Of a configuration record. What follows one that cannot be read is dropped for that reason:
+    /// under the configuration before it, it would be noise.
+    fn of_configuration(error: media::Error) -> Self {
+        match error {
+            media::Error::Unsupported { .. } => Self::of_frame(error),
+            error => Self::Drop(format!("no usable configuration: {error}")),
         }
+    }
+
+    /// Of a frame that is its own configuration.
+    fn of_frame(error: media::Error) -> Self {
+        match error {
+            media::Error::Unsupported { what, value } => {
+                Self::Unsupported(format!("{what} {value}"))
+            }
+            error => Self::of_data(error),
+        }
+    }
+
+    /// Of a picture or sound under a configuration.
+    fn of_data(error: media::Error) -> Self {
+        Self::Drop(error.to_string())
+    }
+}
+
+impl From<flv::Error> for Failure {
+    fn from(error: flv::Error) -> Self {
+        match error {
+            flv::Error::Codec(codec) => Self::Unsupported(codec),
+            error => Self::Drop(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Drop(reason) | Self::Unsupported(reason)) = self;
+        f.write_str(reason)
     }
 }
 
@@ -83,7 +125,7 @@ impl Demuxer {
     /// Takes the body of a video tag and appends what it brings to `events`.
     ///
     /// # Errors
-    /// When the codec is not H.264, or a form of it that is not carried.
+    /// When the codec, or a form of it, is not carried.
     pub fn video(
         &mut self,
         at_ms: u32,
@@ -91,19 +133,27 @@ impl Demuxer {
         events: &mut Vec<Event>,
     ) -> Result<(), UnsupportedCodec> {
         self.counts.tags += 1;
-        match video::parse(body) {
-            Ok(VideoTag::Config(record)) => self.video_config(record, events)?,
-            Ok(VideoTag::Frame { cts_ms, avcc }) => self.video_frame(at_ms, cts_ms, avcc, events),
-            Ok(VideoTag::Nothing) => {}
-            Err(error) => self.fail(Kind::Video, error)?,
-        }
-        Ok(())
+        let outcome = video::parse(body).map_err(Failure::from).and_then(|body| {
+            self.counts.other_tracks += u64::from(body.other_tracks);
+            match body.tag {
+                VideoTag::Config { codec, record } => {
+                    let changed = self.pictures.configure(codec, record)?;
+                    events.extend(changed.map(Event::TrackChanged));
+                    Ok(())
+                }
+                VideoTag::Frame { codec, cts_ms, offset_ns, data } => {
+                    self.picture(at_ms, Shown { cts_ms, offset_ns }, codec, data, events)
+                }
+                VideoTag::Nothing => Ok(()),
+            }
+        });
+        self.settle(Kind::Video, outcome)
     }
 
     /// Takes the body of an audio tag and appends what it brings to `events`.
     ///
     /// # Errors
-    /// When the codec is not AAC, or a profile of AAC that browsers do not play.
+    /// When the codec, or a form of it that browsers do not play, is not carried.
     pub fn audio(
         &mut self,
         at_ms: u32,
@@ -111,13 +161,20 @@ impl Demuxer {
         events: &mut Vec<Event>,
     ) -> Result<(), UnsupportedCodec> {
         self.counts.tags += 1;
-        match audio::parse(body) {
-            Ok(AudioTag::Config(asc)) => self.audio_config(asc, events)?,
-            Ok(AudioTag::Frame(data)) => self.audio_frame(at_ms, data, events),
-            Ok(AudioTag::Nothing) => {}
-            Err(error) => self.fail(Kind::Audio, error)?,
-        }
-        Ok(())
+        let outcome = audio::parse(body).map_err(Failure::from).and_then(|body| {
+            self.counts.other_tracks += u64::from(body.other_tracks);
+            match body.tag {
+                AudioTag::Config { codec, record } => {
+                    if let Some(track) = self.sounds.configure(codec, record)? {
+                        self.sound_changed(track, events);
+                    }
+                    Ok(())
+                }
+                AudioTag::Frame { codec, data } => self.sound(at_ms, codec, data, events),
+                AudioTag::Nothing => Ok(()),
+            }
+        });
+        self.settle(Kind::Audio, outcome)
     }
 
     /// What was counted so far.
@@ -125,144 +182,108 @@ impl Demuxer {
         &self.counts
     }
 
-    fn video_config(
+    fn picture(
         &mut self,
-        record: Bytes,
+        at_ms: u32,
+        shown: Shown,
+        codec: VideoCodec,
+        data: Bytes,
         events: &mut Vec<Event>,
-    ) -> Result<(), UnsupportedCodec> {
-        if self.video.as_ref().is_ok_and(|config| config.record == record) {
-            return Ok(());
-        }
-        if record.is_empty() {
-            // It says nothing: some encoders end or pause with one.
-            self.drop_tag("an empty video configuration".to_owned());
-            return Ok(());
-        }
-        let parsed = h264::Config::parse(record);
-        if let Ok(config) = &parsed {
-            events.push(Event::TrackChanged(Arc::new(Track::h264(config.clone()))));
-        }
-        self.video = self.usable(Kind::Video, parsed)?;
-        Ok(())
-    }
-
-    fn video_frame(&mut self, at_ms: u32, cts_ms: i32, avcc: Bytes, events: &mut Vec<Event>) {
-        let config = match &self.video {
-            Ok(config) => config,
-            Err(reason) => return self.drop_tag(reason.clone()),
-        };
-        let is_sync = match find_idr(config, &avcc) {
-            Ok(is_sync) => is_sync,
-            Err(reason) => return self.drop_tag(reason),
-        };
+    ) -> Result<(), Failure> {
+        let admitted = self.pictures.admit(codec, data)?;
+        events.extend(admitted.changed.map(Event::TrackChanged));
         let reading = self.clock.read(Kind::Video, at_ms);
         let dts_ms = reading.at_ms.max(self.last_video_dts_ms);
         // A DTS moved forward leaves the picture where it was shown.
-        let shown_ms = i64::from(cts_ms) - (dts_ms - reading.at_ms);
+        let shown_ms = i64::from(shown.cts_ms) - (dts_ms - reading.at_ms);
         let believable = i64::from(-MAX_CTS_MS)..=i64::from(MAX_CTS_MS);
         let cts_ms = if believable.contains(&shown_ms) { shown_ms } else { 0 };
         self.last_video_dts_ms = dts_ms;
         self.counts.timestamp_jumps += u64::from(reading.jumped);
         let repaired = dts_ms != reading.at_ms || cts_ms != shown_ms;
         self.counts.timestamp_repairs += u64::from(repaired);
+        let cts_ticks = Timescale::MILLIS.rescale(cts_ms, Timescale::VIDEO) + shown.offset_ticks();
         events.push(Event::Sample(Sample {
             kind: Kind::Video,
             dts_ticks: Timescale::MILLIS.rescale(dts_ms, Timescale::VIDEO),
-            cts_ticks: Timescale::MILLIS.rescale(cts_ms, Timescale::VIDEO) as i32,
-            is_sync,
-            data: avcc,
+            cts_ticks: cts_ticks as i32,
+            is_sync: admitted.is_sync,
+            data: admitted.data,
         }));
+        Ok(())
     }
 
-    fn audio_config(
+    fn sound(
         &mut self,
-        asc: Bytes,
+        at_ms: u32,
+        codec: AudioCodec,
+        mut data: Bytes,
         events: &mut Vec<Event>,
-    ) -> Result<(), UnsupportedCodec> {
-        if self.audio.as_ref().is_ok_and(|config| config.asc == asc) {
-            return Ok(());
-        }
-        if asc.is_empty() {
-            self.drop_tag("an empty audio configuration".to_owned());
-            return Ok(());
-        }
-        let parsed = aac::Config::parse(asc);
-        if let Ok(config) = &parsed {
-            self.audio_counter =
-                self.audio_counter.as_ref().map(|counter| counter.rescaled(config));
-            events.push(Event::TrackChanged(Arc::new(Track::aac(config.clone()))));
-        }
-        self.audio = self.usable(Kind::Audio, parsed)?;
-        Ok(())
-    }
-
-    fn audio_frame(&mut self, at_ms: u32, data: Bytes, events: &mut Vec<Event>) {
-        let config = match &self.audio {
-            Ok(config) => config,
-            Err(reason) => return self.drop_tag(reason.clone()),
-        };
+    ) -> Result<(), Failure> {
         if data.is_empty() {
-            return self.drop_tag("an empty audio frame".to_owned());
+            return Err(Failure::Drop("an empty audio frame".to_owned()));
         }
-        let reading = self.clock.read(Kind::Audio, at_ms);
-        let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(config));
-        let stamp = counter.stamp(reading.at_ms);
-        self.counts.timestamp_jumps += u64::from(reading.jumped);
-        self.counts.timestamp_repairs += u64::from(stamp.repaired);
-        events.push(Event::Sample(Sample {
-            kind: Kind::Audio,
-            dts_ticks: stamp.dts_ticks,
-            cts_ticks: 0,
-            is_sync: true,
-            data,
-        }));
-    }
-
-    /// What a configuration just parsed means for the tags that follow. Those after one that cannot be
-    /// read are dropped for that reason: under the configuration before it they would be noise.
-    fn usable<C>(
-        &mut self,
-        kind: Kind,
-        parsed: Result<C, media::Error>,
-    ) -> Result<Result<C, String>, UnsupportedCodec> {
-        match parsed {
-            Ok(config) => Ok(Ok(config)),
-            Err(media::Error::Unsupported { what, value }) => {
-                Err(UnsupportedCodec { kind, codec: format!("{what} {value}") })
+        // Where RTMP places the next frame: the tag says it of the first one.
+        let mut placed_ms = None;
+        while !data.is_empty() {
+            let admitted = self.sounds.take(codec, &mut data)?;
+            if let Some(track) = admitted.changed {
+                self.sound_changed(track, events);
             }
-            Err(error) => {
-                let reason = format!("no usable configuration: {error}");
-                self.drop_tag(reason.clone());
-                Ok(Err(reason))
-            }
+            let Some(timescale) = self.sounds.timescale() else { continue };
+            let at_ms = placed_ms.unwrap_or_else(|| {
+                let reading = self.clock.read(Kind::Audio, at_ms);
+                self.counts.timestamp_jumps += u64::from(reading.jumped);
+                reading.at_ms
+            });
+            placed_ms = Some(at_ms + timescale.rescale(admitted.ticks.into(), Timescale::MILLIS));
+            let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(timescale));
+            let stamp = counter.stamp(at_ms, admitted.ticks);
+            self.counts.timestamp_repairs += u64::from(stamp.repaired);
+            events.push(Event::Sample(Sample {
+                kind: Kind::Audio,
+                dts_ticks: stamp.dts_ticks,
+                cts_ticks: 0,
+                is_sync: true,
+                data: admitted.data,
+            }));
         }
-    }
-
-    fn fail(&mut self, kind: Kind, error: flv::Error) -> Result<(), UnsupportedCodec> {
-        if let flv::Error::Codec(codec) = error {
-            return Err(UnsupportedCodec { kind, codec });
-        }
-        self.drop_tag(error.to_string());
         Ok(())
     }
 
-    fn drop_tag(&mut self, reason: String) {
-        self.counts.dropped_tags += 1;
-        self.counts.last_drop = Some(reason);
+    /// Sound goes on in the ticks of its new track.
+    fn sound_changed(&mut self, track: Arc<Track>, events: &mut Vec<Event>) {
+        let rescaled = self.audio_counter.as_ref().map(|counter| counter.rescaled(track.timescale));
+        self.audio_counter = rescaled;
+        events.push(Event::TrackChanged(track));
+    }
+
+    fn settle(&mut self, kind: Kind, outcome: Result<(), Failure>) -> Result<(), UnsupportedCodec> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Failure::Unsupported(codec)) => Err(UnsupportedCodec { kind, codec }),
+            Err(Failure::Drop(reason)) => {
+                self.counts.dropped_tags += 1;
+                self.counts.last_drop = Some(reason);
+                Ok(())
+            }
+        }
     }
 }
 
-/// Whether an access unit holds an IDR picture; an error when its lengths do not add up or it holds
-/// nothing. The frame type of the tag is not asked: encoders mark recovery points as key frames.
-fn find_idr(config: &h264::Config, avcc: &Bytes) -> Result<bool, String> {
-    let mut nal_units = 0;
-    let mut is_idr = false;
-    for nal in config.nal_units(avcc.clone()) {
-        let nal = nal.map_err(|error| error.to_string())?;
-        is_idr |= h264::nal_unit_type(&nal) == h264::nal_type::IDR;
-        nal_units += 1;
+/// When a picture is shown, from the time of its tag on.
+#[derive(Clone, Copy)]
+struct Shown {
+    cts_ms: i32,
+    /// Less than a millisecond, in nanoseconds.
+    offset_ns: u32,
+}
+
+impl Shown {
+    /// The offset at 90 kHz, to the nearest tick.
+    fn offset_ticks(self) -> i64 {
+        (i64::from(self.offset_ns) * 90 + 500_000) / 1_000_000
     }
-    if nal_units == 0 { Err("an empty access unit".to_owned()) } else { Ok(is_idr) }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until},
 };
+use tracing::info;
 
 use crate::{
     Error, Refusal,
@@ -96,6 +97,7 @@ pub struct Publisher {
     received: u64,
     abandoned_messages: u64,
     hints: Hints,
+    told_other_tracks: bool,
     shared: Arc<Shared>,
     slot: Option<Slot>,
 }
@@ -126,6 +128,7 @@ impl Publisher {
             next_read: None,
             heard_at: now,
             hints: Hints::default(),
+            told_other_tracks: false,
             shared,
             slot: Some(slot),
         })
@@ -191,6 +194,17 @@ impl Publisher {
     pub async fn close(mut self, reason: Refusal) {
         if let Some(connection) = self.take_connection() {
             connection.refuse(&reason).await;
+        }
+    }
+
+    /// Asks an encoder that said it can (Enhanced RTMP) to connect again, to `tc_url` or to the same
+    /// address, and gives it 2 s to leave by itself; closes on any other as [`Publisher::close`] does.
+    pub async fn ask_to_reconnect(mut self, tc_url: Option<&str>, otherwise: Refusal) {
+        if !self.session.capabilities().can_reconnect {
+            return self.close(otherwise).await;
+        }
+        if let Some(connection) = self.take_connection() {
+            connection.ask_to_reconnect(tc_url, otherwise.description()).await;
         }
     }
 
@@ -263,7 +277,17 @@ impl Publisher {
                 rtmp::Event::Publish(_) => {}
             }
         }
+        self.note_other_tracks();
         Ok(Heard::Something)
+    }
+
+    /// Says once that some of what comes is not carried.
+    fn note_other_tracks(&mut self) {
+        if self.demuxer.counts().other_tracks > 0 && !self.told_other_tracks {
+            self.told_other_tracks = true;
+            let peer = self.peer;
+            info!(%peer, "several tracks of a kind: the first alone is carried");
+        }
     }
 
     fn check_silence(&self, now: Instant) -> Result<(), Error> {

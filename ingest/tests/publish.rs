@@ -5,7 +5,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use communiconnect_ingest::{Config, Error, Listener, PublishRequest, Publisher, Read, Refusal};
+use communiconnect_ingest::{
+    Config, Error, Listener, PublishRequest, Publisher, Read, Refusal,
+    rtmp::{amf0::Value, chunk, message::kind},
+};
 use media::{Event, Kind};
 use rml_rtmp::{
     handshake::{Handshake, HandshakeProcessResult, PeerType},
@@ -97,6 +100,19 @@ impl Encoder {
                 return known;
             }
         }
+    }
+
+    /// Says once more who it is: an encoder of Enhanced RTMP, which `rml_rtmp` cannot say.
+    async fn announce(&mut self, caps_ex: f64) {
+        let mut body = Vec::new();
+        Value::string("connect").write(&mut body);
+        Value::Number(9.0).write(&mut body);
+        let object = [("app", Value::string("live")), ("capsEx", Value::Number(caps_ex))];
+        Value::object(object).write(&mut body);
+        let mut bytes = Vec::new();
+        // A chunk stream of its own: the session's headers may refer back to each other.
+        chunk::Writer::default().write(7, kind::COMMAND_AMF0, 0, &body, &mut bytes);
+        self.stream.write_all(&bytes).await.unwrap();
     }
 
     async fn publish(&mut self, name: &str) {
@@ -211,15 +227,60 @@ async fn a_publisher_is_told_why_it_may_not_go_on() {
     closing.await.unwrap();
 }
 
+/// A publisher whose encoder announced these capabilities, and its encoder.
+async fn publishing_enhanced(listener: &mut Listener, caps_ex: f64) -> (Encoder, Publisher) {
+    let (mut encoder, mut publisher) = publishing(listener).await;
+    encoder.announce(caps_ex).await;
+    encoder.video(0, AVC_CONFIG).await;
+    let mut events = Vec::new();
+    assert_eq!(publisher.read(&mut events).await.unwrap(), Read::More);
+    (encoder, publisher)
+}
+
+#[tokio::test]
+async fn an_encoder_that_can_reconnect_is_asked_to_and_may_go_on_until_it_does() {
+    const REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
+    let mut listener = listen().await;
+    let (mut encoder, publisher) = publishing_enhanced(&mut listener, 1.0).await;
+    let refusal = Refusal::Unavailable("Restarting.".to_owned());
+    let asking = tokio::spawn(publisher.ask_to_reconnect(Some("rtmp://other/live"), refusal));
+    let mut words = String::new();
+    while !words.contains(REQUEST) {
+        let mut buffer = [0; 4096];
+        let len = encoder.stream.read(&mut buffer).await.unwrap();
+        assert!(len > 0, "closed before it was asked");
+        words.push_str(&String::from_utf8_lossy(&buffer[..len]));
+    }
+    assert!(words.contains("Restarting.") && words.contains("rtmp://other/live"), "{words}");
+    assert!(!words.contains("NetStream.Publish.Failed"), "{words}");
+    for at_ms in [40, 80] {
+        encoder.video(at_ms, IDR).await;
+    }
+    drop(encoder);
+    asking.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_encoder_that_cannot_reconnect_is_refused_as_ever() {
+    let mut listener = listen().await;
+    let (encoder, publisher) = publishing_enhanced(&mut listener, 6.0).await;
+    let refusal = Refusal::Unavailable("Restarting.".to_owned());
+    let asking = tokio::spawn(publisher.ask_to_reconnect(None, refusal));
+    let words = last_words(encoder).await;
+    assert!(words.contains("NetStream.Publish.Failed") && words.contains("Restarting."), "{words}");
+    assert!(!words.contains("ReconnectRequest"), "{words}");
+    asking.await.unwrap();
+}
+
 #[tokio::test]
 async fn an_unsupported_codec_is_named_to_the_caller_and_to_the_encoder() {
     let mut listener = listen().await;
     let (mut encoder, mut publisher) = publishing(&mut listener).await;
-    encoder.video(0, b"\x90hvc1\x01").await;
+    encoder.video(0, b"\x90vvc1\x01").await;
     let error = publisher.read(&mut Vec::new()).await.unwrap_err();
-    assert!(error.to_string().contains("HEVC"), "{error}");
+    assert!(error.to_string().contains("VVC"), "{error}");
     let words = last_words(encoder).await;
-    assert!(words.contains("NetStream.Publish.Rejected") && words.contains("HEVC"), "{words}");
+    assert!(words.contains("NetStream.Publish.Rejected") && words.contains("VVC"), "{words}");
 }
 
 #[tokio::test]

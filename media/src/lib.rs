@@ -1,12 +1,19 @@
 //! The vocabulary every room shares: ids, time, tracks, samples and codec configuration.
 //!
-//! Here: what a live, a track and a sample *are*, and the parsers of the two configuration records
-//! that describe them. Not here: anything that reads a socket, a file or a clock.
+//! Here: what a live, a track and a sample *are*, and the parsers of the configuration records that
+//! describe them. Not here: anything that reads a socket, a file or a clock.
 //!
 //! | what | source |
 //! | --- | --- |
 //! | `AVCDecoderConfigurationRecord`, NAL units | ISO/IEC 14496-15 §5.3.3, ITU-T H.264 §7.3 |
+//! | `HEVCDecoderConfigurationRecord` | ISO/IEC 14496-15 §8.3.3, ITU-T H.265 §7.3 |
+//! | `AV1CodecConfigurationRecord`, OBUs | AV1 in ISOBMFF v1.3, AV1 bitstream §5 |
+//! | `VPCodecConfigurationRecord`, frame headers | VP codec ISOBMFF binding v1.0, VP9 bitstream §6 |
 //! | `AudioSpecificConfig` | ISO/IEC 14496-3 §1.6.2.1 |
+//! | `OpusHead`, packets | RFC 7845 §5.1, RFC 6716 §3 |
+//! | `STREAMINFO`, frame headers | RFC 9639 §8.2, §9.1 |
+//! | MP3 frame headers | ISO/IEC 11172-3 §2.4, ISO/IEC 13818-3 §2.4 |
+//! | AC-3 and E-AC-3 frame headers | ETSI TS 102 366 §4.3, Annex E |
 //! | codec strings | RFC 6381 §3.3 |
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{Kind, Track};
 
-/// The data of one track at one time: a video access unit, or an audio frame of `AAC`.
+/// The data of one track at one time: a video access unit, or an audio frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// The track it belongs to.
@@ -15,9 +15,9 @@ pub struct Sample {
     pub dts_ticks: i64,
     /// Presentation time minus decode time, in ticks. May be negative: some encoders send it so.
     pub cts_ticks: i32,
-    /// Whether decoding may start here: an IDR picture, or any audio.
+    /// Whether decoding may start here: an IDR picture or what its codec has for it, or any audio.
     pub is_sync: bool,
-    /// The access unit: AVCC for H.264, raw for AAC. Never empty.
+    /// The access unit, in the form that [`Codec`](crate::Codec) names. Never empty.
     pub data: Bytes,
 }
 

@@ -7,8 +7,9 @@
 //! | what | source |
 //! | --- | --- |
 //! | playlists | draft-pantos-hls-rfc8216bis-22 |
-//! | fMP4 | ISO/IEC 14496-12 §8.8, ISO/IEC 14496-14, ISO/IEC 14496-15, CMAF (ISO/IEC 23000-19) |
-//! | MPEG-TS | ISO/IEC 13818-1 §2.4; AAC in ADTS: ISO/IEC 14496-3 §1.A.2.2 |
+//! | fMP4 | ISO/IEC 14496-12 §8.8, CMAF (ISO/IEC 23000-19) |
+//! | codecs in fMP4 | ISO/IEC 14496-14, ISO/IEC 14496-15; the ISOBMFF bindings of AV1, VP9, Opus and FLAC; ETSI TS 102 366 Annex F |
+//! | MPEG-TS | ISO/IEC 13818-1 §2.4; AAC in ADTS: ISO/IEC 14496-3 §1.A.2.2; AC-3: ATSC A/53 part 3 |
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 

@@ -168,6 +168,12 @@ impl Packager {
         playlist::multivariant::render(listing, &self.name, &self.epoch)
     }
 
+    /// Whether what is listed can be offered as a rendition: fMP4 carries everything, MPEG-TS not every
+    /// codec.
+    pub fn offers(&self, rendition: Rendition) -> bool {
+        rendition != Rendition::SourceTs || self.output.window.listed().all(|s| s.has_ts())
+    }
+
     fn listing(&self, rendition: Rendition) -> Option<Listing<'_>> {
         let Output { window, open, promise, .. } = &self.output;
         let promise = (*promise)?;
@@ -177,6 +183,7 @@ impl Packager {
             (any || audio, both || audio && tracks.video.is_some())
         });
         let (is_there, others): (bool, &[Rendition]) = match rendition {
+            _ if !self.offers(rendition) => (false, &[]),
             Rendition::Source if has_both => (true, &[Rendition::Audio]),
             Rendition::Source => (true, &[]),
             // Nobody who asks for it knows parts: the first segment alone is too short to start on.
@@ -451,28 +458,29 @@ impl Run {
 
 /// Distance between keyframes that the encoder announces in its first picture, in milliseconds.
 fn gop_hint_ms(tracks: &TrackSet, first: &Sample) -> Option<u64> {
-    let config = tracks.h264().filter(|_| first.kind == Kind::Video)?;
+    let video = tracks.video.as_deref().filter(|_| first.kind == Kind::Video)?;
+    let Codec::H264(config) = &video.codec else { return None };
     let pictures = x264::keyint(config.nal_units(first.data.clone()))?;
     let millis = f64::from(pictures) * 1_000.0 / config.declared_fps?;
     Some(millis.round() as u64)
 }
 
 fn video_report(track: &Track, measured_fps: Option<f64>) -> Option<VideoReport> {
-    let Codec::H264(config) = &track.codec else { return None };
+    let picture = track.picture()?;
     Some(VideoReport {
         codec: track.codec_string(),
-        width: config.width,
-        height: config.height,
-        declared_fps: config.declared_fps,
+        width: picture.width,
+        height: picture.height,
+        declared_fps: picture.declared_fps,
         measured_fps,
     })
 }
 
 fn audio_report(track: &Track) -> Option<AudioReport> {
-    let Codec::Aac(config) = &track.codec else { return None };
+    let sound = track.sound()?;
     Some(AudioReport {
         codec: track.codec_string(),
-        sample_rate_hz: config.extension_sample_rate_hz.unwrap_or(config.sample_rate_hz),
-        channels: config.channel_count(),
+        sample_rate_hz: sound.sample_rate_hz,
+        channels: sound.channels,
     })
 }

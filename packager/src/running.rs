@@ -8,7 +8,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bytes::Bytes;
 use media::{Kind, Sample, Timescale, Track};
 
 use crate::{
@@ -19,7 +18,6 @@ use crate::{
     segmenter::{Cut, Pace, Segmenter},
     timeline::{self, Lane, Place},
     tracks::TrackSet,
-    ts,
 };
 
 /// Composition offsets beyond this are not believed: no encoder reorders over five seconds.
@@ -88,13 +86,12 @@ impl Running {
         let pace = Pace {
             timescale,
             is_video: tracks.main == Kind::Video,
-            fps: tracks.h264().and_then(|config| config.declared_fps),
+            fps: tracks.video.as_ref().and_then(|track| track.picture()?.declared_fps),
         };
         let to = landing(before, first_dts_ticks, &tracks, out);
-        let step = step_ticks(&tracks, tracks.main);
         out.gops.restart();
         Self {
-            main: Lane::new(timescale, first_dts_ticks, to, step, out.config.max_gap_ms),
+            main: Lane::new(timescale, first_dts_ticks, to, out.config.max_gap_ms),
             side: None,
             segmenter: Segmenter::new(&out.config, out.promise, pace),
             held: None,
@@ -127,7 +124,7 @@ impl Running {
         let Some(track) = self.tracks.get(kind).cloned() else {
             return Ok(self.undeclared(sample, out));
         };
-        let Some(ts_len) = ts_len(&sample, &self.tracks) else {
+        let Some(shape) = Shape::of(&sample, &track, &self.tracks) else {
             out.counts.dropped += 1;
             return Ok(Step::Done(Progress::default()));
         };
@@ -140,9 +137,9 @@ impl Running {
             });
         }
         Ok(if kind == self.tracks.main {
-            self.push_main(sample, &track, ts_len, out)
+            self.push_main(sample, &track, shape, out)
         } else {
-            self.push_side(sample, &track, ts_len, out)
+            self.push_side(sample, &track, shape, out)
         })
     }
 
@@ -200,9 +197,9 @@ impl Running {
         Step::Done(Progress::default())
     }
 
-    fn push_main(&mut self, sample: Sample, track: &Track, ts_len: u32, out: &mut Output) -> Step {
+    fn push_main(&mut self, sample: Sample, track: &Track, shape: Shape, out: &mut Output) -> Step {
         let mapped = self.main.map(sample.dts_ticks);
-        let Place::At(dts_ticks) = self.main.place(sample.dts_ticks) else {
+        let Place::At(dts_ticks) = self.main.place(sample.dts_ticks, shape.step_ticks()) else {
             let progress = self.close_all(out);
             return Step::Break(progress, vec![sample]);
         };
@@ -222,9 +219,10 @@ impl Running {
         let next = Timed {
             dts_ticks,
             cts_ticks,
-            duration_ticks: 0,
+            // A picture's length is known when the next one comes.
+            duration_ticks: shape.sound_ticks,
             is_sync: sample.is_sync,
-            ts_len,
+            ts_len: shape.ts_len,
             data: sample.data,
         };
         let mut progress = Progress::default();
@@ -239,9 +237,8 @@ impl Running {
         Step::Done(progress)
     }
 
-    fn push_side(&mut self, sample: Sample, track: &Track, ts_len: u32, out: &mut Output) -> Step {
+    fn push_side(&mut self, sample: Sample, track: &Track, shape: Shape, out: &mut Output) -> Step {
         let absent_ms = i64::from(out.config.track_absent_ms);
-        let step = step_ticks(&self.tracks, Kind::Audio);
         let start = self.tracks.timescale.rescale(self.start, track.timescale);
         let lane = match &mut self.side {
             Some(lane) => lane,
@@ -251,7 +248,7 @@ impl Running {
             }
         };
         let mapped = lane.map(sample.dts_ticks);
-        if mapped.saturating_add(step) <= start {
+        if mapped.saturating_add(shape.sound_ticks.into()) <= start {
             // From before the first IDR.
             out.counts.dropped += 1;
             return Step::Done(Progress::default());
@@ -259,7 +256,8 @@ impl Running {
         if lane.ahead_ms(mapped, self.newest, self.tracks.timescale) > absent_ms {
             return self.side_runs_ahead(sample, out);
         }
-        let Place::At(dts_ticks) = lane.place_after_silence(sample.dts_ticks) else {
+        let Place::At(dts_ticks) = lane.place_after_silence(sample.dts_ticks, shape.step_ticks())
+        else {
             let progress = self.close_all(out);
             return Step::Break(progress, vec![sample]);
         };
@@ -271,9 +269,9 @@ impl Running {
         self.waiting.push_back(Timed {
             dts_ticks,
             cts_ticks: 0,
-            duration_ticks: u32::try_from(step).unwrap_or(1),
+            duration_ticks: shape.sound_ticks,
             is_sync: true,
-            ts_len,
+            ts_len: shape.ts_len,
             data: sample.data,
         });
         Step::Done(Progress::default())
@@ -328,9 +326,7 @@ impl Running {
         let whole_s = offset.div_euclid(per_second);
         let rest = main.rescale(offset.rem_euclid(per_second), track.timescale);
         let offset = whole_s.saturating_mul(track.timescale.get().into()).saturating_add(rest);
-        let step = step_ticks(&self.tracks, Kind::Audio);
-        let lane =
-            |to| Lane::new(track.timescale, sample.dts_ticks, to, step, out.config.max_gap_ms);
+        let lane = |to| Lane::new(track.timescale, sample.dts_ticks, to, out.config.max_gap_ms);
         let common = sample.dts_ticks.saturating_add(offset);
         let floor = out.ends.of(Kind::Audio, track.timescale).unwrap_or(0);
         let skew_ms = lane(common).ahead_ms(common, self.newest, main);
@@ -353,14 +349,14 @@ impl Running {
         i32::try_from(cts_ticks).unwrap_or(0)
     }
 
-    /// Adds the held sample, as long as the one before it.
+    /// Adds the held sample: a sound is as long as it says, a picture as the one before it.
     fn flush(&mut self, next: Option<i64>, out: &mut Output) -> Progress {
         let Some(mut held) = self.held.take() else { return Progress::default() };
         let unknown = Timescale::MILLIS.rescale(UNKNOWN_PICTURE_MS, self.tracks.timescale);
         let usual = match self.tracks.main {
-            _ if self.last_duration > 0 => self.last_duration,
+            Kind::Audio => held.duration_ticks,
+            Kind::Video if self.last_duration > 0 => self.last_duration,
             Kind::Video => u32::try_from(unknown).unwrap_or(1),
-            Kind::Audio => u32::try_from(step_ticks(&self.tracks, Kind::Audio)).unwrap_or(1),
         };
         held.duration_ticks = next
             .map_or_else(
@@ -467,26 +463,31 @@ fn landing(before: Option<Way>, first: i64, tracks: &TrackSet, out: &Output) -> 
     timeline::landing(first, timescale, next_second)
 }
 
-/// Least distance between two samples of a track.
-fn step_ticks(tracks: &TrackSet, kind: Kind) -> i64 {
-    match kind {
-        Kind::Video => 1,
-        Kind::Audio => tracks.aac().map_or(1, |config| config.samples_per_frame.max(1).into()),
-    }
+/// What must be known of a well-formed sample to place it.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// How long it sounds; 0 for a picture.
+    sound_ticks: u32,
+    /// Bytes it takes as PES payload in MPEG-TS, if its tracks are carried there.
+    ts_len: u32,
 }
 
-/// Bytes a sample takes in MPEG-TS; `None` if it is malformed.
-fn ts_len(sample: &Sample, tracks: &TrackSet) -> Option<u32> {
-    match sample.kind {
-        Kind::Video => {
-            let size = tracks.h264()?.nal_length_size;
-            ts::payload_len(&sample.data, size, sample.is_sync, &tracks.prefixes)
-        }
-        Kind::Audio => well_formed_aac(&sample.data),
+impl Shape {
+    /// `None` if the sample is malformed.
+    fn of(sample: &Sample, track: &Track, tracks: &TrackSet) -> Option<Self> {
+        let sound_ticks = match sample.kind {
+            Kind::Video => 0,
+            Kind::Audio => track.sound_ticks(&sample.data)?,
+        };
+        let ts_len = match &tracks.ts {
+            Some(ts) => ts.payload_len(sample)?,
+            None => track.is_well_formed(&sample.data).then_some(0)?,
+        };
+        Some(Self { sound_ticks, ts_len })
     }
-}
 
-fn well_formed_aac(data: &Bytes) -> Option<u32> {
-    let fits = (1..=ts::MAX_AAC_FRAME_LEN).contains(&data.len());
-    fits.then_some(data.len() as u32)
+    /// Least distance to the next sample.
+    fn step_ticks(self) -> u32 {
+        self.sound_ticks.max(1)
+    }
 }

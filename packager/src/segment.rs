@@ -261,7 +261,12 @@ impl Segment {
         u32::try_from(self.head.parts.len()).unwrap_or(u32::MAX)
     }
 
-    /// Its MPEG-TS form, made at the first call; some 0.2 ms a megabyte.
+    /// Whether it has a MPEG-TS form: one of its codecs may be unknown there.
+    pub fn has_ts(&self) -> bool {
+        self.head.tracks.ts.is_some()
+    }
+
+    /// Its MPEG-TS form, made at the first call; some 0.2 ms a megabyte. Empty if it has none.
     fn ts(&self) -> Bytes {
         let make = || {
             let head = &self.head;

@@ -23,8 +23,6 @@ pub(crate) struct Lane {
     timescale: Timescale,
     /// Added to the publisher's ticks.
     offset_ticks: i64,
-    /// Least distance between two samples: a tick for pictures, the length of an audio frame.
-    step_ticks: i64,
     /// Longest step that is not a break.
     max_gap_ticks: i64,
     /// The earliest place of the next sample.
@@ -42,17 +40,10 @@ pub(crate) enum Place {
 
 impl Lane {
     /// A lane whose sample at `from_ticks` (publisher) lands on `to_ticks` (timeline).
-    pub fn new(
-        timescale: Timescale,
-        from_ticks: i64,
-        to_ticks: i64,
-        step_ticks: i64,
-        max_gap_ms: u32,
-    ) -> Self {
+    pub fn new(timescale: Timescale, from_ticks: i64, to_ticks: i64, max_gap_ms: u32) -> Self {
         Self {
             timescale,
             offset_ticks: to_ticks.saturating_sub(from_ticks),
-            step_ticks,
             max_gap_ticks: Timescale::MILLIS.rescale(max_gap_ms.into(), timescale),
             floor_ticks: to_ticks,
         }
@@ -74,29 +65,30 @@ impl Lane {
         ticks.saturating_sub(self.offset_ticks)
     }
 
-    /// Takes the next place: at its own time, or as soon after the one before as may be.
-    pub fn place(&mut self, dts_ticks: i64) -> Place {
+    /// Takes the next place: at its own time, or as soon after the one before as may be. The sample
+    /// after it comes `step_ticks` later at least: a tick after a picture, its length after a sound.
+    pub fn place(&mut self, dts_ticks: i64, step_ticks: u32) -> Place {
         let mapped = self.map(dts_ticks);
         let ahead = mapped.saturating_sub(self.floor_ticks);
         if ahead > self.max_gap_ticks || ahead < -self.max_gap_ticks {
             return Place::Break;
         }
-        self.take(mapped)
+        self.take(mapped, step_ticks)
     }
 
     /// As [`Lane::place`], but silence of any length is no break: for sound beside a picture,
     /// which is judged by the picture's clock.
-    pub fn place_after_silence(&mut self, dts_ticks: i64) -> Place {
+    pub fn place_after_silence(&mut self, dts_ticks: i64, step_ticks: u32) -> Place {
         let mapped = self.map(dts_ticks);
         if mapped.saturating_sub(self.floor_ticks) < -self.max_gap_ticks {
             return Place::Break;
         }
-        self.take(mapped)
+        self.take(mapped, step_ticks)
     }
 
-    fn take(&mut self, mapped: i64) -> Place {
+    fn take(&mut self, mapped: i64, step_ticks: u32) -> Place {
         let at = mapped.max(self.floor_ticks);
-        self.floor_ticks = at.saturating_add(self.step_ticks);
+        self.floor_ticks = at.saturating_add(step_ticks.into());
         Place::At(at)
     }
 
@@ -120,7 +112,7 @@ mod tests {
     use super::*;
 
     fn lane() -> Lane {
-        Lane::new(Timescale::VIDEO, 0, 900_000, 1, 2_000)
+        Lane::new(Timescale::VIDEO, 0, 900_000, 2_000)
     }
 
     #[test]
@@ -132,16 +124,16 @@ mod tests {
     #[test]
     fn equal_times_are_set_one_tick_apart_until_the_clock_catches_up() {
         let mut lane = lane();
-        let places: Vec<_> = [0, 0, 0, 3_000].map(|dts| lane.place(dts)).into();
+        let places: Vec<_> = [0, 0, 0, 3_000].map(|dts| lane.place(dts, 1)).into();
         assert_eq!(places, [900_000, 900_001, 900_002, 903_000].map(Place::At));
     }
 
     #[test]
     fn a_jump_either_way_is_a_break() {
         let mut lane = lane();
-        assert_eq!(lane.place(0), Place::At(900_000));
-        assert_eq!(lane.place(90_000 * 47_727), Place::Break);
-        assert_eq!(lane.place(-90_000 * 3), Place::Break);
-        assert_eq!(lane.place(90_000), Place::At(990_000));
+        assert_eq!(lane.place(0, 1), Place::At(900_000));
+        assert_eq!(lane.place(90_000 * 47_727, 1), Place::Break);
+        assert_eq!(lane.place(-90_000 * 3, 1), Place::Break);
+        assert_eq!(lane.place(90_000, 1), Place::At(990_000));
     }
 }

@@ -6,10 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use media::{
-    Codec, Kind, Timescale, Track,
-    codec::{aac, h264},
-};
+use media::{Kind, Timescale, Track};
 
 use crate::{Error, Rendition, fmp4, ts};
 
@@ -55,8 +52,8 @@ pub(crate) struct TrackSet {
     pub main: Kind,
     /// Ticks per second of the main track.
     pub timescale: Timescale,
-    /// What MPEG-TS puts before the NAL units of an IDR and of other pictures.
-    pub prefixes: ts::Prefixes,
+    /// How MPEG-TS carries them; `None` if there is no way for one of them.
+    pub ts: Option<ts::Carriage>,
 }
 
 impl TrackSet {
@@ -72,7 +69,7 @@ impl TrackSet {
         };
         let main = if tracks.video.is_some() { Kind::Video } else { Kind::Audio };
         let timescale = tracks.get(main).map_or(Timescale::MILLIS, |track| track.timescale);
-        let prefixes = ts::Prefixes::new(tracks.video.as_deref().and_then(h264));
+        let ts = ts::Carriage::new(tracks.video.as_deref(), tracks.audio.as_ref());
         Ok(Self {
             init_id,
             init,
@@ -81,7 +78,7 @@ impl TrackSet {
             audio: tracks.audio,
             main,
             timescale,
-            prefixes,
+            ts,
         })
     }
 
@@ -92,30 +89,8 @@ impl TrackSet {
         }
     }
 
-    pub fn h264(&self) -> Option<&h264::Config> {
-        self.video.as_deref().and_then(h264)
-    }
-
-    pub fn aac(&self) -> Option<&aac::Config> {
-        self.audio.as_deref().and_then(aac)
-    }
-
     fn is(&self, tracks: &Announced) -> bool {
         self.video == tracks.video && self.audio == tracks.audio
-    }
-}
-
-fn h264(track: &Track) -> Option<&h264::Config> {
-    match &track.codec {
-        Codec::H264(config) => Some(config),
-        Codec::Aac(_) => None,
-    }
-}
-
-fn aac(track: &Track) -> Option<&aac::Config> {
-    match &track.codec {
-        Codec::Aac(config) => Some(config),
-        Codec::H264(_) => None,
     }
 }
 

@@ -110,8 +110,9 @@ fn sizes(moof: &Moof) -> u64 {
     moof.traf.iter().map(of_traf).sum()
 }
 
+/// Every box at the top of a file.
 #[track_caller]
-fn atoms(bytes: &[u8]) -> Vec<Any> {
+pub fn atoms(bytes: &[u8]) -> Vec<Any> {
     let mut rest = Cursor::new(bytes);
     let mut atoms = Vec::new();
     while (rest.position() as usize) < bytes.len() {

@@ -28,6 +28,20 @@ pub struct Fingerprint {
     pub sound: Vec<Unit>,
 }
 
+/// FFmpeg's bitstream filters that take off what each container carries in a place of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Filters {
+    /// For pictures.
+    pub video: &'static str,
+    /// For sound.
+    pub audio: &'static str,
+}
+
+/// H.264 without parameter sets and access unit delimiters.
+pub const H264_UNITS: &str = "h264_mp4toannexb,filter_units=remove_types=7-9";
+/// HEVC without parameter sets, access unit delimiters and the SEI that its record may hold.
+pub const HEVC_UNITS: &str = "hevc_mp4toannexb,filter_units=remove_types=32-35|39";
+
 /// One packet, picture or block of sound.
 #[derive(Debug, Clone)]
 pub struct Unit {
@@ -40,9 +54,15 @@ pub struct Unit {
 }
 
 impl Fingerprint {
-    /// Reads a file or a URL to its end.
+    /// Reads a file or a URL of H.264 and AAC to its end.
     #[track_caller]
     pub fn of(input: &str) -> Self {
+        Self::through(input, Filters { video: H264_UNITS, audio: "aac_adtstoasc" })
+    }
+
+    /// Reads a file or a URL to its end.
+    #[track_caller]
+    pub fn through(input: &str, filters: Filters) -> Self {
         let folder = tempfile::tempdir().expect("a temp folder");
         let packets = folder.path().join("packets");
         let decoded = folder.path().join("decoded");
@@ -52,8 +72,8 @@ impl Fingerprint {
             ffmpeg.args(["-live_start_index", "0"]);
         }
         ffmpeg.args(["-i", input, "-map", "0:v?", "-map", "0:a?", "-c", "copy"]);
-        ffmpeg.args(["-bsf:v", "h264_mp4toannexb,filter_units=remove_types=7-9"]);
-        ffmpeg.args(["-bsf:a", "aac_adtstoasc", "-f", "framemd5"]).arg(&packets);
+        ffmpeg.args(["-bsf:v", filters.video, "-bsf:a", filters.audio]);
+        ffmpeg.args(["-f", "framemd5"]).arg(&packets);
         ffmpeg.args(["-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough"]);
         ffmpeg.args(["-f", "framemd5"]).arg(&decoded);
         output_of(ffmpeg, READ_WITHIN);

@@ -2,13 +2,14 @@
 //!
 //! Here: starting the server (`House`), its accounts and lives (`api`), peers as processes (`peer`),
 //! pages in a browser (`page`), an independent RTMP client (`rtmp`), what a playlist promised from one
-//! poll to the next (`playlist`), and bit-exact comparison (`fingerprint`). Not here: what is claimed
+//! poll to the next (`playlist`), every other codec (`enhanced`), and bit-exact comparison (`fingerprint`). Not here: what is claimed
 //! of the server; that is said in the tests, one sentence each.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 pub mod api;
 pub mod boxes;
+pub mod enhanced;
 pub mod fingerprint;
 pub mod flv;
 pub mod http;

@@ -52,6 +52,24 @@ impl Client {
         client
     }
 
+    /// Says once more who connects: an encoder of Enhanced RTMP that connects again when it is asked
+    /// to (`capsEx` 1), which `rml_rtmp` cannot say.
+    pub fn announce_reconnect(&mut self) {
+        let name = |text: &str| [&[0, text.len() as u8], text.as_bytes()].concat();
+        let number = |value: f64| [&[0][..], &value.to_be_bytes()].concat();
+        let body = [
+            [&[2][..], &name("connect")].concat(),
+            number(9.0),
+            [&[3][..], &name("app"), &[2], &name("live")].concat(),
+            [name("capsEx"), number(1.0)].concat(),
+            vec![0, 0, 9],
+        ]
+        .concat();
+        // On a chunk stream of its own: a header that refers to no other, a command in AMF 0.
+        let header = [7, 0, 0, 0, 0, 0, body.len() as u8, 20, 0, 0, 0, 0];
+        self.send_raw(&[&header[..], &body].concat());
+    }
+
     /// Asks to publish.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use hub::Publisher;
 use media::{
     Event, Kind, Sample, Track,
-    codec::{aac, h264},
+    codec::{aac, h264, opus},
     id::{Epoch, PlaybackName},
 };
 use packager::Packager;
@@ -295,6 +295,23 @@ async fn every_failure_has_its_reason() {
     assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(post.code(), "method_not_allowed");
     assert_eq!(post.header("allow"), "GET, HEAD, OPTIONS");
+}
+
+#[tokio::test]
+async fn a_live_of_a_codec_unknown_to_mpeg_ts_is_offered_without_it() {
+    let house = House::new();
+    let mut publisher = house.channel.claim(1_700_000_000_000);
+    let opus = Event::TrackChanged(Arc::new(Track::opus(opus::Config::stereo())));
+    publisher.push(&mut vec![tracks().remove(0), opus]).unwrap();
+    publisher.push(&mut media(0..4_500)).unwrap();
+    for path in ["/hls/a-ts.m3u8".into(), house.path("source-ts.m3u8"), house.path("0.ts")] {
+        let answer = house.get(&path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.code(), "not_in_mpegts", "{path}");
+    }
+    for path in ["/hls/a.m3u8".into(), house.path("source.m3u8"), house.path("0.m4s")] {
+        assert_eq!(house.get(&path).await.status, StatusCode::OK, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Here: the wrap at 2^32, jumps of an encoder's clock, and the counting of audio samples. Not here:
 //! composition offsets, what is done with the times.
 
-use media::{Kind, Timescale, codec::aac};
+use media::{Kind, Timescale};
 
 /// A step back beyond this is a new clock, not jitter: jitter is a few frames.
 const MAX_STEP_BACK_MS: i64 = 1_000;
@@ -108,28 +108,29 @@ impl Point {
 /// How far counted samples and RTMP time may part before one gives in. RTMP rounds to milliseconds
 /// and encoders stamp in bursts; beyond this, lips and voice begin to part too.
 const MAX_DRIFT_MS: i64 = 100;
-/// Frames in a row that must run ahead before the count is slowed: about a second, longer than any
-/// burst of frames stamped alike.
-const FRAMES_AHEAD: u32 = 50;
+/// How long frames in a row must run ahead before the count is slowed: longer than any burst of frames
+/// stamped alike.
+const AHEAD_MS: i64 = 1_000;
 /// Sound missing by this much is made up for although it is little: less than one lost frame (21 ms),
 /// far more than the rounding of RTMP.
 const LASTING_DRIFT_MS: i64 = 15;
 /// Little enough to be left alone once frames are being stretched.
 const MENDED_DRIFT_MS: i64 = 2;
-/// Frames that must all be stamped after their count before frames are stretched: two seconds. Frames
-/// stamped in bursts touch zero with one frame of each burst.
-const LASTING_FRAMES: u32 = 94;
-/// By how much each frame is stretched: a thousandth of it, a millisecond a second.
+/// How long frames must all be stamped after their count before they are stretched. Frames stamped in
+/// bursts touch zero with one frame of each burst.
+const LASTING_MS: i64 = 2_000;
+/// By how much frames are stretched: a thousandth part, a millisecond a second; a tick for each frame
+/// of AAC.
 ///
 /// Never the other way: behind ingest an audio frame takes no less than its samples.
-const STRETCH_TICKS: i64 = 1;
+const STRETCH: i64 = 1_024;
 
 /// Times audio by counting its samples, anchored to RTMP time.
 pub(super) struct AudioCounter {
     timescale: Timescale,
-    frame_ticks: i64,
     next_ticks: Option<i64>,
-    ahead_frames: u32,
+    /// For how long frames have run ahead.
+    ahead_ticks: i64,
     /// Whether the count advances at half speed until RTMP time has caught up.
     slowed: bool,
     lasting: LastingDrift,
@@ -138,10 +139,13 @@ pub(super) struct AudioCounter {
 /// The drift that is left when jitter is not counted: the least of some seconds.
 #[derive(Default)]
 struct LastingDrift {
-    frames: u32,
+    /// Since when the least is looked for; 0 before the first frame.
+    span_ticks: i64,
     least_ticks: i64,
     /// Whether frames are being stretched.
     stretches: bool,
+    /// Ticks stretched over that do not make a tick of stretch yet.
+    owed_ticks: i64,
 }
 
 /// The time of an audio frame.
@@ -153,31 +157,31 @@ pub(super) struct Stamp {
 }
 
 impl AudioCounter {
-    pub fn new(config: &aac::Config) -> Self {
+    pub fn new(timescale: Timescale) -> Self {
         Self {
-            timescale: config.timescale(),
-            frame_ticks: i64::from(config.samples_per_frame),
+            timescale,
             next_ticks: None,
-            ahead_frames: 0,
+            ahead_ticks: 0,
             slowed: false,
             lasting: LastingDrift::default(),
         }
     }
 
     /// The counter of the track's next configuration: time goes on.
-    pub fn rescaled(&self, config: &aac::Config) -> Self {
-        let mut counter = Self::new(config);
+    pub fn rescaled(&self, timescale: Timescale) -> Self {
+        let mut counter = Self::new(timescale);
         counter.next_ticks = self.next_ticks.map(|t| self.timescale.rescale(t, counter.timescale));
         counter
     }
 
-    /// Times a frame that RTMP places at `at_ms`.
+    /// Times a frame of `frame_ticks` that RTMP places at `at_ms`.
     ///
     /// Ahead of the count by more than [`MAX_DRIFT_MS`], sound is missing: the count jumps forward.
     /// Behind it for a second, the count runs at half speed until they meet: no frame is lost, and
     /// time never goes back. Ahead of it by less, but all the time, each frame is stretched a little
     /// until they agree; otherwise the count is exact.
-    pub fn stamp(&mut self, at_ms: i64) -> Stamp {
+    pub fn stamp(&mut self, at_ms: i64, frame_ticks: u32) -> Stamp {
+        let frame_ticks = i64::from(frame_ticks);
         let rtmp_ticks = Timescale::MILLIS.rescale(at_ms.max(0), self.timescale);
         let max_drift = Timescale::MILLIS.rescale(MAX_DRIFT_MS, self.timescale);
         let counted = self.next_ticks.unwrap_or(rtmp_ticks);
@@ -188,31 +192,42 @@ impl AudioCounter {
             dts_ticks = rtmp_ticks;
             repaired = true;
         }
-        self.ahead_frames =
-            if drift < -max_drift { self.ahead_frames.saturating_add(1) } else { 0 };
-        if self.ahead_frames == FRAMES_AHEAD && !self.slowed {
+        self.ahead_ticks =
+            if drift < -max_drift { self.ahead_ticks.saturating_add(frame_ticks) } else { 0 };
+        if self.ahead_ticks >= Timescale::MILLIS.rescale(AHEAD_MS, self.timescale) && !self.slowed {
             self.slowed = true;
             repaired = true;
         }
         self.slowed &= drift < 0;
-        repaired |= self.lasting.note(rtmp_ticks - dts_ticks, self.timescale);
-        let stretch = i64::from(self.lasting.stretches) * STRETCH_TICKS;
-        let step = if self.slowed { self.frame_ticks / 2 } else { self.frame_ticks + stretch };
+        repaired |= self.lasting.note(rtmp_ticks - dts_ticks, frame_ticks, self.timescale);
+        let stretch = self.lasting.stretch(frame_ticks);
+        let step = if self.slowed { frame_ticks / 2 } else { frame_ticks + stretch };
         self.next_ticks = Some(dts_ticks + step);
         Stamp { dts_ticks, repaired }
     }
 }
 
 impl LastingDrift {
+    /// What a frame is stretched by. Short frames take turns.
+    fn stretch(&mut self, frame_ticks: i64) -> i64 {
+        if !self.stretches {
+            return 0;
+        }
+        self.owed_ticks += frame_ticks;
+        let stretch = self.owed_ticks / STRETCH;
+        self.owed_ticks %= STRETCH;
+        stretch
+    }
+
     /// Notes the drift of one frame; true when a stretch begins.
-    fn note(&mut self, drift_ticks: i64, timescale: Timescale) -> bool {
-        let least_ticks = if self.frames == 0 { i64::MAX } else { self.least_ticks };
+    fn note(&mut self, drift_ticks: i64, frame_ticks: i64, timescale: Timescale) -> bool {
+        let least_ticks = if self.span_ticks == 0 { i64::MAX } else { self.least_ticks };
         self.least_ticks = least_ticks.min(drift_ticks);
-        self.frames += 1;
-        if self.frames < LASTING_FRAMES {
+        self.span_ticks += frame_ticks;
+        if self.span_ticks < Timescale::MILLIS.rescale(LASTING_MS, timescale) {
             return false;
         }
-        self.frames = 0;
+        self.span_ticks = 0;
         let bearable_ms = if self.stretches { MENDED_DRIFT_MS } else { LASTING_DRIFT_MS };
         let stretched_before = self.stretches;
         self.stretches = self.least_ticks > Timescale::MILLIS.rescale(bearable_ms, timescale);
@@ -222,8 +237,6 @@ impl LastingDrift {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn read_all(clock: &mut Clock, kind: Kind, times: &[u32]) -> Vec<i64> {
@@ -283,44 +296,44 @@ mod tests {
         assert_eq!(read_all(&mut clock, Kind::Video, &[3_000_000, 120]), [80, 120]);
     }
 
-    fn counter(asc: &'static [u8]) -> AudioCounter {
-        AudioCounter::new(&aac::Config::parse(Bytes::from_static(asc)).unwrap())
-    }
+    /// Samples of an AAC frame.
+    const AAC: u32 = 1_024;
 
-    const AAC_44100: &[u8] = &[0x12, 0x10];
-    const AAC_48000: &[u8] = &[0x11, 0x90];
+    fn counter(sample_rate_hz: u32) -> AudioCounter {
+        AudioCounter::new(Timescale::new(sample_rate_hz).unwrap())
+    }
 
     #[test]
     fn aac_is_exact_although_rtmp_rounds_to_milliseconds() {
-        let mut counter = counter(AAC_44100);
+        let mut counter = counter(44_100);
         for frame in 0..10_000_i64 {
-            let stamp = counter.stamp(frame * 1024 * 1000 / 44_100);
+            let stamp = counter.stamp(frame * 1024 * 1000 / 44_100, AAC);
             assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
         }
     }
 
     #[test]
     fn he_aac_is_counted_at_its_core_rate() {
-        let mut counter = counter(&[0x2b, 0x11, 0x88, 0x00]);
-        assert_eq!(counter.stamp(0).dts_ticks, 0);
-        assert_eq!(counter.stamp(43).dts_ticks, 1024);
+        let mut counter = counter(24_000);
+        assert_eq!(counter.stamp(0, AAC).dts_ticks, 0);
+        assert_eq!(counter.stamp(43, AAC).dts_ticks, 1024);
         assert_eq!(counter.timescale.get(), 24_000);
     }
 
     #[test]
     fn missing_sound_moves_the_count_forward() {
-        let mut counter = counter(AAC_48000);
-        counter.stamp(0);
-        let stamp = counter.stamp(500);
+        let mut counter = counter(48_000);
+        counter.stamp(0, AAC);
+        let stamp = counter.stamp(500, AAC);
         assert_eq!((stamp.dts_ticks, stamp.repaired), (24_000, true));
     }
 
     #[test]
     fn frames_stamped_in_bursts_are_spread_out() {
-        let mut counter = counter(AAC_48000);
+        let mut counter = counter(48_000);
         for frame in 0..1_000_i64 {
             // Eight frames of 21.3 ms each carry the time of the first.
-            let stamp = counter.stamp(frame / 8 * 8 * 64 / 3);
+            let stamp = counter.stamp(frame / 8 * 8 * 64 / 3, AAC);
             assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
         }
     }
@@ -329,7 +342,7 @@ mod tests {
     fn count(counter: &mut AudioCounter, frames: i64, at_ms: impl Fn(i64) -> i64) -> (i64, u32) {
         let (mut last, mut repairs) = (-1, 0);
         for frame in 0..frames {
-            let stamp = counter.stamp(at_ms(frame));
+            let stamp = counter.stamp(at_ms(frame), AAC);
             let step = stamp.dts_ticks - last;
             assert!(frame == 0 || (1_024..=1_025).contains(&step), "frame {frame}: {step} ticks");
             last = stamp.dts_ticks;
@@ -342,13 +355,13 @@ mod tests {
     fn sound_late_by_a_frame_from_the_start_is_still_counted_exactly() {
         // flvmux: the first two frames are stamped zero, because the first lies before it.
         let at_ms = |frame: i64| ((frame - 1) * 64 / 3).max(0);
-        assert_eq!(count(&mut counter(AAC_48000), 3_000, at_ms), (2_999 * 1024, 0));
+        assert_eq!(count(&mut counter(48_000), 3_000, at_ms), (2_999 * 1024, 0));
     }
 
     #[test]
     fn a_lost_frame_is_made_up_for_within_half_a_minute() {
         let at_ms = |frame: i64| (frame + i64::from(frame > 10)) * 64 / 3;
-        let (last, repairs) = count(&mut counter(AAC_48000), 1_500, at_ms);
+        let (last, repairs) = count(&mut counter(48_000), 1_500, at_ms);
         let early_ticks = 1_500 * 1024 - last;
         assert!((0..=3 * 48).contains(&early_ticks), "{early_ticks} ticks early");
         assert_eq!(repairs, 1);
@@ -357,7 +370,7 @@ mod tests {
     #[test]
     fn a_sound_card_that_is_a_ten_thousandth_slow_stays_with_the_clock() {
         let at_ms = |frame: i64| frame * 64 * 1_000_100 / 3_000_000;
-        let (last, _) = count(&mut counter(AAC_48000), 100_000, at_ms);
+        let (last, _) = count(&mut counter(48_000), 100_000, at_ms);
         let drift_ms = at_ms(99_999) - last / 48;
         assert!((-1..=LASTING_DRIFT_MS + 1).contains(&drift_ms), "{drift_ms} ms");
     }
@@ -368,25 +381,42 @@ mod tests {
             // A fixed disorder: multiples of a prime.
             let at_ms =
                 |frame: i64| frame * 64 / 3 + frame * 7_919 % (2 * jitter_ms + 1) - jitter_ms;
-            let (last, repairs) = count(&mut counter(AAC_48000), 5_000, |f| at_ms(f + 200));
+            let (last, repairs) = count(&mut counter(48_000), 5_000, |f| at_ms(f + 200));
             assert_eq!((last - at_ms(200) * 48, repairs), (4_999 * 1024, 0), "{jitter_ms} ms");
         }
     }
 
     #[test]
     fn sound_that_runs_ahead_is_slowed_until_time_catches_up_and_never_goes_back() {
-        let mut counter = counter(AAC_48000);
+        let mut counter = counter(48_000);
         let mut last = -1;
         let mut drift_ms = 0;
         for frame in 0..3_000_i64 {
             // The encoder sends 2 % more samples than its clock says.
             let at_ms = frame * 21_333 / 1_000 * 98 / 100;
-            let stamp = counter.stamp(at_ms);
+            let stamp = counter.stamp(at_ms, AAC);
             assert!(stamp.dts_ticks > last);
             last = stamp.dts_ticks;
             drift_ms = Timescale::new(48_000).unwrap().rescale(last, Timescale::MILLIS) - at_ms;
             assert!(drift_ms < 150, "frame {frame}: {drift_ms} ms");
         }
         assert!(drift_ms > -50);
+    }
+
+    #[test]
+    fn frames_of_any_length_are_counted_and_mended_in_the_same_time() {
+        // Opus at 2.5 and 60 ms, FLAC at 96 ms; from the tenth second on, 20 ms more.
+        for frame_ticks in [120, 2_880, 4_608] {
+            let mut counter = counter(48_000);
+            let mut last = 0;
+            for frame in 0..60 * 48_000 / i64::from(frame_ticks) {
+                let true_ms = frame * i64::from(frame_ticks) / 48;
+                let late_ms = if true_ms > 10_000 { 20 } else { 0 };
+                last = counter.stamp(true_ms + late_ms, frame_ticks).dts_ticks - true_ms * 48;
+                assert!(true_ms > 10_000 || (0..48).contains(&last), "{frame_ticks}: {last} ticks");
+            }
+            let behind_ms = 20 - last / 48;
+            assert!((-1..=3).contains(&behind_ms), "{frame_ticks}: {behind_ms} ms behind");
+        }
     }
 }

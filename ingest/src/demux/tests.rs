@@ -186,14 +186,230 @@ fn an_end_of_sequence_is_neither_event_nor_drop() {
 #[test]
 fn another_codec_is_an_error_that_names_it() {
     let mut events = Vec::new();
-    let error = demuxer().video(0, Bytes::from_static(b"\x90hvc1"), &mut events).unwrap_err();
-    assert_eq!((error.kind, error.codec.as_str()), (Kind::Video, "HEVC (hvc1)"));
-    let error = demuxer().audio(0, Bytes::from_static(b"\x2F"), &mut events).unwrap_err();
-    assert_eq!((error.kind, error.codec.as_str()), (Kind::Audio, "MP3 (FLV id 2)"));
+    let error = demuxer().video(0, Bytes::from_static(b"\x90vp08"), &mut events).unwrap_err();
+    assert_eq!((error.kind, error.codec.as_str()), (Kind::Video, "VP8 (vp08)"));
+    let error = demuxer().audio(0, Bytes::from_static(b"\xB6"), &mut events).unwrap_err();
+    assert_eq!((error.kind, error.codec.as_str()), (Kind::Audio, "Speex (FLV id 11)"));
     // AAC Main, which no browser plays.
     let main = tag(&[0xAF, 0], &[0x0A, 0x10]);
     let error = demuxer().audio(0, main, &mut events).unwrap_err();
     assert!(error.to_string().contains("AAC"), "{error}");
+}
+
+/// Written by ffmpeg 5.1 (libx265 Main, 320x180 at 25 fps), without the SEI of x265.
+const HEVC_CONFIG: &[u8] = &[
+    0x01, 0x01, 0x60, 0x00, 0x00, 0x00, 0x90, 0x00, 0x00, 0x00, 0x00, 0x00, 0x3c, 0xf0, 0x00, 0xfc,
+    0xfd, 0xf8, 0xf8, 0x00, 0x00, 0x0f, 0x03, 0xa0, 0x00, 0x01, 0x00, 0x18, 0x40, 0x01, 0x0c, 0x01,
+    0xff, 0xff, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00,
+    0x3c, 0x95, 0x94, 0x09, 0xa1, 0x00, 0x01, 0x00, 0x2b, 0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00,
+    0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00, 0x3c, 0xa0, 0x0a, 0x08, 0x0c, 0x1f,
+    0x3e, 0x59, 0x59, 0x52, 0x93, 0x0b, 0xc0, 0x5a, 0x02, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00,
+    0x03, 0x00, 0x32, 0x10, 0xa2, 0x00, 0x01, 0x00, 0x06, 0x44, 0x01, 0xc0, 0x73, 0xc1, 0x89,
+];
+/// Written by ffmpeg 5.1 (libsvtav1, 320x180).
+const AV1_CONFIG: &[u8] = &[
+    0x81, 0x00, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x00,
+    0x40,
+];
+/// A delimiter, and a frame that begins as a key frame that is shown.
+const AV1_KEY: &[u8] = &[0x12, 0x00, 0x32, 0x02, 0x10, 0x00];
+/// Written by ffmpeg 5.1 (libvpx-vp9): the record, and the first bytes of a key frame of 320x180.
+const VP9_CONFIG: &[u8] = &[0x00, 0x0b, 0x82, 0x02, 0x02, 0x02, 0x00, 0x00];
+const VP9_KEY: &[u8] = &[0x82, 0x49, 0x83, 0x42, 0x00, 0x13, 0xf0, 0x0b, 0x30, 0x00];
+
+/// What a new demuxer makes of these tags.
+fn demux(tags: &[(Kind, u32, Bytes)]) -> (Vec<Event>, Counts) {
+    let mut demuxer = Demuxer::default();
+    let mut events = Vec::new();
+    for (kind, at_ms, body) in tags {
+        let taken = match kind {
+            Kind::Video => demuxer.video(*at_ms, body.clone(), &mut events),
+            Kind::Audio => demuxer.audio(*at_ms, body.clone(), &mut events),
+        };
+        taken.unwrap();
+    }
+    (events, demuxer.counts().clone())
+}
+
+fn codecs(events: &[Event]) -> Vec<String> {
+    let tracks = events.iter().filter_map(|event| match event {
+        Event::TrackChanged(track) => Some(track.codec_string()),
+        Event::Sample(_) => None,
+    });
+    tracks.collect()
+}
+
+#[test]
+fn hevc_decodes_from_a_clean_random_access_picture_on_and_keeps_its_composition_time() {
+    let (cra, trail) = ([0, 0, 0, 3, 0x2a, 1, 9], [0, 0, 0, 3, 0x02, 1, 9]);
+    let (events, counts) = demux(&[
+        (Kind::Video, 0, tag(b"\x90hvc1", HEVC_CONFIG)),
+        (Kind::Video, 0, tag(b"\x91hvc1\x00\x00\x42", &cra)),
+        (Kind::Video, 40, tag(b"\xA3hvc1", &trail)),
+    ]);
+    assert_eq!((codecs(&events), counts.dropped_tags), (vec!["hvc1.1.6.L60.90".into()], 0));
+    let samples = samples(events);
+    assert_eq!(samples.iter().map(|it| it.is_sync).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(samples.iter().map(|it| it.cts_ticks).collect::<Vec<_>>(), [5_940, 0]);
+}
+
+#[test]
+fn nanoseconds_refine_when_a_picture_is_shown() {
+    let (events, _) = demux(&[
+        (Kind::Video, 0, tag(b"\x90hvc1", HEVC_CONFIG)),
+        (Kind::Video, 33, tag(b"\x97\x02\x05\x16\x15\x03hvc1", &[0, 0, 0, 3, 0x26, 1, 9])),
+    ]);
+    // 333 333 ns are thirty ticks of 90 kHz: a thirtieth of a second, exactly.
+    let sample = &samples(events)[0];
+    assert_eq!((sample.dts_ticks, sample.cts_ticks), (2_970, 30));
+}
+
+#[test]
+fn av1_goes_on_without_its_delimiters() {
+    let (events, _) = demux(&[
+        (Kind::Video, 0, tag(b"\x90av01", AV1_CONFIG)),
+        (Kind::Video, 0, tag(b"\x91av01", AV1_KEY)),
+    ]);
+    assert_eq!(codecs(&events), ["av01.0.00M.08"]);
+    let sample = &samples(events)[0];
+    assert_eq!((sample.is_sync, &sample.data[..]), (true, &AV1_KEY[2..]));
+}
+
+#[test]
+fn a_size_that_the_record_does_not_say_comes_with_the_first_key_frame() {
+    let in_band = [&AV1_CONFIG[4..], &AV1_KEY[2..]].concat();
+    for (four_cc, record, inter, key) in [
+        (b"av01", &AV1_CONFIG[..4], &[0x32, 2, 0x30, 0][..], &in_band[..]),
+        (b"vp09", VP9_CONFIG, &[0x86, 0], VP9_KEY),
+    ] {
+        let start = tag(&[0x90], four_cc);
+        let (events, counts) = demux(&[
+            (Kind::Video, 0, tag(&start, record)),
+            (Kind::Video, 0, tag(&tag(&[0xA1], four_cc), inter)),
+            (Kind::Video, 40, tag(&tag(&[0x91], four_cc), key)),
+            (Kind::Video, 80, tag(&tag(&[0xA1], four_cc), inter)),
+            (Kind::Video, 120, tag(&tag(&[0x91], four_cc), key)),
+        ]);
+        assert_eq!(counts.dropped_tags, 1, "{:?}", counts.last_drop);
+        let [Event::TrackChanged(track), Event::Sample(first), ..] = &events[..] else {
+            panic!("{events:?}")
+        };
+        let picture = track.picture().unwrap();
+        assert_eq!((picture.width, picture.height), (320, 180));
+        assert!(first.is_sync);
+        assert_eq!((events.len(), codecs(&events).len()), (4, 1), "said once");
+    }
+}
+
+#[test]
+fn a_key_frame_of_another_size_is_a_change_of_the_track() {
+    let mut larger = VP9_KEY.to_vec();
+    larger[6] = 0xf1;
+    let (events, _) = demux(&[
+        (Kind::Video, 0, tag(b"\x90vp09", VP9_CONFIG)),
+        (Kind::Video, 0, tag(b"\x91vp09", VP9_KEY)),
+        (Kind::Video, 40, tag(b"\x91vp09", &larger)),
+    ]);
+    assert_eq!(codecs(&events).len(), 2);
+}
+
+#[test]
+fn a_picture_of_another_codec_than_its_configuration_is_dropped() {
+    let (events, counts) = demux(&[
+        (Kind::Video, 0, avc_config(AVC_CONFIG)),
+        (Kind::Video, 0, tag(b"\x91av01", AV1_KEY)),
+    ]);
+    assert_eq!((samples(events), counts.dropped_tags), (vec![], 1));
+}
+
+#[test]
+fn opus_is_timed_by_what_each_packet_says() {
+    let head = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+    for record in [&head[..], b""] {
+        let (events, _) = demux(&[
+            (Kind::Audio, 0, tag(b"\x90Opus", record)),
+            (Kind::Audio, 0, tag(b"\x91Opus", &[0xfc, 1])),
+            (Kind::Audio, 20, tag(b"\x91Opus", &[0xf4, 1])),
+            (Kind::Audio, 30, tag(b"\x91Opus", &[0xfc, 1])),
+            (Kind::Audio, 50, tag(b"\x91Opus", &[])),
+        ]);
+        assert_eq!(codecs(&events), ["Opus"]);
+        let times: Vec<_> = samples(events).iter().map(|it| it.dts_ticks).collect();
+        assert_eq!(times, [0, 960, 1_440]);
+    }
+}
+
+#[test]
+fn flac_is_timed_by_its_blocks() {
+    let mut record = b"fLaC\x80\0\0\x22\x12\0\x12\0\0\0\0\0\x4a\x58\x0b\xb8\x02\xf0".to_vec();
+    record.resize(8 + 34, 0);
+    let frame = [0xff, 0xf8, 0x5a, 0x88, 0x00, 0x37];
+    let (events, counts) = demux(&[
+        (Kind::Audio, 0, tag(b"\x90fLaC", &record)),
+        (Kind::Audio, 0, tag(b"\x91fLaC", &frame)),
+        (Kind::Audio, 96, tag(b"\x91fLaC", &frame)),
+        (Kind::Audio, 192, tag(b"\x91fLaC", b"noise")),
+    ]);
+    assert_eq!((codecs(&events), counts.dropped_tags), (vec!["fLaC".into()], 1));
+    let times: Vec<_> = samples(events).iter().map(|it| it.dts_ticks).collect();
+    assert_eq!(times, [0, 4_608]);
+}
+
+#[test]
+fn frames_that_configure_themselves_need_no_configuration_and_may_come_together() {
+    let mp3 = [&[0xff, 0xfb, 0x94, 0x64][..], &[0; 380]].concat();
+    let ac3 = [&[0x0b, 0x77, 0xfe, 0x95, 0x14, 0x40, 0x43, 0xe1][..], &[0; 760]].concat();
+    for (header, frame, codec, ticks) in [
+        (&b"\x2F"[..], &mp3, "mp4a.40.34", 1_152),
+        (b"\x91.mp3", &mp3, "mp4a.40.34", 1_152),
+        (b"\x91ac-3", &ac3, "ac-3", 1_536),
+    ] {
+        let (events, counts) = demux(&[
+            (Kind::Audio, 0, tag(header, &frame.repeat(2))),
+            (Kind::Audio, 2 * ticks / 48, tag(header, frame)),
+            (Kind::Audio, 3 * ticks / 48, tag(header, &frame[..100])),
+        ]);
+        assert_eq!((codecs(&events), counts.dropped_tags), (vec![codec.into()], 1));
+        let samples = samples(events);
+        let times: Vec<_> = samples.iter().map(|it| it.dts_ticks).collect();
+        assert_eq!(times, [0, 1, 2].map(|number| number * i64::from(ticks)));
+        assert!(samples.iter().all(|sample| sample.data == *frame));
+    }
+}
+
+#[test]
+fn another_rate_of_mp3_is_a_change_of_the_track() {
+    let at_48000 = [&[0xff, 0xfb, 0x94, 0x64][..], &[0; 380]].concat();
+    let at_44100 = [&[0xff, 0xfb, 0x90, 0x64][..], &[0; 413]].concat();
+    let (events, _) = demux(&[
+        (Kind::Audio, 0, tag(b"\x2F", &at_48000)),
+        (Kind::Audio, 24, tag(b"\x2E", &at_44100)),
+    ]);
+    let [_, _, Event::TrackChanged(track), Event::Sample(sample)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((track.timescale.get(), sample.dts_ticks), (44_100, 1_152 * 44_100 / 48_000));
+}
+
+#[test]
+fn sound_in_a_form_that_is_not_carried_is_an_error_that_names_it() {
+    let mut demuxer = Demuxer::default();
+    let dependent = tag(b"\x91ec-3", &[0x0b, 0x77, 0x41, 0x7f, 0x34, 0x87, 0xc0, 0]);
+    let error = demuxer.audio(0, dependent.clone(), &mut Vec::new()).unwrap_err();
+    assert_eq!(error.codec, "E-AC-3 substream 0");
+    // Among good frames it is noise.
+    let good = [&[0x0b, 0x77, 0x01, 0x7f, 0x34, 0x87][..], &[0; 762]].concat();
+    demuxer.audio(0, tag(b"\x91ec-3", &good), &mut Vec::new()).unwrap();
+    demuxer.audio(32, dependent, &mut Vec::new()).unwrap();
+    assert_eq!(demuxer.counts().dropped_tags, 1);
+}
+
+#[test]
+fn other_tracks_are_counted_and_the_first_goes_on() {
+    let many = b"\x96\x10hvc1\x01\0\0\x01x\x00\0\0";
+    let many = [&many[..], &[HEVC_CONFIG.len() as u8], HEVC_CONFIG].concat();
+    let (events, counts) = demux(&[(Kind::Video, 0, many.into())]);
+    assert_eq!((codecs(&events).len(), counts.other_tracks, counts.dropped_tags), (1, 1, 0));
 }
 
 #[test]

@@ -1,58 +1,120 @@
-//! Audio tags: AAC (`AACAUDIODATA`), in the classic header or behind the FourCC `mp4a`.
+//! Audio tags: AAC (`AACAUDIODATA`) and MP3 in the classic header, AAC, Opus, FLAC, MP3, AC-3 and
+//! E-AC-3 behind a FourCC.
 
 use bytes::Bytes;
 
-use super::{Error, four_cc_name, take};
+use super::{Body, Error, enhanced, four_cc_name, take};
+
+/// How the sound of a tag is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioCodec {
+    /// AAC.
+    Aac,
+    /// Opus.
+    Opus,
+    /// FLAC.
+    Flac,
+    /// MP3: its frames say the rest.
+    Mp3,
+    /// AC-3 or E-AC-3: its frames say which.
+    Ac3,
+}
 
 /// The body of an audio tag, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AudioTag {
-    /// An `AudioSpecificConfig`.
-    Config(Bytes),
-    /// A raw access unit.
-    Frame(Bytes),
-    /// Nothing to carry: end of sequence, channel layout.
+    /// A configuration record.
+    Config {
+        /// What it configures.
+        codec: AudioCodec,
+        /// An `AudioSpecificConfig`, an `OpusHead`, a `STREAMINFO`.
+        record: Bytes,
+    },
+    /// Sound.
+    Frame {
+        /// How it is coded.
+        codec: AudioCodec,
+        /// A frame; with MP3 and AC-3 perhaps several.
+        data: Bytes,
+    },
+    /// Nothing to carry: end of sequence, channel layout, another track.
     Nothing,
 }
 
+/// Sound formats of Annex E.4.2.1.
+const MP3: u8 = 2;
 const AAC: u8 = 10;
-/// `ExHeader` of enhanced RTMP, in the place of a sound format.
-const FOUR_CC: u8 = 9;
+const MP3_8_KHZ: u8 = 14;
+/// `ExHeader` of Enhanced RTMP, in the place of a sound format.
+const EXTENDED: u8 = 9;
+
+/// `AudioPacketType` of Enhanced RTMP v2.
+mod packet_type {
+    pub const SEQUENCE_START: u8 = 0;
+    pub const CODED_FRAMES: u8 = 1;
+    pub const SEQUENCE_END: u8 = 2;
+    /// Which loudspeaker a channel feeds. The records of the codecs we carry say it themselves.
+    pub const MULTICHANNEL_CONFIG: u8 = 4;
+    pub const MULTITRACK: u8 = 5;
+}
 
 /// Reads the body of an audio tag.
 ///
 /// # Errors
-/// [`Error::Codec`] for anything but AAC; otherwise when the tag is too short or of an unknown packet
-/// type.
-pub fn parse(mut body: Bytes) -> Result<AudioTag, Error> {
+/// [`Error::Codec`] for what is not carried; otherwise when the tag is too short or of an unknown
+/// packet type.
+pub fn parse(mut body: Bytes) -> Result<Body<AudioTag>, Error> {
     let [first] = take(&mut body, "audio tag")?;
     match first >> 4 {
-        AAC => parse_aac(body),
-        FOUR_CC => parse_four_cc(first & 0x0F, body),
+        AAC => parse_aac(body).map(Body::of),
+        // Rate and channels of the header cannot say what every frame says.
+        MP3 | MP3_8_KHZ => Ok(Body::of(AudioTag::Frame { codec: AudioCodec::Mp3, data: body })),
+        EXTENDED => parse_extended(first & 0x0F, body),
         other => Err(Error::Codec(codec_name(other))),
     }
 }
 
 /// `AACAUDIODATA` (Annex E.4.2.2).
 fn parse_aac(mut body: Bytes) -> Result<AudioTag, Error> {
+    let codec = AudioCodec::Aac;
     let [packet_type] = take(&mut body, "AAC packet")?;
     match packet_type {
-        0 => Ok(AudioTag::Config(body)),
-        1 => Ok(AudioTag::Frame(body)),
+        0 => Ok(AudioTag::Config { codec, record: body }),
+        1 => Ok(AudioTag::Frame { codec, data: body }),
         value => Err(Error::Unknown { what: "AAC packet", value }),
     }
 }
 
-/// `ExAudioTagHeader` of enhanced RTMP.
-fn parse_four_cc(packet_type: u8, mut body: Bytes) -> Result<AudioTag, Error> {
-    let four_cc = take::<4>(&mut body, "audio FourCC")?;
-    if &four_cc != b"mp4a" {
-        return Err(Error::Codec(four_cc_name(four_cc)));
-    }
-    match packet_type {
-        0 => Ok(AudioTag::Config(body)),
-        1 => Ok(AudioTag::Frame(body)),
-        2 | 4 => Ok(AudioTag::Nothing),
+/// `ExAudioTagHeader`: the packet type, modifiers, then tracks with a FourCC.
+fn parse_extended(mut kind: u8, mut body: Bytes) -> Result<Body<AudioTag>, Error> {
+    // Sound is timed by counting its samples, which is finer than any refined timestamp.
+    let _offset_ns = enhanced::modifiers(&mut kind, &mut body)?;
+    let tracks = enhanced::tracks(&mut kind, packet_type::MULTITRACK, body)?;
+    let tag = match tracks.first {
+        Some((four_cc, body)) => parse_track(kind, four_cc, body)?,
+        None => AudioTag::Nothing,
+    };
+    Ok(Body { tag, other_tracks: tracks.others })
+}
+
+/// `ExAudioTagBody` of one track.
+fn parse_track(kind: u8, four_cc: [u8; 4], body: Bytes) -> Result<AudioTag, Error> {
+    let codec = match &four_cc {
+        b"mp4a" => AudioCodec::Aac,
+        b"Opus" => AudioCodec::Opus,
+        b"fLaC" => AudioCodec::Flac,
+        b".mp3" => AudioCodec::Mp3,
+        b"ac-3" | b"ec-3" => AudioCodec::Ac3,
+        _ => return Err(Error::Codec(four_cc_name(four_cc))),
+    };
+    match kind {
+        // There is nothing to configure: whatever is in it, the frames know better.
+        packet_type::SEQUENCE_START if matches!(codec, AudioCodec::Mp3 | AudioCodec::Ac3) => {
+            Ok(AudioTag::Nothing)
+        }
+        packet_type::SEQUENCE_START => Ok(AudioTag::Config { codec, record: body }),
+        packet_type::CODED_FRAMES => Ok(AudioTag::Frame { codec, data: body }),
+        packet_type::SEQUENCE_END | packet_type::MULTICHANNEL_CONFIG => Ok(AudioTag::Nothing),
         value => Err(Error::Unknown { what: "extended audio packet", value }),
     }
 }
@@ -62,7 +124,6 @@ fn codec_name(id: u8) -> String {
     let name = match id {
         0 => "PCM",
         1 => "ADPCM",
-        2 => "MP3",
         3 => "PCM, little endian",
         4 => "Nellymoser 16 kHz",
         5 => "Nellymoser 8 kHz",
@@ -71,7 +132,6 @@ fn codec_name(id: u8) -> String {
         8 => "G.711 mu-law",
         11 => "Speex",
         13 => "Opus",
-        14 => "MP3 8 kHz",
         _ => return format!("audio codec {id}"),
     };
     format!("{name} (FLV id {id})")
@@ -82,29 +142,70 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &'static [u8]) -> Result<AudioTag, Error> {
-        super::parse(Bytes::from_static(bytes))
+        super::parse(Bytes::from_static(bytes)).map(|body| body.tag)
+    }
+
+    fn config(codec: AudioCodec, record: &'static [u8]) -> Result<AudioTag, Error> {
+        Ok(AudioTag::Config { codec, record: Bytes::from_static(record) })
+    }
+
+    fn frame(codec: AudioCodec, data: &'static [u8]) -> Result<AudioTag, Error> {
+        Ok(AudioTag::Frame { codec, data: Bytes::from_static(data) })
     }
 
     #[test]
     fn a_configuration_and_an_access_unit_are_told_apart() {
-        assert_eq!(
-            parse(b"\xAF\x00\x12\x10"),
-            Ok(AudioTag::Config(Bytes::from_static(b"\x12\x10")))
-        );
-        assert_eq!(parse(b"\xAF\x01aac"), Ok(AudioTag::Frame(Bytes::from_static(b"aac"))));
-        assert_eq!(
-            parse(b"\x90mp4a\x12\x10"),
-            Ok(AudioTag::Config(Bytes::from_static(b"\x12\x10")))
-        );
+        assert_eq!(parse(b"\xAF\x00\x12\x10"), config(AudioCodec::Aac, b"\x12\x10"));
+        assert_eq!(parse(b"\xAF\x01aac"), frame(AudioCodec::Aac, b"aac"));
+    }
+
+    #[test]
+    fn mp3_has_no_configuration_at_either_of_its_two_ids() {
+        for bytes in [b"\x2Fmp3", b"\xEAmp3"] {
+            assert_eq!(parse(bytes), frame(AudioCodec::Mp3, b"mp3"));
+        }
+        assert_eq!(parse(b"\x90.mp3"), Ok(AudioTag::Nothing));
+    }
+
+    #[test]
+    fn every_codec_has_its_four_cc() {
+        for (start, frames, codec) in [
+            (&b"\x90mp4ax"[..], &b"\x91mp4ax"[..], AudioCodec::Aac),
+            (b"\x90Opusx", b"\x91Opusx", AudioCodec::Opus),
+            (b"\x90fLaCx", b"\x91fLaCx", AudioCodec::Flac),
+        ] {
+            assert_eq!(parse(start), config(codec, b"x"));
+            assert_eq!(parse(frames), frame(codec, b"x"));
+        }
+        for (frames, codec) in [
+            (b"\x91.mp3x", AudioCodec::Mp3),
+            (b"\x91ac-3x", AudioCodec::Ac3),
+            (b"\x91ec-3x", AudioCodec::Ac3),
+        ] {
+            assert_eq!(parse(frames), frame(codec, b"x"));
+        }
+        assert_eq!(parse(b"\x92Opus"), Ok(AudioTag::Nothing), "an end of sequence");
+        assert_eq!(parse(b"\x94Opus\x01\x02\0\0\0\x03"), Ok(AudioTag::Nothing), "loudspeakers");
+    }
+
+    #[test]
+    fn modifiers_are_passed_over() {
+        assert_eq!(parse(b"\x97\x02\x00\x03\xE8\x01Opusx"), frame(AudioCodec::Opus, b"x"));
+    }
+
+    #[test]
+    fn of_several_tracks_the_first_is_taken_and_the_others_noted() {
+        let bytes = b"\x95\x21mp4a\x01\0\0\x01yOpus\x00\0\0\x01x";
+        let body = super::parse(Bytes::from_static(bytes)).unwrap();
+        assert_eq!((Ok(body.tag), body.other_tracks), (frame(AudioCodec::Opus, b"x"), true));
     }
 
     #[test]
     fn other_codecs_are_named() {
         for (bytes, name) in [
-            (&b"\x2F"[..], "MP3 (FLV id 2)"),
-            (b"\xB6", "Speex (FLV id 11)"),
+            (&b"\xB6"[..], "Speex (FLV id 11)"),
             (b"\x7F", "G.711 A-law (FLV id 7)"),
-            (b"\x90Opus", "Opus"),
+            (b"\x90dtsc", "\"dtsc\""),
         ] {
             let bytes = Bytes::from_static(bytes);
             assert_eq!(super::parse(bytes), Err(Error::Codec(name.to_owned())));
@@ -113,7 +214,7 @@ mod tests {
 
     #[test]
     fn short_tags_are_errors() {
-        for bytes in [&b""[..], b"\xAF", b"\x90mp4"] {
+        for bytes in [&b""[..], b"\xAF", b"\x90mp4", b"\x97\x02\0", b"\x95"] {
             let result = super::parse(Bytes::from_static(bytes));
             assert!(matches!(result, Err(Error::Truncated { .. })), "{bytes:x?}");
         }

@@ -5,13 +5,30 @@
 //! | tag header | Annex E.4.1 |
 //! | `AUDIODATA`, `AACAUDIODATA` | Annex E.4.2 |
 //! | `VIDEODATA`, `AVCVIDEOPACKET` | Annex E.4.3 |
-//! | FourCC headers | Enhanced RTMP v2 |
+//! | extended headers, FourCC | Enhanced RTMP v2 |
 
 pub mod audio;
+mod enhanced;
 pub mod tag;
 pub mod video;
 
 use bytes::{Buf, Bytes};
+
+/// What the body of a tag brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body<T> {
+    /// What is carried of it.
+    pub tag: T,
+    /// Whether it held tracks that are not.
+    pub other_tracks: bool,
+}
+
+impl<T> Body<T> {
+    /// All of a tag that holds one track.
+    fn of(tag: T) -> Self {
+        Self { tag, other_tracks: false }
+    }
+}
 
 /// Why a tag is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,16 +59,12 @@ pub enum Error {
 /// Name of a FourCC of enhanced RTMP, readable whatever its bytes are.
 fn four_cc_name(four_cc: [u8; 4]) -> String {
     let known = match &four_cc {
+        b"avc1" => "H.264 (avc1)",
         b"hvc1" => "HEVC (hvc1)",
         b"vvc1" => "VVC (vvc1)",
         b"av01" => "AV1 (av01)",
         b"vp08" => "VP8 (vp08)",
         b"vp09" => "VP9 (vp09)",
-        b"Opus" => "Opus",
-        b"fLaC" => "FLAC",
-        b"ac-3" => "AC-3",
-        b"ec-3" => "E-AC-3",
-        b".mp3" => "MP3",
         _ => return format!("\"{}\"", four_cc.escape_ascii()),
     };
     known.to_owned()

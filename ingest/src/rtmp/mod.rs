@@ -3,11 +3,13 @@
 //! | what | source |
 //! | --- | --- |
 //! | handshake, chunks, messages, commands | Adobe RTMP 1.0 §5, §6, §7 |
+//! | what `connect` announces, requests to reconnect | Enhanced RTMP v2 |
 //! | command and data values | AMF 0 (2007) and, for scalars, AMF 3 (2013) |
 //! | what encoders really expect of a server | librtmp, FFmpeg `rtmpproto.c`, GStreamer `rtmp2`, OBS |
 
 pub mod amf0;
 pub mod chunk;
+pub mod enhanced;
 pub mod handshake;
 pub mod message;
 pub mod session;

@@ -12,6 +12,7 @@ use super::{
     Error,
     amf0::Value,
     chunk,
+    enhanced::{self, Capabilities},
     handshake::{Handshake, Step},
     message::{Command, Message, kind, user_control},
 };
@@ -97,6 +98,7 @@ pub struct Session {
     writer: chunk::Writer,
     output: Vec<u8>,
     connected: Option<Connected>,
+    capabilities: Capabilities,
     publishing: Publishing,
     streams_created: u32,
     received: u64,
@@ -145,6 +147,7 @@ impl Session {
             writer: chunk::Writer::default(),
             output: Vec::new(),
             connected: None,
+            capabilities: Capabilities::default(),
             publishing: Publishing::No,
             streams_created: 0,
             received: 0,
@@ -199,6 +202,27 @@ impl Session {
         };
         self.publishing = Publishing::Over(stream_id);
         self.on_status(stream_id, "error", code, description);
+    }
+
+    /// What the peer said of itself in `connect`.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Asks the peer to connect again: to `tc_url`, or to where it is now. Nothing it sends on this
+    /// connection counts any more. Only for a peer that [`Capabilities::can_reconnect`]: others take
+    /// no notice.
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, description: &str) {
+        if let Publishing::Asked(id) | Publishing::Allowed(id) = self.publishing {
+            self.publishing = Publishing::Over(id);
+        }
+        let code = "NetConnection.Connect.ReconnectRequest";
+        let mut information = status("status", code, description);
+        if let (Some(url), Value::Object(properties)) = (tc_url, &mut information) {
+            properties.push(("tcUrl".to_owned(), Value::string(url)));
+        }
+        // About the connection, and so on message stream 0.
+        self.reply("onStatus", 0.0, &[Value::Null, information]);
     }
 
     /// Bytes for the peer, to be sent in order. Empty when there is nothing to say.
@@ -368,6 +392,7 @@ impl Session {
                 .map(|v| bounded(v, MAX_TEXT_CHARS))
                 .filter(|v| !v.is_empty()),
         });
+        self.capabilities = Capabilities::read(&command.object);
         let window = WINDOW_BYTES.to_be_bytes();
         self.control(kind::WINDOW_ACKNOWLEDGEMENT_SIZE, &window);
         // 2: dynamic, the peer may ignore it.
@@ -377,19 +402,23 @@ impl Session {
         self.writer.set_chunk_size(OUR_CHUNK_SIZE);
         let [high, low] = user_control::STREAM_BEGIN.to_be_bytes();
         self.control(kind::USER_CONTROL, &[high, low, 0, 0, 0, 0]);
-        let properties = Value::object([
+        let mut properties = vec![
             // Encoders compare this with versions of Adobe's server to enable features.
-            ("fmsVer", Value::string("FMS/3,5,7,7009")),
-            ("capabilities", Value::Number(31.0)),
-            ("mode", Value::Number(1.0)),
-        ]);
+            ("fmsVer".to_owned(), Value::string("FMS/3,5,7,7009")),
+            ("capabilities".to_owned(), Value::Number(31.0)),
+            ("mode".to_owned(), Value::Number(1.0)),
+        ];
+        // Others get what Adobe's server said: it is what their makers tested.
+        if self.capabilities.is_enhanced {
+            properties.extend(enhanced::ours());
+        }
         let information = Value::object([
             ("level", Value::string("status")),
             ("code", Value::string("NetConnection.Connect.Success")),
             ("description", Value::string("Connection succeeded.")),
             ("objectEncoding", Value::Number(0.0)),
         ]);
-        self.reply("_result", command.transaction, &[properties, information]);
+        self.reply("_result", command.transaction, &[Value::Object(properties), information]);
     }
 
     fn create_stream(&mut self, transaction: f64) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Sound;
 use crate::{Error, Timescale};
 
 /// A parsed `AudioSpecificConfig`.
@@ -39,6 +40,8 @@ const PS: u8 = 29;
 impl Config {
     /// Longest record accepted; real ones have 2 to 11 bytes, `program_config_element` included.
     pub const MAX_LEN: usize = 64;
+    /// Longest access unit: what fits an ADTS frame (ISO/IEC 14496-3 §1.A.2.2).
+    pub const MAX_FRAME_LEN: usize = (1 << 13) - 1 - 7;
 
     /// Reads an `AudioSpecificConfig`.
     ///
@@ -112,6 +115,18 @@ impl Config {
             1 if self.object_type == PS => 2,
             channels => channels,
         }
+    }
+
+    /// What is heard: after SBR, when that is signalled.
+    pub fn sound(&self) -> Sound {
+        let sample_rate_hz = self.extension_sample_rate_hz.unwrap_or(self.sample_rate_hz);
+        Sound { sample_rate_hz, channels: self.channel_count() }
+    }
+
+    /// Whether an access unit is no longer than AAC has them: 6 144 bits a channel, and an ADTS frame
+    /// of 13 bits of length.
+    pub fn is_frame(&self, access_unit: &[u8]) -> bool {
+        (1..=Self::MAX_FRAME_LEN).contains(&access_unit.len())
     }
 
     /// RFC 6381 form: `mp4a.40.2`, `mp4a.40.5` (SBR), `mp4a.40.29` (SBR and PS).

@@ -1,12 +1,17 @@
 //! H.264: the `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1) and NAL units in AVCC
 //! form (§5.3.2).
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h264_reader::{
     nal::sps::SeqParameterSet,
     rbsp::{BitReader, decode_nal},
 };
 
+pub use super::nal::NalUnits;
+use super::{
+    Picture, check_len,
+    nal::{self, take_array, take_parameter_sets},
+};
 use crate::Error;
 
 /// NAL unit types of ITU-T H.264 table 7-1 that change what we do.
@@ -55,12 +60,7 @@ impl Config {
     /// side.
     pub fn parse(record: Bytes) -> Result<Self, Error> {
         const WHAT: &str = "AVCDecoderConfigurationRecord";
-        if record.len() > Self::MAX_LEN {
-            return Err(malformed(
-                WHAT,
-                format!("{} bytes, at most {}", record.len(), Self::MAX_LEN),
-            ));
-        }
+        check_len(WHAT, record.len(), Self::MAX_LEN)?;
         let mut rest = record.clone();
         let [version, profile, constraints, level, length, sps_count] =
             take_array(&mut rest, WHAT)?;
@@ -70,29 +70,32 @@ impl Config {
                 value: version.into(),
             });
         }
-        let nal_length_size = usize::from(length & 3) + 1;
-        if nal_length_size == 3 {
-            return Err(Error::Unsupported { what: "NAL length size", value: 3 });
-        }
-        let sps = take_parameter_sets(&mut rest, sps_count & 0x1f, "sequence parameter set")?;
+        let nal_length_size = nal::length_size(length)?;
+        let sps =
+            take_parameter_sets(&mut rest, (sps_count & 0x1f).into(), "sequence parameter set")?;
         let [pps_count] = take_array(&mut rest, WHAT)?;
-        let pps = take_parameter_sets(&mut rest, pps_count, "picture parameter set")?;
+        let pps = take_parameter_sets(&mut rest, pps_count.into(), "picture parameter set")?;
         let first =
             sps.first().ok_or_else(|| malformed(WHAT, "no sequence parameter set".into()))?;
         if pps.is_empty() {
             return Err(malformed(WHAT, "no picture parameter set".into()));
         }
-        let picture = Picture::read(first)?;
+        let picture = read_picture(first)?;
         Ok(Self {
             profile_level: [profile, constraints, level],
             nal_length_size,
             width: picture.width,
             height: picture.height,
-            declared_fps: picture.fps,
+            declared_fps: picture.declared_fps,
             sps,
             pps,
             record,
         })
+    }
+
+    /// The size of its picture, and the rate if it declares one.
+    pub fn picture(&self) -> Picture {
+        Picture { width: self.width, height: self.height, declared_fps: self.declared_fps }
     }
 
     /// RFC 6381 form, such as `avc1.64001f`.
@@ -107,103 +110,18 @@ impl Config {
     }
 }
 
-/// Iterates over NAL units in AVCC form. Ends after the first error.
-#[derive(Debug, Clone)]
-pub struct NalUnits {
-    rest: Bytes,
-    length_size: usize,
-}
-
-impl NalUnits {
-    pub(crate) fn new(avcc: Bytes, length_size: usize) -> Self {
-        Self { rest: avcc, length_size }
-    }
-}
-
-impl Iterator for NalUnits {
-    type Item = Result<Bytes, Error>;
-
-    /// The next non-empty NAL unit, its header byte included.
-    fn next(&mut self) -> Option<Self::Item> {
-        const WHAT: &str = "AVCC access unit";
-        loop {
-            if self.rest.is_empty() {
-                return None;
-            }
-            let have = self.rest.len();
-            let nal_len = if have >= self.length_size {
-                self.rest.get_uint(self.length_size) as usize
-            } else {
-                self.rest.clear();
-                return Some(Err(Error::Truncated { what: WHAT, need: self.length_size, have }));
-            };
-            if nal_len > self.rest.len() {
-                let have = self.rest.len();
-                self.rest.clear();
-                return Some(Err(Error::Truncated { what: WHAT, need: nal_len, have }));
-            }
-            let nal = self.rest.split_to(nal_len);
-            if !nal.is_empty() {
-                return Some(Ok(nal));
-            }
-        }
-    }
-}
-
 /// The `nal_unit_type` of a NAL unit; 0 for an empty one.
 pub fn nal_unit_type(nal: &[u8]) -> u8 {
     nal.first().map_or(0, |header| header & 0x1f)
 }
 
-struct Picture {
-    width: u32,
-    height: u32,
-    fps: Option<f64>,
-}
-
-impl Picture {
-    const MAX_SIDE_PIXELS: u32 = 16_384;
-
-    fn read(sps: &[u8]) -> Result<Self, Error> {
-        const WHAT: &str = "sequence parameter set";
-        let rbsp = decode_nal(sps).map_err(|e| malformed(WHAT, e.to_string()))?;
-        let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp))
-            .map_err(|e| malformed(WHAT, format!("{e:?}")))?;
-        let (width, height) =
-            sps.pixel_dimensions().map_err(|e| malformed(WHAT, format!("{e:?}")))?;
-        let side = 1..=Self::MAX_SIDE_PIXELS;
-        if !side.contains(&width) || !side.contains(&height) {
-            return Err(malformed(WHAT, format!("a picture of {width}x{height}")));
-        }
-        let fps = sps.fps().filter(|fps| (1.0..=480.0).contains(fps));
-        Ok(Self { width, height, fps })
-    }
-}
-
-fn take_parameter_sets(
-    rest: &mut Bytes,
-    count: u8,
-    what: &'static str,
-) -> Result<Vec<Bytes>, Error> {
-    (0..count)
-        .map(|_| {
-            let need = usize::from(u16::from_be_bytes(take_array(rest, what)?));
-            if need > rest.len() {
-                return Err(Error::Truncated { what, need, have: rest.len() });
-            }
-            if need == 0 {
-                return Err(malformed(what, "empty".into()));
-            }
-            Ok(rest.split_to(need))
-        })
-        .collect()
-}
-
-fn take_array<const N: usize>(rest: &mut Bytes, what: &'static str) -> Result<[u8; N], Error> {
-    let array =
-        *rest.first_chunk::<N>().ok_or(Error::Truncated { what, need: N, have: rest.len() })?;
-    rest.advance(N);
-    Ok(array)
+fn read_picture(sps: &[u8]) -> Result<Picture, Error> {
+    const WHAT: &str = "sequence parameter set";
+    let rbsp = decode_nal(sps).map_err(|e| malformed(WHAT, e.to_string()))?;
+    let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp))
+        .map_err(|e| malformed(WHAT, format!("{e:?}")))?;
+    let (width, height) = sps.pixel_dimensions().map_err(|e| malformed(WHAT, format!("{e:?}")))?;
+    Picture::new(WHAT, width, height, sps.fps())
 }
 
 fn malformed(what: &'static str, reason: String) -> Error {

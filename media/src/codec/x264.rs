@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::h264::{NalUnits, nal_unit_type};
+use super::{h264::nal_unit_type, nal::NalUnits};
 
 /// Supplemental enhancement information.
 const SEI: u8 = 6;

@@ -1,18 +1,13 @@
 //! The init segment: `ftyp` and `moov`, written by `mp4-atom`.
 
 use bytes::Bytes;
-use media::{
-    Codec, Track,
-    codec::{aac, h264},
-};
+use media::{Kind, Track};
 use mp4_atom::{
-    Audio, Avc1, Avcc, AvccExt, Dinf, Dref, DrefEntry, Encode, Esds, FourCC, Ftyp, Hdlr, Matrix,
-    Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url,
-    Visual, Vmhd,
-    esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig},
+    Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Matrix, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd,
+    Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Vmhd,
 };
 
-use super::{AUDIO_TRACK_ID, VIDEO_TRACK_ID};
+use super::{AUDIO_TRACK_ID, VIDEO_TRACK_ID, clamp_u16, sample_entry};
 use crate::{Error, tracks::Announced};
 
 /// Writes the init segment of these tracks.
@@ -24,6 +19,8 @@ pub(crate) fn write(tracks: &Announced) -> Result<Bytes, Error> {
     .into_iter()
     .flatten()
     .collect();
+    let failed = |error: mp4_atom::Error| Error::Init(error.to_string());
+    let traks = present.iter().map(|&(id, track)| trak(id, track)).collect::<Result<_, _>>();
     let moov = Moov {
         mvhd: Mvhd {
             timescale: 1_000,
@@ -36,14 +33,11 @@ pub(crate) fn write(tracks: &Announced) -> Result<Bytes, Error> {
             trex: present.iter().map(|&(id, _)| trex(id)).collect(),
             ..Default::default()
         }),
-        trak: present.iter().map(|&(id, track)| trak(id, track)).collect(),
+        trak: traks.map_err(failed)?,
         ..Default::default()
     };
     let mut init = Vec::with_capacity(2_048);
-    ftyp()
-        .encode(&mut init)
-        .and_then(|()| moov.encode(&mut init))
-        .map_err(|e| Error::Init(e.to_string()))?;
+    ftyp().encode(&mut init).and_then(|()| moov.encode(&mut init)).map_err(failed)?;
     Ok(init.into())
 }
 
@@ -60,16 +54,12 @@ fn trex(track_id: u32) -> Trex {
     Trex { track_id, default_sample_description_index: 1, ..Default::default() }
 }
 
-fn trak(track_id: u32, track: &Track) -> Trak {
-    let (entry, is_video) = match &track.codec {
-        Codec::H264(config) => (avc1(config).into(), true),
-        Codec::Aac(config) => (mp4a(config).into(), false),
-    };
-    let (width, height) = match &track.codec {
-        Codec::H264(config) => (clamp_u16(config.width), clamp_u16(config.height)),
-        Codec::Aac(_) => (0, 0),
-    };
-    Trak {
+fn trak(track_id: u32, track: &Track) -> Result<Trak, mp4_atom::Error> {
+    let is_video = track.kind() == Kind::Video;
+    let (width, height) = track
+        .picture()
+        .map_or((0, 0), |picture| (clamp_u16(picture.width), clamp_u16(picture.height)));
+    Ok(Trak {
         tkhd: Tkhd {
             track_id,
             enabled: true,
@@ -96,7 +86,7 @@ fn trak(track_id: u32, track: &Track) -> Trak {
                 smhd: (!is_video).then(Smhd::default),
                 dinf: Dinf { dref: Dref { entries: vec![DrefEntry::Url(Url::default())] } },
                 stbl: Stbl {
-                    stsd: Stsd { codecs: vec![entry] },
+                    stsd: Stsd { codecs: vec![sample_entry::write(track)?] },
                     stco: Some(Stco::default()),
                     ..Default::default()
                 },
@@ -104,85 +94,5 @@ fn trak(track_id: u32, track: &Track) -> Trak {
             },
         },
         ..Default::default()
-    }
-}
-
-fn avc1(config: &h264::Config) -> Avc1 {
-    Avc1 {
-        visual: Visual {
-            data_reference_index: 1,
-            width: clamp_u16(config.width),
-            height: clamp_u16(config.height),
-            ..Default::default()
-        },
-        avcc: avcc(config),
-        ..Default::default()
-    }
-}
-
-fn avcc(config: &h264::Config) -> Avcc {
-    let [profile, constraints, level] = config.profile_level;
-    Avcc {
-        configuration_version: 1,
-        avc_profile_indication: profile,
-        profile_compatibility: constraints,
-        avc_level_indication: level,
-        length_size: config.nal_length_size as u8,
-        sequence_parameter_sets: config.sps.iter().map(|nal| nal.to_vec()).collect(),
-        picture_parameter_sets: config.pps.iter().map(|nal| nal.to_vec()).collect(),
-        ext: avcc_ext(config),
-    }
-}
-
-/// What follows the parameter sets for High profiles (ISO/IEC 14496-15 §5.3.3.1.2). Encoders leave
-/// it out or cut it short as often as not.
-fn avcc_ext(config: &h264::Config) -> Option<AvccExt> {
-    const HEAD_LEN: usize = 6;
-    const PPS_COUNT_LEN: usize = 1;
-    let sets: usize = config.sps.iter().chain(&config.pps).map(|nal| 2 + nal.len()).sum();
-    let tail = config.record.get(HEAD_LEN + PPS_COUNT_LEN + sets..)?;
-    let &[chroma, luma_depth, chroma_depth, 0] = tail.first_chunk()? else { return None };
-    Some(AvccExt {
-        chroma_format: chroma & 3,
-        bit_depth_luma: 8 + (luma_depth & 7),
-        bit_depth_chroma: 8 + (chroma_depth & 7),
-        sequence_parameter_sets_ext: Vec::new(),
     })
-}
-
-fn mp4a(config: &aac::Config) -> Mp4a {
-    /// `objectTypeIndication` of MPEG-4 audio, and `streamType` of audio (ISO/IEC 14496-1 §7.2.6.6).
-    const MPEG4_AUDIO: u8 = 0x40;
-    const AUDIO_STREAM: u8 = 0x05;
-    Mp4a {
-        audio: Audio {
-            data_reference_index: 1,
-            channel_count: config.channel_count().into(),
-            sample_size: 16,
-            // The field has 16 bits before its point; above, the configuration alone tells.
-            sample_rate: u16::try_from(config.sample_rate_hz).unwrap_or(0).into(),
-        },
-        esds: Esds {
-            es_desc: EsDescriptor {
-                es_id: AUDIO_TRACK_ID as u16,
-                dec_config: DecoderConfig {
-                    object_type_indication: MPEG4_AUDIO,
-                    stream_type: AUDIO_STREAM,
-                    dec_specific: Some(DecoderSpecific {
-                        raw: config.asc.to_vec(),
-                        ..Default::default()
-                    }),
-                    ..Default::default()
-                },
-                sl_config: SLConfig::default(),
-                ..Default::default()
-            },
-        },
-        btrt: None,
-        taic: None,
-    }
-}
-
-fn clamp_u16(pixels: u32) -> u16 {
-    u16::try_from(pixels).unwrap_or(u16::MAX)
 }

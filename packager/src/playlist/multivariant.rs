@@ -37,9 +37,10 @@ pub(crate) fn render(listing: Listing<'_>, name: &PlaybackName, epoch: &Epoch) -
 }
 
 fn with_picture(variant: VariantStream, window: &Window) -> VariantStream {
-    let picture = window.newest_with_video().and_then(|segment| segment.tracks().h264());
-    let resolution = picture
-        .map(|config| Resolution { width: config.width.into(), height: config.height.into() });
+    let newest = window.newest_with_video().and_then(|segment| segment.tracks().video.as_ref());
+    let resolution = newest
+        .and_then(|track| track.picture())
+        .map(|picture| Resolution { width: picture.width.into(), height: picture.height.into() });
     // Its own type would write 30 where the standard says 30.000.
     let frame_rate = rates::frame_rate(window).map(|fps| {
         HashMap::from([("FRAME-RATE".to_owned(), QuotedOrUnquoted::Unquoted(format!("{fps:.3}")))])

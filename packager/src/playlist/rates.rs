@@ -59,7 +59,7 @@ pub(crate) fn bandwidth(
 /// Encoders that declare 30 and send 29.97 are common.
 pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
     let newest = window.newest_with_video()?;
-    let declared = newest.tracks().h264()?.declared_fps;
+    let declared = newest.tracks().video.as_ref()?.picture()?.declared_fps;
     let is_alike = |s: &Segment| s.init_id() == newest.init_id() && !s.is_gap(Rendition::Source);
     let alike = window.listed().filter(|segment| is_alike(segment));
     let (pictures, length_us) = alike.fold((0, 0), |(pictures, length_us), segment| {

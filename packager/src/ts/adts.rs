@@ -3,10 +3,6 @@
 use media::codec::aac::{Config, SAMPLE_RATES_HZ};
 
 pub(crate) const HEADER_LEN: usize = 7;
-/// Longest AAC frame whose ADTS frame still fits its 13-bit length. AAC itself allows 6 144 bits a
-/// channel, so longer ones are not AAC.
-pub(crate) const MAX_FRAME_LEN: usize = (1 << 13) - 1 - HEADER_LEN;
-
 /// The header of a frame of `frame_len` bytes. It describes the core: with HE-AAC, decoders find
 /// the SBR data by themselves ("implicit signalling", §1.6.5).
 pub(crate) fn header(config: &Config, frame_len: usize) -> [u8; HEADER_LEN] {

@@ -9,6 +9,7 @@
 
 mod adts;
 mod annexb;
+mod carriage;
 mod decoding;
 mod packet;
 mod pes;
@@ -17,8 +18,7 @@ mod psi;
 use bytes::Bytes;
 use media::{Kind, Timescale};
 
-pub(crate) use adts::MAX_FRAME_LEN as MAX_AAC_FRAME_LEN;
-pub(crate) use annexb::{Prefixes, payload_len};
+pub(crate) use carriage::Carriage;
 pub(crate) use packet::PACKET_LEN;
 
 use decoding::Decoding;
@@ -37,18 +37,19 @@ pub(crate) struct Packets {
 }
 
 impl Packets {
-    /// What the samples of one part take.
+    /// What the samples of one part take; nothing if their tracks are not carried.
     pub fn count(tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Self {
-        let shape = pes::Shape::new(tracks);
-        let audio = audio.iter().map(|sample| pes::AudioSample {
-            dts_ticks: sample.dts_ticks,
-            duration_ticks: sample.duration_ticks,
-            len: sample.data.len(),
+        let Some(carriage) = &tracks.ts else { return Self::default() };
+        let audio = carriage.audio.as_ref().map_or(0, |carried| {
+            let shape = pes::Shape::new(tracks, carried);
+            let samples =
+                audio.iter().map(|it| shape.sample(it.dts_ticks, it.duration_ticks, &it.data));
+            shape.group(samples).map(|group| shape.audio_packets(group.payload_len)).sum()
         });
         Self {
             psi: 0,
             video: video.iter().map(|sample| pes::video_packets(sample.ts_len as usize)).sum(),
-            audio: shape.group(audio).map(|group| shape.audio_packets(group.payload_len)).sum(),
+            audio,
         }
     }
 
@@ -76,6 +77,9 @@ impl Position {
     /// From here through a segment of these parts: where it starts, room for its composition offsets
     /// made, and where it ends.
     pub fn through(self, tracks: &TrackSet, parts: &[Part], segment: &[u8]) -> (Self, Self) {
+        if tracks.ts.is_none() {
+            return (self, self);
+        }
         let pictures = || parts.iter().flat_map(|part| part.samples(segment, Kind::Video));
         let mut start = self;
         start.decoding.make_room(pictures().map(|picture| times_90k(tracks, &picture)));
@@ -98,7 +102,8 @@ fn times_90k(tracks: &TrackSet, picture: &PartSample<'_>) -> (i64, i64) {
     (to_90k(picture.dts_ticks), to_90k(pts_ticks))
 }
 
-/// Muxes a segment, given as its fMP4, that goes from `start` and takes `capacity` bytes; see [`Position::through`].
+/// Muxes a segment, given as its fMP4, that goes from `start` and takes `capacity` bytes; see
+/// [`Position::through`]. Nothing comes of one whose tracks are not carried.
 pub(crate) fn mux(
     tracks: &TrackSet,
     parts: &[Part],
@@ -107,27 +112,30 @@ pub(crate) fn mux(
     start: Position,
     capacity: usize,
 ) -> Bytes {
+    let Some(carriage) = &tracks.ts else { return Bytes::new() };
     let mut out = packet::Writer::new(capacity, start.packets);
-    psi::write(&mut out, tracks);
-    let shape = pes::Shape::new(tracks);
+    psi::write(&mut out, tracks, carriage);
     let mut decoding = start.decoding;
     let mut first = true;
     for part in parts {
-        for picture in part.samples(segment, Kind::Video) {
-            let times_90k = decoding.next(times_90k(tracks, &picture));
-            pes::write_video(&mut out, tracks, &picture, times_90k, discontinuity && first);
-            first = false;
+        if let Some(video) = &carriage.video {
+            for picture in part.samples(segment, Kind::Video) {
+                let times_90k = decoding.next(times_90k(tracks, &picture));
+                pes::write_video(&mut out, video, &picture, times_90k, discontinuity && first);
+                first = false;
+            }
         }
-        let samples = || part.samples(segment, Kind::Audio);
-        let mut frames = samples();
-        for group in shape.group(samples().map(|sample| pes::AudioSample {
-            dts_ticks: sample.dts_ticks,
-            duration_ticks: sample.duration_ticks,
-            len: sample.data.len(),
-        })) {
-            let flag = discontinuity && first && tracks.main == Kind::Audio;
-            shape.write_audio(&mut out, tracks, &group, frames.by_ref().take(group.frames), flag);
-            first = false;
+        if let Some(audio) = &carriage.audio {
+            let shape = pes::Shape::new(tracks, audio);
+            let mut frames = part.samples(segment, Kind::Audio);
+            let samples = part
+                .samples(segment, Kind::Audio)
+                .map(|frame| shape.sample(frame.dts_ticks, frame.duration_ticks, frame.data));
+            for group in shape.group(samples) {
+                let flag = discontinuity && first && tracks.main == Kind::Audio;
+                shape.write_audio(&mut out, &group, frames.by_ref().take(group.frames), flag);
+                first = false;
+            }
         }
     }
     debug_assert_eq!(out.len(), capacity, "the packets counted are those written");

@@ -6,7 +6,7 @@
 use media::{Kind, Timescale};
 
 use super::{
-    adts, annexb,
+    carriage,
     packet::{BODY_LEN, Mark, PCR_FIELD_LEN, Pid, Writer},
 };
 use crate::{part::PartSample, tracks::TrackSet};
@@ -16,7 +16,6 @@ const VIDEO_HEADER_LEN: usize = 9 + 10;
 /// Start code, length, flags, PTS.
 const AUDIO_HEADER_LEN: usize = 9 + 5;
 const VIDEO_STREAM_ID: u8 = 0xe0;
-const AUDIO_STREAM_ID: u8 = 0xc0;
 /// How far the PCR runs before the DTS, in 90 kHz ticks: half a second for the demultiplexer.
 const PCR_LEAD_90K: i64 = 45_000;
 /// Most payload of an audio PES, well below the 16 bits of its length.
@@ -36,17 +35,12 @@ fn packets(pes_len: usize, field_len: usize) -> u64 {
 /// Writes a picture whose DTS and PTS are `dts_90k` and `pts_90k`.
 pub(crate) fn write_video(
     out: &mut Writer,
-    tracks: &TrackSet,
+    video: &carriage::Video,
     picture: &PartSample<'_>,
     (dts_90k, pts_90k): (i64, i64),
     discontinuity: bool,
 ) {
-    let Some(config) = tracks.h264() else { return };
-    let (size, prefixes) = (config.nal_length_size, &tracks.prefixes);
-    let Some(payload_len) = annexb::payload_len(picture.data, size, picture.is_sync, prefixes)
-    else {
-        return;
-    };
+    let Some(payload_len) = video.units.payload_len(picture.data, picture.is_sync) else { return };
     let mark = Mark {
         discontinuity,
         random_access: picture.is_sync,
@@ -64,14 +58,17 @@ pub(crate) fn write_video(
         out.put(&stamp(0x3, pts_90k));
         out.put(&stamp(0x1, dts_90k));
     }
-    annexb::write(picture.data, size, picture.is_sync, prefixes, |bytes| out.put(bytes));
+    video.units.write(picture.data, picture.is_sync, |bytes| out.put(bytes));
 }
 
 /// What grouping must know of an audio frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AudioSample {
     pub dts_ticks: i64,
+    /// Time to the next one.
     pub duration_ticks: u32,
+    /// How long it sounds.
+    pub sound_ticks: u32,
     pub len: usize,
 }
 
@@ -80,30 +77,33 @@ pub(crate) struct AudioSample {
 pub(crate) struct Group {
     pub dts_ticks: i64,
     pub frames: usize,
-    /// ADTS headers included.
+    /// What goes before each frame included.
     pub payload_len: usize,
 }
 
 /// How the sound of a set of tracks is packed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
+pub(crate) struct Shape<'a> {
+    audio: &'a carriage::Audio,
     carries_pcr: bool,
     timescale: Timescale,
-    nominal_ticks: u32,
-    max_frames: usize,
+    /// Longest sound of one PES.
+    max_ticks: u64,
 }
 
-impl Shape {
-    pub fn new(tracks: &TrackSet) -> Self {
+impl<'a> Shape<'a> {
+    pub fn new(tracks: &TrackSet, audio: &'a carriage::Audio) -> Self {
         let carries_pcr = tracks.main == Kind::Audio;
-        let timescale = tracks.audio.as_ref().map_or(Timescale::MILLIS, |track| track.timescale);
-        let nominal_ticks = tracks.aac().map_or(1, |config| config.samples_per_frame.max(1));
+        let timescale = audio.track.timescale;
         let interval = PCR_INTERVAL_MS * u64::from(timescale.get()) / 1_000;
-        let max_frames = match carries_pcr {
-            true => usize::try_from(interval / u64::from(nominal_ticks)).unwrap_or(1).max(1),
-            false => usize::MAX,
-        };
-        Self { carries_pcr, timescale, nominal_ticks, max_frames }
+        let max_ticks = if carries_pcr { interval } else { u64::MAX };
+        Self { audio, carries_pcr, timescale, max_ticks }
+    }
+
+    /// What grouping must know of a frame with these times and bytes.
+    pub fn sample(&self, dts_ticks: i64, duration_ticks: u32, data: &[u8]) -> AudioSample {
+        let sound_ticks = self.audio.track.sound_ticks(data).unwrap_or(0);
+        AudioSample { dts_ticks, duration_ticks, sound_ticks, len: data.len() }
     }
 
     pub fn audio_packets(&self, payload_len: usize) -> u64 {
@@ -113,37 +113,39 @@ impl Shape {
 
     /// Groups the frames of one part: contiguous ones only, since only the first has a PTS.
     pub fn group(self, samples: impl Iterator<Item = AudioSample>) -> impl Iterator<Item = Group> {
+        let framing_len = self.audio.framing.len();
         let mut samples = samples.peekable();
         std::iter::from_fn(move || {
             let first = samples.next()?;
             let mut group = Group {
                 dts_ticks: first.dts_ticks,
                 frames: 1,
-                payload_len: adts::HEADER_LEN + first.len,
+                payload_len: framing_len + first.len,
             };
+            let mut ticks = u64::from(first.sound_ticks);
             let mut last = first;
-            while group.frames < self.max_frames && last.duration_ticks == self.nominal_ticks {
+            while last.duration_ticks == last.sound_ticks {
                 let fits = |next: &AudioSample| {
-                    group.payload_len + adts::HEADER_LEN + next.len <= MAX_AUDIO_PAYLOAD
+                    group.payload_len + framing_len + next.len <= MAX_AUDIO_PAYLOAD
+                        && ticks + u64::from(next.sound_ticks) <= self.max_ticks
                 };
                 let Some(next) = samples.next_if(fits) else { break };
                 group.frames += 1;
-                group.payload_len += adts::HEADER_LEN + next.len;
+                group.payload_len += framing_len + next.len;
+                ticks += u64::from(next.sound_ticks);
                 last = next;
             }
             Some(group)
         })
     }
 
-    pub fn write_audio<'a>(
+    pub fn write_audio<'b>(
         &self,
         out: &mut Writer,
-        tracks: &TrackSet,
         group: &Group,
-        frames: impl Iterator<Item = PartSample<'a>>,
+        frames: impl Iterator<Item = PartSample<'b>>,
         discontinuity: bool,
     ) {
-        let Some(config) = tracks.aac() else { return };
         let pts = self.timescale.rescale(group.dts_ticks, Timescale::VIDEO);
         let mark = if self.carries_pcr {
             let pcr_90k = Some(wrap(pts.saturating_sub(PCR_LEAD_90K)));
@@ -154,10 +156,10 @@ impl Shape {
         out.open_pes(Pid::Audio, AUDIO_HEADER_LEN + group.payload_len, mark);
         // What follows the length field: flags, PTS, payload.
         let [high, low] = ((AUDIO_HEADER_LEN - 6 + group.payload_len) as u16).to_be_bytes();
-        out.put(&[0, 0, 1, AUDIO_STREAM_ID, high, low, 0x84, 0x80, 5]);
+        out.put(&[0, 0, 1, self.audio.stream_id, high, low, 0x84, 0x80, 5]);
         out.put(&stamp(0x2, pts));
         for frame in frames {
-            out.put(&adts::header(config, frame.data.len()));
+            self.audio.framing.write(frame.data.len(), |bytes| out.put(bytes));
             out.put(frame.data);
         }
     }

@@ -2,31 +2,32 @@
 
 use media::Kind;
 
-use super::packet::{Pid, Writer};
+use super::{
+    carriage::Carriage,
+    packet::{Pid, Writer},
+};
 use crate::tracks::TrackSet;
 
 const PROGRAM: u16 = 1;
-const H264: u8 = 0x1b;
-const AAC_IN_ADTS: u8 = 0x0f;
 
 /// Writes a PAT and a PMT, a packet each.
-pub(crate) fn write(out: &mut Writer, tracks: &TrackSet) {
+pub(crate) fn write(out: &mut Writer, tracks: &TrackSet, carriage: &Carriage) {
     let [program_high, program_low] = PROGRAM.to_be_bytes();
     let [pmt_high, pmt_low] = Pid::Pmt.get().to_be_bytes();
     let pat = [program_high, program_low, 0xe0 | pmt_high, pmt_low];
     out.section(Pid::Pat, &section(0x00, 1, 0, &pat));
     // A new version whenever the table may differ.
     let version = (tracks.init_id & 31) as u8;
-    out.section(Pid::Pmt, &section(0x02, PROGRAM, version, &pmt(tracks)));
+    out.section(Pid::Pmt, &section(0x02, PROGRAM, version, &pmt(tracks.main, carriage)));
 }
 
-fn pmt(tracks: &TrackSet) -> Vec<u8> {
-    let pcr_pid = if tracks.main == Kind::Video { Pid::Video } else { Pid::Audio };
+fn pmt(main: Kind, carriage: &Carriage) -> Vec<u8> {
+    let pcr_pid = if main == Kind::Video { Pid::Video } else { Pid::Audio };
     let [high, low] = pcr_pid.get().to_be_bytes();
     let mut body = vec![0xe0 | high, low, 0xf0, 0];
     let present = [
-        tracks.video.as_ref().map(|_| (H264, Pid::Video)),
-        tracks.audio.as_ref().map(|_| (AAC_IN_ADTS, Pid::Audio)),
+        carriage.video.as_ref().map(|video| (video.stream_type, Pid::Video)),
+        carriage.audio.as_ref().map(|audio| (audio.stream_type, Pid::Audio)),
     ];
     for (stream_type, pid) in present.into_iter().flatten() {
         let [high, low] = pid.get().to_be_bytes();

@@ -118,6 +118,57 @@ fn connect_is_answered_with_what_encoders_look_for() {
 }
 
 #[test]
+fn a_peer_that_knows_enhanced_rtmp_is_told_what_is_carried() {
+    let mut peer = Peer::new();
+    let object = Value::object([
+        ("app", Value::string("live")),
+        ("fourCcList", Value::Array(vec![Value::string("hvc1")])),
+        ("capsEx", Value::Number(1.0)),
+    ]);
+    peer.call(0, "connect", 1.0, &[object]).unwrap();
+    let answers = peer.answers();
+    let said = &answers[0].1.object;
+    // Reconnect, ModEx and its nanoseconds; not Multitrack.
+    assert_eq!(said.property("capsEx"), Some(&Value::Number(13.0)));
+    let Some(Value::Array(list)) = said.property("fourCcList") else { panic!("no list") };
+    for (map, four_cc) in [("videoFourCcInfoMap", "hvc1"), ("audioFourCcInfoMap", "Opus")] {
+        let flags = said.property(map).and_then(|map| map.property(four_cc));
+        assert_eq!(flags, Some(&Value::Number(4.0)), "{four_cc} can be forwarded");
+        assert!(list.contains(&Value::string(four_cc)));
+    }
+    assert!(peer.session.capabilities().can_reconnect);
+}
+
+#[test]
+fn a_peer_that_does_not_is_answered_as_ever() {
+    let mut peer = Peer::new();
+    peer.call(0, "connect", 1.0, &[Value::object([("app", Value::string("live"))])]).unwrap();
+    assert_eq!(peer.answers()[0].1.object.property("capsEx"), None);
+    assert!(!peer.session.capabilities().can_reconnect);
+}
+
+#[test]
+fn a_request_to_reconnect_is_a_status_of_the_connection() {
+    let mut peer = Peer::publishing();
+    peer.session.request_reconnect(Some("rtmp://other/live"), "Moving.");
+    let (stream_id, command) = peer.answers().pop().unwrap();
+    assert_eq!((stream_id, command.name.as_str(), command.transaction), (0, "onStatus", 0.0));
+    assert_eq!(command.object, Value::Null);
+    let information = &command.arguments[0];
+    for (name, text) in [
+        ("level", "status"),
+        ("code", "NetConnection.Connect.ReconnectRequest"),
+        ("description", "Moving."),
+        ("tcUrl", "rtmp://other/live"),
+    ] {
+        assert_eq!(information.property(name), Some(&Value::string(text)));
+    }
+    assert_eq!(peer.send(kind::VIDEO, 1, &[0x17]), Ok(vec![]), "what follows does not count");
+    peer.session.request_reconnect(None, "");
+    assert_eq!(peer.answers()[0].1.arguments[0].property("tcUrl"), None);
+}
+
+#[test]
 fn the_dialogue_of_fmle_and_its_imitators_ends_in_a_request_to_publish() {
     let mut peer = Peer::new();
     let properties = Value::object([

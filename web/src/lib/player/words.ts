@@ -47,7 +47,13 @@ export function codecName(codec: string | null): string | null {
   if (!codec) return null;
   if (/^avc[13]/.test(codec)) return 'H.264';
   if (/^(hvc|hev)1/.test(codec)) return 'H.265';
+  if (/^av01/.test(codec)) return 'AV1';
+  if (/^vp09/.test(codec)) return 'VP9';
+  if (/^mp4a\.(40\.34|6b|69)$/i.test(codec)) return 'MP3';
   if (/^mp4a/.test(codec)) return 'AAC';
+  if (/^flac$/i.test(codec)) return 'FLAC';
+  if (/^ac-3$/.test(codec)) return 'AC-3';
+  if (/^ec-3$/.test(codec)) return 'E-AC-3';
   return codec.split('.')[0] ?? codec;
 }
 
