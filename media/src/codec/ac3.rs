@@ -41,6 +41,8 @@ struct Frame {
 }
 
 const HEAD: &str = "AC-3 synchronisation frame";
+/// What is read of a frame, at most.
+const HEAD_LEN: usize = 8;
 const RATES_HZ: [u32; 3] = [48_000, 44_100, 32_000];
 /// Samples of a block; AC-3 has six of them in a frame.
 const BLOCK_TICKS: u32 = 256;
@@ -132,6 +134,9 @@ impl Frame {
             return Err(Error::Unsupported { what: "E-AC-3 substream", value: substream.into() });
         }
         let len = (bits.take(11)? as usize + 1) * 2;
+        if len < HEAD_LEN {
+            return Err(malformed("shorter than its own head"));
+        }
         let rate_code = bits.take(2)? as u8;
         let (rate, blocks) = match (rate_code, bits.take(2)?) {
             (3, half) => (RATES_HZ.get(half as usize).map(|rate| rate / 2), 6),
@@ -282,6 +287,12 @@ mod tests {
         let error = take_sample(&mut rest).unwrap_err();
         assert_eq!(error, Error::Truncated { what: "AC-3 frame", need: 768, have: 700 });
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_frame_of_eac3_that_says_it_is_shorter_than_its_head_is_an_error() {
+        let mut rest = Bytes::from_static(&[0x0b, 0x77, 0, 0, 0x32, 0x5e, 0xee, 0xbf, 0]);
+        assert!(take_sample(&mut rest).is_err() && rest.is_empty());
     }
 
     #[test]
