@@ -135,7 +135,7 @@ fn aac() -> Case {
 
 /// The sample entries of the init segment, as `mp4-atom` reads them back.
 fn entries(packager: &Packager) -> Vec<mp4_atom::Codec> {
-    let init = packager.init(0).unwrap();
+    let init = packager.init(Rendition::Source, 0).unwrap();
     let mut rest = &*init;
     let mut entries = Vec::new();
     while let Ok(Some(atom)) = Option::<Any>::read_from(&mut rest) {
@@ -167,7 +167,7 @@ fn every_codec_is_named_in_the_playlist_and_described_in_the_init_segment() {
         assert!(playlist.contains(&resolution), "{playlist}");
         assert!(playlist.contains("FRAME-RATE=25.000"), "{playlist}");
         assert_eq!(entries(&packager).len(), 2, "{names}");
-        let init = packager.init(0).unwrap();
+        let init = packager.init(Rendition::Source, 0).unwrap();
         for fourcc in fourccs {
             assert!(init.windows(4).any(|bytes| bytes == fourcc), "{names}");
         }
@@ -201,7 +201,7 @@ fn mpeg_ts_exists_exactly_where_both_codecs_have_a_place_in_it() {
         assert_eq!(!segment.bytes(Rendition::SourceTs).unwrap().is_empty(), offered, "{names:?}");
         assert_eq!(
             segment.bytes(Rendition::SourceTs).unwrap().len(),
-            segment.ts_size_bytes(),
+            segment.size_bytes(Rendition::SourceTs),
             "{names:?}"
         );
         assert!(packager.offers(Rendition::Source), "{names:?}");
@@ -217,7 +217,7 @@ fn the_tables_of_mpeg_ts_name_the_type_of_each_track() {
         (h264(), ac3(), [0x1b, 0x81]),
         (hevc(), ec3(), [0x24, 0x87]),
     ] {
-        let ts = packaged(&video, &audio).segment(0).unwrap().ts();
+        let ts = packaged(&video, &audio).segment(0).unwrap().bytes(Rendition::SourceTs).unwrap();
         // The PMT is the second packet: header, pointer, twelve bytes, then five for each track.
         let pmt = &ts[188 + 5 + 12..];
         assert_eq!([pmt[0], pmt[5]], types);
