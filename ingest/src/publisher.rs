@@ -5,7 +5,9 @@
 //!
 //! The socket leaves tokio's reactor. An encoder writes some eighty small messages a second, and waking
 //! up for each costs more than handling it; so the socket is read on a timer, every `coalesce_ms`, and
-//! all sockets of a listener on the same ticks. What is written in between waits in the kernel.
+//! all sockets of a listener on the same ticks. What is written in between waits in the kernel. Where
+//! somebody waits for the next picture ([`Publisher::hurry`]), it goes back to the reactor and is read
+//! as its bytes come.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -17,7 +19,7 @@ use std::{
 use media::Event;
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tracing::info;
 
@@ -82,8 +84,8 @@ pub struct Stats {
 
 /// The one connection that sends media to a live. Dropping it closes the connection.
 pub struct Publisher {
-    /// Non-blocking, and not known to the reactor. `None` once hung up.
-    socket: Option<std::net::TcpStream>,
+    /// `None` once hung up.
+    socket: Option<Socket>,
     peer: SocketAddr,
     session: Session,
     demuxer: Demuxer,
@@ -102,6 +104,38 @@ pub struct Publisher {
     slot: Option<Slot>,
 }
 
+/// How a socket is waited for.
+enum Socket {
+    /// Non-blocking, not known to the reactor, read on a timer.
+    OnTicks(std::net::TcpStream),
+    /// Known to the reactor.
+    AsBytesCome(TcpStream),
+}
+
+impl Socket {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::OnTicks(socket) => { socket }.read(buffer),
+            Self::AsBytesCome(socket) => socket.try_read(buffer),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::OnTicks(socket) => { socket }.write(bytes),
+            Self::AsBytesCome(socket) => socket.try_write(bytes),
+        }
+    }
+
+    /// The same connection, waited for in the other way.
+    fn turned(self) -> io::Result<Self> {
+        match self {
+            Self::OnTicks(socket) => TcpStream::from_std(socket).map(Self::AsBytesCome),
+            Self::AsBytesCome(socket) => socket.into_std().map(Self::OnTicks),
+        }
+    }
+}
+
 /// What one read of the socket came to.
 enum Heard {
     Nothing,
@@ -115,7 +149,7 @@ impl Publisher {
         let Connection { stream, peer, session, early, shared, slot } = connection;
         let now = Instant::now();
         Ok(Self {
-            socket: Some(stream.into_std()?),
+            socket: Some(Socket::OnTicks(stream.into_std()?)),
             peer,
             rate: Rate { since: now, received: session.received() },
             received: session.received(),
@@ -151,7 +185,7 @@ impl Publisher {
             // A peer that sends faster than we read must not keep the thread to itself.
             tokio::task::coop::consume_budget().await;
             if let Some(at) = self.next_read {
-                sleep_until(at).await;
+                self.wait(at).await?;
                 self.next_read = None;
             }
             let known = events.len();
@@ -171,6 +205,40 @@ impl Publisher {
                     self.give_up(&error);
                     return Err(error);
                 }
+            }
+        }
+    }
+
+    /// Whether somebody waits for what comes next: bytes are then read as they come, and not on the
+    /// next tick. To be said again as that changes; saying the same twice costs nothing.
+    ///
+    /// # Errors
+    /// When the socket cannot be registered with the reactor; the connection is then lost.
+    pub fn hurry(&mut self, somebody_waits: bool) -> Result<(), Error> {
+        let hurries = matches!(self.socket, Some(Socket::AsBytesCome(_)));
+        if hurries != somebody_waits
+            && let Some(socket) = self.socket.take()
+        {
+            self.socket = Some(socket.turned()?);
+        }
+        Ok(())
+    }
+
+    /// Until the socket is to be read again, at `tick` where it is read on ticks.
+    async fn wait(&self, tick: Instant) -> Result<(), Error> {
+        match &self.socket {
+            Some(Socket::AsBytesCome(socket)) => {
+                let limit = Duration::from_millis(self.shared.config.silence_timeout_ms);
+                // What could not be sent is tried again then.
+                let latest = if self.unsent.is_empty() { self.heard_at + limit } else { tick };
+                match timeout_at(latest, socket.readable()).await {
+                    Ok(ready) => ready.map_err(Error::from),
+                    Err(_) => Ok(()),
+                }
+            }
+            _ => {
+                sleep_until(tick).await;
+                Ok(())
             }
         }
     }
@@ -228,8 +296,7 @@ impl Publisher {
 
     fn read_socket(&mut self, events: &mut Vec<Event>) -> Result<Heard, Error> {
         with_read_buffer(|buffer| {
-            let mut socket = self.socket()?;
-            match socket.read(buffer) {
+            match self.socket()?.read(buffer) {
                 Ok(0) => Ok(Heard::EndOfStream),
                 Ok(len) => {
                     if len < buffer.len() {
@@ -248,7 +315,7 @@ impl Publisher {
         })
     }
 
-    fn socket(&self) -> Result<&std::net::TcpStream, Error> {
+    fn socket(&self) -> Result<&Socket, Error> {
         self.socket.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected).into())
     }
 
@@ -301,8 +368,7 @@ impl Publisher {
         if self.unsent.is_empty() {
             return Ok(());
         }
-        let mut socket = self.socket()?;
-        match socket.write(&self.unsent) {
+        match self.socket()?.write(&self.unsent) {
             Ok(sent) => drop(self.unsent.drain(..sent.min(self.unsent.len()))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
@@ -336,7 +402,10 @@ impl Publisher {
 
     /// The socket and session back in the reactor, for a farewell.
     fn take_connection(&mut self) -> Option<Connection> {
-        let stream = TcpStream::from_std(self.socket.take()?).ok()?;
+        let stream = match self.socket.take()? {
+            Socket::OnTicks(socket) => TcpStream::from_std(socket).ok()?,
+            Socket::AsBytesCome(socket) => socket,
+        };
         let mut session = std::mem::take(&mut self.session);
         session.put_back_output(std::mem::take(&mut self.unsent));
         Some(Connection {

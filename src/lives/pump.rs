@@ -30,6 +30,7 @@ async fn carry(
     let mut events = Vec::new();
     let mut counted = Counted::default();
     let mut heard_at = Instant::now();
+    let mut awaited_at = None;
     let silence = sleep_until(heard_at + SILENCE);
     tokio::pin!(silence);
     loop {
@@ -44,6 +45,13 @@ async fn carry(
         };
         if !events.is_empty() {
             heard_at = Instant::now();
+            if to.channel().watchers() > 0 {
+                awaited_at = Some(heard_at);
+            }
+            let hurry = awaited_at.is_some_and(|at| heard_at.duration_since(at) < STILL_AWAITED);
+            if let Err(error) = from.hurry(hurry) {
+                return Departure::Ingest(error);
+            }
             match to.push(&mut events) {
                 Ok(progress) if progress.part || progress.segment => {
                     let stats = from.stats();
@@ -66,6 +74,9 @@ async fn carry(
 /// of phones stand still for a second or two and then deliver everything. The standard wants a new
 /// segment within one and a half target durations (rfc8216bis §6.2.2), which are three seconds.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// Viewers at low latency wait nearly all the time; between two requests they are not forgotten.
+const STILL_AWAITED: Duration = Duration::from_secs(2);
 
 /// Lists the silence of a publisher, if it lasts; says when to look again.
 fn watch_silence(heard_at: Instant, to: &mut hub::Publisher) -> Instant {
