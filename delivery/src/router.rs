@@ -19,6 +19,7 @@ use crate::{
     Config, MediaPath, answer, caching,
     failure::Failure,
     metrics::{Kind, Metrics},
+    priority,
     waiting::WaitingRoom,
 };
 
@@ -65,7 +66,7 @@ async fn serve(State(delivery): State<Arc<Delivery>>, request: Request) -> Respo
     };
     let response = response.unwrap_or_else(answer::failure);
     delivery.metrics.answered(kind, response.status());
-    response
+    priority::apply(kind, &asked, response)
 }
 
 impl Delivery {
