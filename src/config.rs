@@ -38,6 +38,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The HTTP listener.
     pub http: crate::http::Config,
+    /// The HTTPS listener.
+    pub https: crate::https::Config,
     /// RTMP.
     pub ingest: ingest::Config,
     /// Parts, segments and windows.
@@ -60,6 +62,7 @@ impl Default for Config {
             data_dir: "data".into(),
             database_url: Secret::default(),
             http: Default::default(),
+            https: Default::default(),
             ingest: Default::default(),
             packager: Default::default(),
             delivery: Default::default(),
@@ -86,7 +89,11 @@ impl Config {
     /// # Errors
     /// With the name of the first setting that cannot work, and why.
     pub fn validate(&self) -> anyhow::Result<()> {
-        self.http.validate().and_then(|()| self.lives.validate()).map_err(anyhow::Error::msg)?;
+        self.http
+            .validate()
+            .and_then(|()| self.https.validate())
+            .and_then(|()| self.lives.validate())
+            .map_err(anyhow::Error::msg)?;
         for (section, outcome) in [
             ("ingest", self.ingest.validate()),
             ("packager", self.packager.validate()),
@@ -96,12 +103,14 @@ impl Config {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }
         let listeners = [
-            ("http.listen", self.http.listen),
-            ("ingest.listen", self.ingest.listen),
-            ("metrics.listen", self.metrics.listen),
+            ("http.listen", Some(self.http.listen)),
+            ("https.listen", self.https.listen),
+            ("ingest.listen", Some(self.ingest.listen)),
+            ("metrics.listen", Some(self.metrics.listen)),
         ];
         for (n, (name, address)) in listeners.iter().enumerate() {
-            let same = listeners.iter().skip(n + 1).find(|(_, other)| other == address);
+            let Some(address) = address else { continue };
+            let same = listeners.iter().skip(n + 1).find(|(_, other)| *other == Some(*address));
             if let Some((other, _)) = same.filter(|_| address.port() != 0) {
                 bail!("{name} and {other} are both {address}: each needs a port of its own");
             }
