@@ -226,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn https_needs_a_certificate_and_its_key_and_a_port_of_its_own() {
+        let files = "certificate = 'c'\nkey = 'k'";
+        assert!(from_toml(&format!("[https]\nlisten = '0.0.0.0:8443'\n{files}")).is_ok());
+        for (text, setting) in [
+            ("listen = '0.0.0.0:8443'\nkey = 'k'".to_owned(), "https.certificate"),
+            ("listen = '0.0.0.0:8443'\ncertificate = 'c'".to_owned(), "https.key"),
+            (format!("listen = '0.0.0.0:8080'\n{files}"), "https.listen"),
+            ("redirect = true".to_owned(), "https.redirect"),
+            ("handshake_s = 0".to_owned(), "https.handshake_s"),
+        ] {
+            let error = format!("{:#}", from_toml(&format!("[https]\n{text}")).unwrap_err());
+            assert!(error.contains(setting), "{error}");
+        }
+    }
+
+    #[test]
     fn a_database_password_never_prints() {
         let config = from_toml("database_url = 'postgres://u:hunter2@h/d'").expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -71,6 +71,8 @@ pub(crate) fn apply(kind: Kind, asked: &Parts, mut response: Response) -> Respon
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     fn asked(values: &[&'static str]) -> Option<u8> {
@@ -102,5 +104,44 @@ mod tests {
         }
         assert_eq!(asked(&["u=1", "u=4"]), Some(4), "several headers are one list");
         assert_eq!(asked(&[]), None);
+    }
+
+    const BYTES: usize = 100_000;
+
+    /// An answer to a request of such a connection, its header and its first frame's length.
+    async fn answered(kind: Kind, status: StatusCode, turns: Option<Turns>) -> (String, usize) {
+        let mut request = http::Request::new(());
+        if let Some(turns) = turns {
+            request.extensions_mut().insert(turns);
+        }
+        let mut response = Response::new(Body::from(vec![0; BYTES]));
+        *response.status_mut() = status;
+        let response = apply(kind, &request.into_parts().0, response);
+        let said = response.headers().get(PRIORITY).map(|said| said.to_str().unwrap().to_owned());
+        let frame = response.into_body().frame().await.unwrap().unwrap();
+        (said.unwrap_or_default(), frame.into_data().unwrap().len())
+    }
+
+    #[tokio::test]
+    async fn without_other_answers_beside_it_a_body_leaves_whole() {
+        let alone = answered(Kind::Segment, StatusCode::OK, None).await;
+        assert_eq!(alone, ("u=3".to_owned(), BYTES));
+        let (_, frame) = answered(Kind::Segment, StatusCode::OK, Some(Turns::default())).await;
+        assert!(frame < BYTES);
+    }
+
+    #[tokio::test]
+    async fn every_kind_says_how_urgent_it_is_unless_it_failed() {
+        for (kind, status, said) in [
+            (Kind::Multivariant, StatusCode::OK, "u=1"),
+            (Kind::Media, StatusCode::OK, "u=1"),
+            (Kind::Media, StatusCode::NOT_MODIFIED, "u=1"),
+            (Kind::Init, StatusCode::OK, "u=2"),
+            (Kind::Segment, StatusCode::PARTIAL_CONTENT, "u=3"),
+            (Kind::Segment, StatusCode::NOT_FOUND, ""),
+            (Kind::Other, StatusCode::OK, ""),
+        ] {
+            assert_eq!(answered(kind, status, None).await.0, said, "{kind:?} {status}");
+        }
     }
 }

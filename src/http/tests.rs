@@ -58,6 +58,8 @@ pub(crate) async fn ask(socket: &mut (impl AsyncWrite + Unpin), path: &str) {
     socket.write_all(request.as_bytes()).await.expect("sent");
 }
 
+mod urgency;
+
 #[tokio::test]
 async fn a_handler_learns_the_address_of_its_peer() {
     let (address, _drain) = start(Config::default()).await;
