@@ -43,7 +43,7 @@ impl Urgency {
         let members =
             headers.get_all(PRIORITY).iter().flat_map(|v| v.as_bytes().split(|&b| b == b','));
         // The last of several counts (RFC 8941 §3.2).
-        members.filter_map(|member| Self::member(member.trim_ascii())).last()
+        members.filter_map(|member| Self::member(member.trim_ascii())).next_back()
     }
 
     fn member(member: &[u8]) -> Option<Self> {
