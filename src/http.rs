@@ -84,7 +84,7 @@ impl Config {
 const MAX_H2_STREAMS: u32 = 32;
 /// How much of one answer waits inside an HTTP/2 connection. What waits there leaves in turn with
 /// other answers, whatever their urgency; with less, a fast link would run dry between two wake-ups.
-const H2_SEND_BUFFER_BYTES: usize = 64 * 1024;
+const H2_SEND_BUFFER_BYTES: usize = 32 * 1024;
 /// An HTTP/2 connection is asked to end after this long, and is closed [`Config::stalled_s`] later:
 /// a peer that keeps its flow-control window shut, and answers pings, would hold answers for ever.
 /// An honest one reconnects without noticing.

@@ -81,9 +81,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// What clients are offered, best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-/// Sealed records that may wait for the socket on an HTTP/2 connection: what has been sealed can no
-/// longer be overtaken. Four times as much, what rustls allows by itself, spares HTTP/1.1 wake-ups.
-const H2_SEALED_BYTES: usize = 16 * 1024;
 /// Bytes the kernel takes on an HTTP/2 connection beyond those it may put on the wire now. By
 /// default it takes megabytes, and a playlist waits behind them for seconds on a slow link.
 const H2_UNSENT_BYTES: u32 = 64 * 1024;
@@ -176,13 +173,12 @@ impl Certificate {
     pub(crate) async fn greet(&self, socket: Impatient) -> Option<TlsStream<Impatient>> {
         let acceptor = TlsAcceptor::from(self.current.borrow().clone());
         let greeted = timeout(self.handshake, acceptor.accept(socket)).await;
-        let Ok(Ok(mut socket)) = greeted else {
+        let Ok(Ok(socket)) = greeted else {
             ::metrics::counter!("https_handshakes_failed_total").increment(1);
             return None;
         };
-        let (tcp, session) = socket.get_mut();
+        let (tcp, session) = socket.get_ref();
         if session.alpn_protocol() == Some(b"h2") {
-            session.set_buffer_limit(Some(H2_SEALED_BYTES));
             // A kernel that does not know it serves the same, later.
             let _ = socket2::SockRef::from(tcp.tcp()).set_tcp_notsent_lowat(H2_UNSENT_BYTES);
         }

@@ -17,9 +17,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::priority::Urgency;
 
-/// How much a body hands over in one turn: the largest DATA frame a peer must take, and the most
-/// that players leave it at (RFC 9113 §4.2).
-const FRAME_BYTES: usize = 16 * 1024;
+/// How much a body hands over in one turn: two DATA frames of the size that players leave it at
+/// (RFC 9113 §4.2). One costs a fifth more CPU time over TLS, four let twice as much leave first.
+const TURN_BYTES: usize = 32 * 1024;
 /// For how long a body that does not move holds back less urgent ones. A slow link moves a frame
 /// well within this; a client that reads its answers one after the other, the least urgent first,
 /// would otherwise wait for ever.
@@ -141,7 +141,7 @@ impl Drop for Turn {
     }
 }
 
-/// A body that hands over one frame a turn. Its bytes are not copied.
+/// A body that hands over [`TURN_BYTES`] a turn. Its bytes are not copied.
 #[derive(Debug)]
 pub(crate) struct Paced<B> {
     body: B,
@@ -177,7 +177,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
             }
         }
         ready!(self.turn.poll(cx));
-        let len = self.rest.len().min(FRAME_BYTES);
+        let len = self.rest.len().min(TURN_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(len)))))
     }
 

@@ -23,8 +23,9 @@ const SEGMENT_BYTES: usize = 2 << 20;
 const WINDOW_BYTES: usize = 65_535;
 /// What is inside the connection when something more urgent comes, of each other answer, may still
 /// leave before it.
-const INSIDE_BYTES: usize = H2_SEND_BUFFER_BYTES + FRAME_BYTES;
-const FRAME_BYTES: usize = 16 * 1024;
+const INSIDE_BYTES: usize = H2_SEND_BUFFER_BYTES + TURN_BYTES;
+/// What an answer hands over at a time.
+const TURN_BYTES: usize = 32 * 1024;
 
 /// A live called `a` with segments 0 to 3, served over HTTP/2.
 struct House {
