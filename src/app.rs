@@ -14,12 +14,17 @@ use axum::Router;
 use hub::Hub;
 use ingest::Listener;
 use store::Store;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tracing::info;
 
 use crate::{
     config::Config,
     http,
+    https::{Certificate, redirect},
     lives::{Lives, now_ms},
     metrics, web,
 };
@@ -71,9 +76,14 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("ingest.listen {}: cannot be bound", config.ingest.listen))?;
     let http = bind("http.listen", config.http.listen)?;
+    let https = match config.https.listen {
+        Some(address) => Some((bind("https.listen", address)?, Certificate::load(&config.https)?)),
+        None => None,
+    };
     let metrics = bind("metrics.listen", config.metrics.listen)?;
     let addresses = Addresses {
         http: http.local_addr()?,
+        https: https.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?,
         rtmp: rtmp.local_addr(),
         metrics: metrics.local_addr()?,
     };
@@ -86,13 +96,29 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
+    let public_url = config.api.public_http_url.clone();
+    let media = delivery::router(hub, config.delivery);
     let router = Router::new()
         .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
-        .merge(delivery::router(hub, config.delivery))
+        .merge(media.clone())
         .merge(web::router());
+    let plain = match addresses.https.filter(|_| config.https.redirect) {
+        Some(https) => media.merge(redirect::router(public_url.as_deref(), https.port())),
+        None => router.clone(),
+    };
     let (drain, draining) = watch::channel(false);
     let viewers = Arc::new(http::Connections::default());
-    tokio::spawn(http::serve(http, router, config.http, viewers.clone(), draining.clone()));
+    let limits = config.http;
+    tokio::spawn(http::serve(http, None, plain, limits.clone(), viewers.clone(), draining.clone()));
+    let mut certificate_watch = None;
+    if let Some((listener, certificate)) = https {
+        let certificate = Arc::new(certificate);
+        let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let (viewers, draining) = (viewers.clone(), draining.clone());
+        let served = certificate.clone();
+        tokio::spawn(http::serve(listener, Some(served), router, limits, viewers, draining));
+        certificate_watch = Some(tokio::spawn(async move { certificate.watch(hangup).await }));
+    }
     let figures = metrics::Figures {
         recorder: recorder.clone(),
         lives: lives.clone(),
@@ -101,7 +127,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     };
     let scrapers = Arc::new(http::Connections::default());
     let scraped = metrics::router(figures);
-    tokio::spawn(http::serve(metrics, scraped, http::Config::default(), scrapers, draining));
+    tokio::spawn(http::serve(metrics, None, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge_sessions(store.clone())),
@@ -116,7 +142,8 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     });
     addresses.write(&config.data_dir)?;
     info!(
-        http = %addresses.http, rtmp = %addresses.rtmp, metrics = %addresses.metrics,
+        http = %addresses.http, https = addresses.https.map(tracing::field::display),
+        rtmp = %addresses.rtmp, metrics = %addresses.metrics,
         data_dir = %config.data_dir.display(), ready_ms = started.elapsed().as_millis(),
         "ready: the page is on http, encoders publish to rtmp"
     );
@@ -131,7 +158,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     if tokio::time::timeout(DRAIN, viewers.gone()).await.is_err() {
         info!(connections = viewers.count(), "some viewers were still connected");
     }
-    background.iter().for_each(tokio::task::JoinHandle::abort);
+    background.iter().chain(&certificate_watch).for_each(tokio::task::JoinHandle::abort);
     store.close().await;
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");
@@ -178,6 +205,7 @@ fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 struct Addresses {
     http: SocketAddr,
+    https: Option<SocketAddr>,
     rtmp: SocketAddr,
     metrics: SocketAddr,
 }
@@ -185,9 +213,11 @@ struct Addresses {
 impl Addresses {
     /// Written whole or not at all: whoever waits for the file reads complete addresses.
     fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
-        let Self { http, rtmp, metrics } = self;
-        let text =
-            format!("{{\"http\":\"{http}\",\"rtmp\":\"{rtmp}\",\"metrics\":\"{metrics}\"}}\n");
+        let Self { http, https, rtmp, metrics } = self;
+        let https = https.map(|https| format!("\"https\":\"{https}\",")).unwrap_or_default();
+        let text = format!(
+            "{{\"http\":\"{http}\",{https}\"rtmp\":\"{rtmp}\",\"metrics\":\"{metrics}\"}}\n"
+        );
         let path = data_dir.join(ADDRESSES_FILE);
         let partial = path.with_extension("json.partial");
         fs::write(&partial, text)
@@ -232,7 +262,6 @@ fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
 
 /// Completes at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     Ok(async move {

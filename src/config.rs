@@ -38,6 +38,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The HTTP listener.
     pub http: crate::http::Config,
+    /// The HTTPS listener.
+    pub https: crate::https::Config,
     /// RTMP.
     pub ingest: ingest::Config,
     /// Parts, segments and windows.
@@ -60,6 +62,7 @@ impl Default for Config {
             data_dir: "data".into(),
             database_url: Secret::default(),
             http: Default::default(),
+            https: Default::default(),
             ingest: Default::default(),
             packager: Default::default(),
             delivery: Default::default(),
@@ -86,7 +89,11 @@ impl Config {
     /// # Errors
     /// With the name of the first setting that cannot work, and why.
     pub fn validate(&self) -> anyhow::Result<()> {
-        self.http.validate().and_then(|()| self.lives.validate()).map_err(anyhow::Error::msg)?;
+        self.http
+            .validate()
+            .and_then(|()| self.https.validate())
+            .and_then(|()| self.lives.validate())
+            .map_err(anyhow::Error::msg)?;
         for (section, outcome) in [
             ("ingest", self.ingest.validate()),
             ("packager", self.packager.validate()),
@@ -96,12 +103,14 @@ impl Config {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }
         let listeners = [
-            ("http.listen", self.http.listen),
-            ("ingest.listen", self.ingest.listen),
-            ("metrics.listen", self.metrics.listen),
+            ("http.listen", Some(self.http.listen)),
+            ("https.listen", self.https.listen),
+            ("ingest.listen", Some(self.ingest.listen)),
+            ("metrics.listen", Some(self.metrics.listen)),
         ];
         for (n, (name, address)) in listeners.iter().enumerate() {
-            let same = listeners.iter().skip(n + 1).find(|(_, other)| other == address);
+            let Some(address) = address else { continue };
+            let same = listeners.iter().skip(n + 1).find(|(_, other)| *other == Some(*address));
             if let Some((other, _)) = same.filter(|_| address.port() != 0) {
                 bail!("{name} and {other} are both {address}: each needs a port of its own");
             }
@@ -214,6 +223,22 @@ mod tests {
     fn two_listeners_on_one_port_are_refused() {
         let error = from_toml("[http]\nlisten='127.0.0.1:9'\n[ingest]\nlisten='127.0.0.1:9'");
         assert!(error.is_err());
+    }
+
+    #[test]
+    fn https_needs_a_certificate_and_its_key_and_a_port_of_its_own() {
+        let files = "certificate = 'c'\nkey = 'k'";
+        assert!(from_toml(&format!("[https]\nlisten = '0.0.0.0:8443'\n{files}")).is_ok());
+        for (text, setting) in [
+            ("listen = '0.0.0.0:8443'\nkey = 'k'".to_owned(), "https.certificate"),
+            ("listen = '0.0.0.0:8443'\ncertificate = 'c'".to_owned(), "https.key"),
+            (format!("listen = '0.0.0.0:8080'\n{files}"), "https.listen"),
+            ("redirect = true".to_owned(), "https.redirect"),
+            ("handshake_s = 0".to_owned(), "https.handshake_s"),
+        ] {
+            let error = format!("{:#}", from_toml(&format!("[https]\n{text}")).unwrap_err());
+            assert!(error.contains(setting), "{error}");
+        }
     }
 
     #[test]

@@ -1,21 +1,24 @@
-//! The HTTP listener: HTTP/1.1 and HTTP/2 (h2c) on one port, with its limits.
+//! The HTTP listeners: HTTP/1.1 and HTTP/2 on one port, plain or over TLS, with their limits.
 //!
-//! Here: connections. Not here: routes (`api`, `delivery`, `web`).
+//! Here: connections. Not here: routes (`api`, `delivery`, `web`), certificates and handshakes
+//! (`https`).
+
+mod patience;
 
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    http::{Request, Version, uri::Scheme},
+};
+use delivery::Turns;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -23,14 +26,16 @@ use hyper_util::{
 };
 use serde::Deserialize;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::watch,
-    time::Sleep,
 };
 use tower::ServiceExt as _;
 
-use crate::throttle::network;
+use crate::{https::Certificate, throttle::network};
+
+pub(crate) use patience::Impatient;
+use patience::Opening;
 
 /// The HTTP listener's settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,6 +82,9 @@ impl Config {
 
 /// HTTP/2 requests one connection may have under way: a player needs a handful, a page a few dozen.
 const MAX_H2_STREAMS: u32 = 32;
+/// How much of one answer waits inside an HTTP/2 connection. What waits there leaves in turn with
+/// other answers, whatever their urgency; with less, a fast link would run dry between two wake-ups.
+const H2_SEND_BUFFER_BYTES: usize = 32 * 1024;
 /// An HTTP/2 connection is asked to end after this long, and is closed [`Config::stalled_s`] later:
 /// a peer that keeps its flow-control window shut, and answers pings, would hold answers for ever.
 /// An honest one reconnects without noticing.
@@ -101,16 +109,24 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `router` until `drain` turns true. Requests under way then finish in tasks of their own:
-/// [`Connections::gone`] waits for them.
+/// Serves `router` until `drain` turns true, over TLS where there is a certificate. Requests under
+/// way then finish in tasks of their own: [`Connections::gone`] waits for them.
 pub(crate) async fn serve(
     listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
     router: Router,
     config: Config,
     connections: Arc<Connections>,
     mut drain: watch::Receiver<bool>,
 ) {
-    let server = Arc::new(server(&config));
+    let front = Front {
+        server: Arc::new(server(&config)),
+        router,
+        first_bytes: Duration::from_secs(config.idle_s),
+        stalled: Duration::from_secs(config.stalled_s),
+        scheme: if certificate.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+        drain: drain.clone(),
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -129,43 +145,86 @@ pub(crate) async fn serve(
             ::metrics::counter!("http_connections_refused_total").increment(1);
             continue;
         };
-        let (server, router, mut drain) = (server.clone(), router.clone(), drain.clone());
-        let patience = Patience {
-            first_bytes: Duration::from_secs(config.idle_s),
-            stalled: Duration::from_secs(config.stalled_s),
-        };
-        tokio::spawn(async move {
-            let _place = place;
-            let _ = socket.set_nodelay(true);
-            let service = router.map_request(move |mut request: axum::http::Request<_>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                request
-            });
-            let socket = Impatient::new(socket, patience);
-            let is_h2 = socket.is_h2.clone();
-            let connection =
-                server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
-            tokio::pin!(connection);
-            let too_old = async {
-                loop {
-                    tokio::time::sleep(H2_LIFE).await;
-                    if is_h2.load(Relaxed) {
-                        break;
-                    }
+        let _ = socket.set_nodelay(true);
+        let socket = Impatient::new(socket, front.stalled);
+        let front = front.clone();
+        // Two kinds of task: a plain connection does not carry the room that TLS needs.
+        match certificate.clone() {
+            None => tokio::spawn(async move {
+                let _place = place;
+                front.converse(socket, peer).await;
+            }),
+            Some(certificate) => tokio::spawn(async move {
+                let _place = place;
+                let mut drain = front.drain.clone();
+                let greeted = tokio::select! {
+                    greeted = certificate.greet(socket) => greeted,
+                    _ = drain.wait_for(|drain| *drain) => None,
+                };
+                if let Some(socket) = greeted {
+                    front.converse(socket, peer).await;
                 }
-            };
-            // What ends a connection early (a viewer leaving) is no news.
-            let patience = tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = drain.wait_for(|drain| *drain) => None,
-                () = too_old => Some(patience.stalled),
-            };
-            connection.as_mut().graceful_shutdown();
-            match patience {
-                Some(patience) => drop(tokio::time::timeout(patience, connection).await),
-                None => drop(connection.await),
+            }),
+        };
+    }
+}
+
+/// What all connections of a listener have in common.
+#[derive(Clone)]
+struct Front {
+    server: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    first_bytes: Duration,
+    stalled: Duration,
+    scheme: Scheme,
+    drain: watch::Receiver<bool>,
+}
+
+impl Front {
+    /// Speaks HTTP on one connection, to its end.
+    async fn converse(
+        self,
+        socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        peer: SocketAddr,
+    ) {
+        let Self { server, router, first_bytes, stalled, scheme, mut drain } = self;
+        let turns = Turns::default();
+        let service = router.map_request(move |mut request: Request<_>| {
+            let is_h2 = request.version() == Version::HTTP_2;
+            let told = request.extensions_mut();
+            told.insert(ConnectInfo(peer));
+            if scheme == Scheme::HTTPS {
+                told.insert(scheme.clone());
             }
+            if is_h2 {
+                told.insert(turns.clone());
+            }
+            request
         });
+        let socket = Opening::new(socket, first_bytes);
+        let is_h2 = socket.is_h2();
+        let connection =
+            server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+        tokio::pin!(connection);
+        let too_old = async {
+            loop {
+                tokio::time::sleep(H2_LIFE).await;
+                if is_h2.load(Relaxed) {
+                    break;
+                }
+            }
+        };
+        // What ends a connection early (a viewer leaving) is no news.
+        let patience = tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = drain.wait_for(|drain| *drain) => None,
+            () = too_old => Some(stalled),
+        };
+        connection.as_mut().graceful_shutdown();
+        match patience {
+            Some(patience) => drop(tokio::time::timeout(patience, connection).await),
+            None => drop(connection.await),
+        }
     }
 }
 
@@ -181,6 +240,7 @@ fn server(config: &Config) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_H2_STREAMS)
+        .max_send_buf_size(H2_SEND_BUFFER_BYTES)
         .keep_alive_interval(H2_PING_INTERVAL)
         .keep_alive_timeout(idle);
     server
@@ -240,253 +300,5 @@ impl Drop for Place {
     }
 }
 
-/// How long a peer may keep us waiting.
-#[derive(Debug, Clone, Copy)]
-struct Patience {
-    /// For the bytes that tell HTTP/1 from HTTP/2. hyper has a timer for what follows them only.
-    first_bytes: Duration,
-    /// For taking a byte of an answer.
-    stalled: Duration,
-}
-
-/// What every HTTP/2 connection begins with (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// A socket that gives up on a peer that says nothing at first, or takes nothing later.
-struct Impatient {
-    socket: TcpStream,
-    patience: Patience,
-    /// How much of [`PREFACE`] has come; `None` once something else came, or all of it.
-    preface: Option<usize>,
-    is_h2: Arc<AtomicBool>,
-    /// Armed while the first bytes are missing.
-    silent: Option<Pin<Box<Sleep>>>,
-    /// Armed while a write is stuck.
-    stuck: Option<Pin<Box<Sleep>>>,
-}
-
-impl Impatient {
-    fn new(socket: TcpStream, patience: Patience) -> Self {
-        let is_h2 = Arc::default();
-        Self { socket, patience, preface: Some(0), is_h2, silent: None, stuck: None }
-    }
-
-    /// Looks at the first bytes as they come.
-    fn recognise(&mut self, bytes: &[u8]) {
-        let Some(known) = self.preface else { return };
-        let expected = PREFACE.get(known..).unwrap_or_default();
-        let len = bytes.len().min(expected.len());
-        let same = bytes.get(..len) == expected.get(..len);
-        self.preface = (same && known + len < PREFACE.len()).then_some(known + len);
-        if self.preface.is_none() {
-            self.is_h2.store(same, Relaxed);
-            self.silent = None;
-        }
-    }
-
-    fn watch<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stuck = None;
-            return written;
-        }
-        ready!(expired(&mut self.stuck, self.patience.stalled, cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-/// Arms `deadline` if it is not, and waits for it.
-fn expired(
-    deadline: &mut Option<Pin<Box<Sleep>>>,
-    after: Duration,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after))).as_mut().poll(cx)
-}
-
-impl AsyncRead for Impatient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if self.preface.is_none() {
-            return read;
-        }
-        if read.is_ready() {
-            self.recognise(buffer.filled().get(before..).unwrap_or_default());
-            return read;
-        }
-        let patience = self.patience.first_bytes;
-        ready!(expired(&mut self.silent, patience, cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncWrite for Impatient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.watch(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.watch(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    async fn start(config: Config) -> (SocketAddr, watch::Sender<bool>) {
-        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let (drain, draining) = watch::channel(false);
-        let router = Router::new()
-            .route(
-                "/",
-                get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
-            )
-            .route("/large", get(|| async { vec![0_u8; 64 << 20] }));
-        tokio::spawn(serve(listener, router, config, Arc::default(), draining));
-        (address, drain)
-    }
-
-    async fn ask(socket: &mut TcpStream, path: &str) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-        socket.write_all(request.as_bytes()).await.expect("sent");
-    }
-
-    #[tokio::test]
-    async fn a_handler_learns_the_address_of_its_peer() {
-        let (address, _drain) = start(Config::default()).await;
-        let mut socket = TcpStream::connect(address).await.expect("connected");
-        ask(&mut socket, "/").await;
-        let mut answer = [0; 1024];
-        let len = socket.read(&mut answer).await.expect("an answer");
-        let answer = String::from_utf8_lossy(&answer[..len]).into_owned();
-        assert!(answer.ends_with(&socket.local_addr().expect("bound").to_string()), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_connection_over_the_limit_is_closed_and_the_first_goes_on() {
-        let config = Config { max_connections_per_address: 1, ..Config::default() };
-        let (address, _drain) = start(config).await;
-        let mut first = TcpStream::connect(address).await.expect("connected");
-        ask(&mut first, "/").await;
-        assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0);
-        let mut second = TcpStream::connect(address).await.expect("connected");
-        assert_eq!(second.read(&mut [0; 1]).await.unwrap_or(0), 0);
-        ask(&mut first, "/").await;
-        assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_says_nothing_or_half_a_sentence_is_let_go() {
-        let (address, _drain) = start(Config::default()).await;
-        for said in [&b""[..], b"PRI * HT", b"GET / HT", PREFACE] {
-            let mut socket = TcpStream::connect(address).await.expect("connected");
-            socket.write_all(said).await.expect("sent");
-            let mut rest = Vec::new();
-            let patience = Duration::from_secs(300);
-            let closed = tokio::time::timeout(patience, socket.read_to_end(&mut rest)).await;
-            assert!(closed.is_ok(), "{}", String::from_utf8_lossy(said));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_http_2_connection_that_only_answers_pings_ends() {
-        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-        const PING: u8 = 6;
-        const ACK: u8 = 1;
-        let (address, _drain) = start(Config::default()).await;
-        let mut socket = TcpStream::connect(address).await.expect("connected");
-        socket.write_all(&[PREFACE, &SETTINGS].concat()).await.expect("sent");
-        let started = tokio::time::Instant::now();
-        let mut head = [0; 9];
-        while socket.read_exact(&mut head).await.is_ok() {
-            let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
-            if socket.read_exact(&mut payload).await.is_err() {
-                break;
-            }
-            if head[3] == PING && head[4] == 0 {
-                head[4] = ACK;
-                let _ = socket.write_all(&[&head[..], &payload].concat()).await;
-            }
-        }
-        let life = started.elapsed();
-        assert!(life >= H2_LIFE && life < H2_LIFE * 2, "{life:?}");
-    }
-
-    #[tokio::test]
-    async fn an_answer_under_way_when_draining_begins_is_finished() {
-        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let (drain, draining) = watch::channel(false);
-        let router = Router::new().route("/large", get(|| async { vec![7_u8; 16 << 20] }));
-        let connections = Arc::new(Connections::default());
-        let server = serve(listener, router, Config::default(), connections.clone(), draining);
-        let server = tokio::spawn(server);
-        let mut socket = TcpStream::connect(address).await.expect("connected");
-        ask(&mut socket, "/large").await;
-        let mut answer = vec![0; 1024];
-        socket.read_exact(&mut answer).await.expect("its beginning");
-        drain.send(true).expect("serving");
-        server.await.expect("no panic");
-        assert_eq!(connections.count(), 1);
-        socket.read_to_end(&mut answer).await.expect("its end");
-        assert!(answer.len() > 16 << 20);
-        connections.gone().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_no_byte_of_its_answer_is_let_go() {
-        let (address, _drain) = start(Config::default()).await;
-        let mut socket = TcpStream::connect(address).await.expect("connected");
-        ask(&mut socket, "/large").await;
-        // Nothing is read until the server has given up; then the answer ends early.
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let mut rest = Vec::new();
-        let _ = socket.read_to_end(&mut rest).await;
-        assert!(rest.len() < 64 << 20);
-    }
-
-    #[tokio::test]
-    async fn draining_closes_idle_connections_and_accepts_no_more() {
-        let (address, drain) = start(Config::default()).await;
-        let mut socket = TcpStream::connect(address).await.expect("connected");
-        ask(&mut socket, "/").await;
-        assert_ne!(socket.read(&mut [0; 1024]).await.expect("an answer"), 0);
-        drain.send(true).expect("serving");
-        assert_eq!(socket.read(&mut [0; 1]).await.unwrap_or(0), 0);
-    }
-}
+pub(crate) mod tests;

@@ -8,6 +8,7 @@
 pub mod app;
 pub mod config;
 mod http;
+pub mod https;
 pub mod lives;
 mod metrics;
 pub mod telemetry;

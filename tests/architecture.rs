@@ -26,7 +26,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("packager", &["tokio", "axum", "hyper", "sqlx"]),
     ("ingest", &["axum", "hyper", "sqlx"]),
     ("hub", &["axum", "hyper", "sqlx"]),
-    ("delivery", &["sqlx"]),
+    ("delivery", &["sqlx", "rustls", "tokio-rustls"]),
     ("store", &["axum", "hyper"]),
     ("api", &["sqlx"]),
 ];

@@ -3,7 +3,11 @@
 //! Here: every URL an answer holds. Not here: what is behind them.
 
 use axum::extract::FromRequestParts;
-use http::{header::HOST, request::Parts, uri::Authority};
+use http::{
+    header::HOST,
+    request::Parts,
+    uri::{Authority, Scheme},
+};
 use media::id::{PlaybackName, StreamKey};
 
 use crate::{address::Client, config::Config, error::Error, router::Shared};
@@ -80,9 +84,17 @@ impl FromRequestParts<Shared> for Site {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
         let client = Client::of(&parts.extensions, &parts.headers, &api.config.trusted_proxies);
-        let is_https = client.proxied
-            && parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-        Ok(Self::of(&api.config, host(parts).as_ref(), is_https))
+        Ok(Self::of(&api.config, host(parts).as_ref(), is_https(client, parts)))
+    }
+}
+
+/// Whether the client speaks HTTPS: with its proxy, which says so, else with this server, which then
+/// leaves a [`Scheme`] with the request.
+fn is_https(client: Client, parts: &Parts) -> bool {
+    let said = parts.headers.get("x-forwarded-proto").filter(|_| client.proxied);
+    match said {
+        Some(proto) => proto == "https",
+        None => parts.extensions.get() == Some(&Scheme::HTTPS),
     }
 }
 
@@ -137,6 +149,25 @@ mod tests {
         let config =
             Config { public_rtmp_host: Some("rtmp.example.org".to_owned()), ..Config::default() };
         assert_eq!(site(config, "example.org").rtmp_server(), "rtmp://rtmp.example.org/live");
+    }
+
+    #[test]
+    fn the_scheme_is_the_one_the_client_itself_speaks() {
+        let asked = |direct: Option<Scheme>, forwarded: Option<&str>, proxied: bool| {
+            let mut request = http::Request::new(());
+            direct.into_iter().for_each(|scheme| drop(request.extensions_mut().insert(scheme)));
+            if let Some(proto) = forwarded {
+                request.headers_mut().insert("x-forwarded-proto", proto.parse().unwrap());
+            }
+            let address = "192.0.2.1".parse().unwrap();
+            is_https(Client { address, proxied }, &request.into_parts().0)
+        };
+        assert!(!asked(None, None, false));
+        assert!(!asked(Some(Scheme::HTTP), None, false));
+        assert!(asked(Some(Scheme::HTTPS), None, false));
+        assert!(asked(None, Some("https"), true));
+        assert!(!asked(None, Some("https"), false), "not a proxy we believe");
+        assert!(!asked(Some(Scheme::HTTPS), Some("http"), true), "its proxy speaks TLS to us");
     }
 
     #[test]

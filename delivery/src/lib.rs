@@ -9,6 +9,7 @@
 //! | playlists, caching, server profile | draft-pantos-hls-rfc8216bis §6.2, appendix B |
 //! | ranges, entity tags, content coding | RFC 9110 |
 //! | CORS | Fetch Standard §3.2 |
+//! | priorities | RFC 9218 |
 //!
 //! A request costs a map look-up, one short lock and clones of `Bytes`. No layer stands before it:
 //! playlists come gzipped from `hub`, media does not compress, and there is nothing here to trace
@@ -25,10 +26,13 @@ mod failure;
 pub mod headers;
 mod metrics;
 mod path;
+mod priority;
 mod router;
+mod turns;
 mod waiting;
 
 pub use config::Config;
 pub use directives::{Directives, Malformed, Position};
 pub use path::MediaPath;
 pub use router::router;
+pub use turns::Turns;

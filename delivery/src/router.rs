@@ -21,6 +21,7 @@ use crate::{
     Config, Directives, Malformed, MediaPath, Position, answer, caching,
     failure::Failure,
     metrics::{Kind, Metrics},
+    priority,
     waiting::WaitingRoom,
 };
 
@@ -74,7 +75,7 @@ async fn serve(
     };
     let response = response.unwrap_or_else(answer::failure);
     delivery.metrics.answered(kind, response.status());
-    response
+    priority::apply(kind, &asked, response)
 }
 
 impl Delivery {

@@ -83,6 +83,24 @@ impl House {
         self.restart();
     }
 
+    /// Where HTTPS is served, by a server that was told to.
+    #[track_caller]
+    pub fn https(&self) -> SocketAddr {
+        let announced = self.folder.path().join("data").join("addresses.json");
+        let text = std::fs::read_to_string(announced).expect("the server announced its addresses");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("addresses.json is JSON");
+        let address = json.get("https").and_then(serde_json::Value::as_str);
+        address
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("addresses.json has no address for https: {text}"))
+    }
+
+    /// Asks the server to read its files again.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        self.server.hang_up();
+    }
+
     /// Kills the server as a crash would.
     pub fn crash(&mut self) {
         self.server.kill();

@@ -86,6 +86,16 @@ impl Peer {
         signal("TERM", &self.child.id().to_string());
     }
 
+    /// Sends it SIGHUP: to the program itself, since `timeout` takes one for its own end.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = children.expect("the kernel lists children");
+        let program = children.split_whitespace().next().expect("the program runs");
+        signal("HUP", program);
+    }
+
     /// Ends it as a crash or a power cut would (SIGKILL to the whole group).
     pub fn kill(&mut self) {
         signal("KILL", &format!("-{}", self.child.id()));
