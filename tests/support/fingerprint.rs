@@ -71,10 +71,12 @@ impl Fingerprint {
         if input.starts_with("http") {
             ffmpeg.args(["-live_start_index", "0"]);
         }
-        ffmpeg.args(["-i", input, "-map", "0:v?", "-map", "0:a?", "-c", "copy"]);
+        // Of several renditions the first has the picture and its sound.
+        let tracks = ["-map", "0:v:0?", "-map", "0:a:0?"];
+        ffmpeg.args(["-i", input]).args(tracks).args(["-c", "copy"]);
         ffmpeg.args(["-bsf:v", filters.video, "-bsf:a", filters.audio]);
         ffmpeg.args(["-f", "framemd5"]).arg(&packets);
-        ffmpeg.args(["-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough"]);
+        ffmpeg.args(tracks).args(["-fps_mode", "passthrough"]);
         ffmpeg.args(["-f", "framemd5"]).arg(&decoded);
         output_of(ffmpeg, READ_WITHIN);
         let read = |path| std::fs::read_to_string(path).expect("a framemd5 file");

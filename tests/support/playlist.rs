@@ -1,6 +1,6 @@
 //! A viewer with a memory: holds every poll of a media playlist against all polls before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use quick_m3u8::{HlsLine, Reader};
 use super::http::{self, Response};
 use super::wait;
 
-/// Start of an encoder, a first GOP of two seconds, and a busy machine.
+/// Start of an encoder, and a busy machine.
 const FIRST_SEGMENT_WITHIN: Duration = Duration::from_secs(20);
 
 /// A segment as it was listed, for ever.
@@ -35,8 +35,10 @@ pub struct Watch {
     server: SocketAddr,
     /// Path of the media playlist.
     pub path: String,
-    /// Every segment ever listed, by MSN.
+    /// Every segment with media ever listed, by MSN.
     pub segments: BTreeMap<u64, Listed>,
+    /// Those without (`EXT-X-GAP`).
+    pub gaps: BTreeSet<u64>,
     /// Whether `EXT-X-ENDLIST` was seen.
     pub ended: bool,
     bodies: HashMap<String, Vec<u8>>,
@@ -46,7 +48,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Waits for the multivariant playlist at `multivariant` and follows its only rendition.
+    /// Waits for the multivariant playlist at `multivariant` and follows its first rendition; any other
+    /// is sound alone.
     #[track_caller]
     pub fn begin(server: SocketAddr, multivariant: &str) -> Self {
         let answer =
@@ -56,7 +59,8 @@ impl Watch {
             });
         let playlist = m3u8_rs::parse_master_playlist_res(&answer.body)
             .unwrap_or_else(|error| panic!("{multivariant} is malformed: {error}"));
-        assert_eq!(playlist.variants.len(), 1, "renditions in {}", answer.text());
+        let others = playlist.variants.iter().skip(1).all(|other| other.resolution.is_none());
+        assert!(others, "renditions in {}", answer.text());
         let path = resolve(multivariant, &playlist.variants[0].uri);
         Self::of_media_playlist(server, &path)
     }
@@ -67,6 +71,7 @@ impl Watch {
             server,
             path: path.to_owned(),
             segments: BTreeMap::new(),
+            gaps: BTreeSet::new(),
             ended: false,
             bodies: HashMap::new(),
             media_sequence: 0,
@@ -114,7 +119,13 @@ impl Watch {
 
     /// The newest MSN listed so far.
     pub fn newest(&self) -> Option<u64> {
-        self.segments.keys().next_back().copied()
+        self.segments.keys().chain(&self.gaps).max().copied()
+    }
+
+    /// The segment with media that was listed `at`-th, from 0.
+    #[track_caller]
+    pub fn nth(&self, at: usize) -> &Listed {
+        self.segments.values().nth(at).expect("so many segments")
     }
 
     /// How many discontinuities were announced.
@@ -182,7 +193,11 @@ impl Watch {
                 init: init.clone(),
             };
             assert!(duration_s.round() as u64 <= playlist.target_duration, "EXTINF:\n{text}");
-            if let Some(before) = self.segments.get(&msn) {
+            let is_gap = segment.unknown_tags.iter().any(|tag| tag.tag == "X-GAP");
+            if is_gap || self.gaps.contains(&msn) {
+                assert!(is_gap && !self.segments.contains_key(&msn), "MSN {msn} changed:\n{text}");
+                self.gaps.insert(msn);
+            } else if let Some(before) = self.segments.get(&msn) {
                 assert_eq!(before, &listed, "MSN {msn} changed:\n{text}");
             } else {
                 assert!(known_newest.is_none_or(|newest| msn > newest), "a gap at {msn}:\n{text}");
