@@ -89,7 +89,9 @@ impl Listing<'_> {
         writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.msn())?;
         // Discontinuities that left the list; the first segment's own is still in it.
         let left = first.head().discontinuity_number - u64::from(first.discontinuity());
-        if left > 0 {
+        // Owed from the first segment on that leaves a list with a discontinuity in it (§6.2.2).
+        let is_owed = || first.msn() > 0 && self.window.listed().any(|one| one.discontinuity());
+        if left > 0 || is_owed() {
             writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{left}")?;
         }
         if self.rendition == Rendition::Audio || self.all_independent() {
