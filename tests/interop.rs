@@ -19,7 +19,7 @@ use support::obs::Obs;
 use support::page::Page;
 use support::peer::{Peer, all_output_of, output_of};
 use support::playlist::Watch;
-use support::source::{self, Pace, Source, USUAL, Video};
+use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
 use support::{boxes, flv, wait};
 
 /// OBS starts in software in a few seconds; then come its first GOPs, in real time.
@@ -30,7 +30,7 @@ const PLAYED_WITHIN: Duration = Duration::from_secs(45);
 
 /// What a phone sends: enough picture for a screenshot worth keeping.
 const PHONE: Source = Source {
-    video: Some(Video { size: "640x360", rate: "30", gop: 60, b_frames: 0 }),
+    video: Some(Video { size: "640x360", b_frames: 0, ..VIDEO }),
     audio_hz: Some(44_100),
     seconds: 20,
 };

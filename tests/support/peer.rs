@@ -10,7 +10,13 @@ use std::time::Duration;
 use super::wait;
 
 /// No peer outlives this, even when the test that started it was killed and could not clean up.
-const LIFETIME_S: &str = "150";
+const LIFETIME_S: u64 = 150;
+
+/// How many minutes longer than usual a run was asked to last.
+pub fn extra_minutes() -> u64 {
+    let minutes = std::env::var("CONFORMANCE_MINUTES");
+    minutes.ok().and_then(|minutes| minutes.parse().ok()).unwrap_or(0)
+}
 
 /// How long a peer that was asked to end may take: more than the server, which lets its viewers go.
 const KILL_AFTER_S: &str = "20";
@@ -160,7 +166,8 @@ pub fn all_output_of(mut command: Command, within: Duration) -> (Vec<u8>, String
 
 fn under_timeout(command: &Command) -> Command {
     let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after", KILL_AFTER_S, LIFETIME_S]).arg(command.get_program());
+    let lifetime_s = (LIFETIME_S + 60 * extra_minutes()).to_string();
+    bounded.args(["--kill-after", KILL_AFTER_S, &lifetime_s]).arg(command.get_program());
     bounded.args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {

@@ -28,14 +28,16 @@ pub struct Video {
     pub size: &'static str,
     /// Pictures per second, as FFmpeg writes it: `30000/1001`.
     pub rate: &'static str,
-    /// Pictures from IDR to IDR.
+    /// Pictures from IDR to IDR; when some are forced, the length of their pattern.
     pub gop: u32,
+    /// Pictures of the pattern that are IDRs too, beside the first.
+    pub forced: &'static [u32],
     /// Consecutive B-frames.
     pub b_frames: u32,
 }
 
 /// 30 pictures a second with B-frames and an IDR every two seconds.
-pub const VIDEO: Video = Video { size: "320x180", rate: "30", gop: 60, b_frames: 2 };
+pub const VIDEO: Video = Video { size: "320x180", rate: "30", gop: 60, forced: &[], b_frames: 2 };
 
 /// What most tests publish: six segments.
 pub const USUAL: Source = Source { video: Some(VIDEO), audio_hz: Some(48_000), seconds: 12 };
@@ -59,6 +61,12 @@ impl Source {
                 ffmpeg.args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]);
                 // A fixed pattern: B-frames wherever they were asked for, whatever the picture.
                 ffmpeg.args(["-bf", &b_frames, "-x264-params", "b-adapt=0", "-b:v", "400k"]);
+                if !video.forced.is_empty() {
+                    let forced = video.forced.iter().chain([&0]);
+                    let terms = forced.map(|at| format!("eq(mod(n,{gop}),{at})"));
+                    let expression = terms.collect::<Vec<_>>().join("+");
+                    ffmpeg.args(["-force_key_frames", &format!("expr:{expression}")]);
+                }
             }
             ffmpeg.args(["-c:a", "aac", "-b:a", "96k", "-ac", "2"]);
             ffmpeg.args(["-t", &self.seconds.to_string(), "-f", "flv"]).arg(part);
@@ -69,7 +77,8 @@ impl Source {
     fn file(&self, make: impl FnOnce(&Path) -> Command) -> PathBuf {
         let video = self.video.map_or("novideo".into(), |video| {
             let rate = video.rate.replace('/', ":");
-            format!("{}-{rate}fps-g{}-b{}", video.size, video.gop, video.b_frames)
+            let forced: String = video.forced.iter().map(|at| format!("+{at}")).collect();
+            format!("{}-{rate}fps-g{}{forced}-b{}", video.size, video.gop, video.b_frames)
         });
         let audio = self.audio_hz.map_or("noaudio".into(), |hz| format!("{hz}Hz"));
         cached(&format!("source-{video}-{audio}-{}s.flv", self.seconds), make)

@@ -89,7 +89,9 @@ impl Listing<'_> {
         writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.msn())?;
         // Discontinuities that left the list; the first segment's own is still in it.
         let left = first.head().discontinuity_number - u64::from(first.discontinuity());
-        if left > 0 {
+        // Owed from the first segment on that leaves a list with a discontinuity in it (§6.2.2).
+        let is_owed = || first.msn() > 0 && self.window.listed().any(|one| one.discontinuity());
+        if left > 0 || is_owed() {
             writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{left}")?;
         }
         if self.rendition == Rendition::Audio || self.all_independent() {
@@ -226,25 +228,31 @@ impl Listing<'_> {
         if !self.rendition.has_parts() {
             return usize::MAX;
         }
-        self.place_within(PARTS_TARGETS, |end_us, length_us| end_us + length_us)
+        self.place_within(PARTS_TARGETS, self.open_us(), |end_us, length_us| end_us + length_us)
     }
 
     /// How many segments a delta update leaves out: those that end further from the end of the
-    /// playlist than the skip boundary.
+    /// last complete one than the skip boundary (§6.2.5.1).
     fn skippable(&self) -> usize {
         if self.ended || !self.rendition.has_parts() {
             return 0;
         }
-        self.place_within(SKIP_TARGETS, |end_us, _| end_us)
+        self.place_within(SKIP_TARGETS, 0, |end_us, _| end_us)
     }
 
-    /// The place of the oldest segment for which `distance` of its end's distance from the end of
-    /// the playlist and its length, in microseconds, is within so many target durations.
-    fn place_within(&self, targets: u64, distance: impl Fn(u64, u64) -> u64) -> usize {
+    /// The place of the oldest segment for which `distance` of its end's distance from what is
+    /// `beyond_us` past the last complete segment, and of its length, in microseconds, is within so
+    /// many target durations.
+    fn place_within(
+        &self,
+        targets: u64,
+        beyond_us: u64,
+        distance: impl Fn(u64, u64) -> u64,
+    ) -> usize {
         let limit_us = targets * u64::from(self.promise.target_duration_s) * 1_000_000;
-        let mut end_us = self.open_us();
+        let mut end_us = beyond_us;
         let within = self.window.listed().rev().take_while(|segment| {
-            let length_us = segment.duration_us();
+            let length_us = self.segment_us(segment);
             let is_within = distance(end_us, length_us) <= limit_us;
             end_us += length_us;
             is_within

@@ -1,0 +1,86 @@
+//! The same media in several playlists (§6.2.4, appendix B.1).
+
+use super::super::memory::{Known, Rendition};
+use super::super::report::Report;
+use super::Ground;
+
+/// Within this, two dates are of the same moment.
+const SAME_S: f64 = 0.05;
+
+/// Judges every pair of renditions.
+pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
+    let all: Vec<&Rendition> = ground.renditions.values().collect();
+    for (index, one) in all.iter().enumerate() {
+        for other in &all[index + 1..] {
+            pair(report, ground, one, other);
+        }
+    }
+}
+
+fn pair(report: &mut Report, ground: &Ground<'_>, one: &Rendition, other: &Rendition) {
+    let words = || format!("{} and {}", one.path, other.path);
+    if let (Some(first), Some(second)) = (one.target_s, other.target_s) {
+        report.check("renditions_share_the_target_duration", first == second, words);
+    }
+    let are_together = ground.are_together(&one.path, &other.path);
+    if are_together && (one.control.is_some() || other.control.is_some()) {
+        let sorted = |rendition: &Rendition| rendition.control.as_ref().map(|c| c.sorted());
+        let same = sorted(one) == sorted(other);
+        report.check("server_control_is_the_same_in_all", same, || {
+            format!("{}: {:?} {:?}", words(), one.control, other.control)
+        });
+    }
+    let span = |rendition: &Rendition| {
+        let mut dates = rendition.segments.values().filter_map(date_s);
+        Some((dates.next()?, dates.next_back()?))
+    };
+    let (Some(first), Some(second)) = (span(one), span(other)) else { return };
+    // What one of them showed before the other was looked at, or after, has no match.
+    let from_s = first.0.max(second.0) - SAME_S;
+    let until_s = first.1.min(second.1) + SAME_S;
+    for known in one.segments.values() {
+        let Some(at_s) = date_s(known).filter(|at_s| (from_s..=until_s).contains(at_s)) else {
+            continue;
+        };
+        let near =
+            |candidate: &&Known| date_s(candidate).is_some_and(|s| (s - at_s).abs() <= SAME_S);
+        let matching = other.segments.values().find(near);
+        report.check("renditions_share_dates", matching.is_some(), || {
+            format!("{}: nothing at the date of {}", words(), known.path)
+        });
+        let Some(matching) = matching else { continue };
+        let details = || format!("{}: {} and {}", words(), known.path, matching.path);
+        let same = known.number == matching.number;
+        report.check("renditions_share_discontinuities", same, details);
+        let same = known.segment.msn == matching.segment.msn;
+        report.check("renditions_share_sequence_numbers", same, details);
+    }
+    if are_together {
+        in_step(report, ground, one, other);
+    }
+}
+
+/// Whether the same parts came at the same time, by the nearest bounds.
+fn in_step(report: &mut Report, ground: &Ground<'_>, one: &Rendition, other: &Rendition) {
+    let Some(target_s) = one.part_target_s else { return };
+    let most_s = target_s + ground.settings.allowance.as_secs_f64();
+    for (at, part) in &one.parts {
+        let Some(twin) = other.parts.get(at) else { continue };
+        let (first, second) = (part.seen, twin.seen);
+        let since = first.not_before.min(second.not_before);
+        if ground.was_silent(since, first.by.max(second.by)) {
+            continue;
+        }
+        let apart_s = f64::max(
+            first.not_before.as_secs_f64() - second.by.as_secs_f64(),
+            second.not_before.as_secs_f64() - first.by.as_secs_f64(),
+        );
+        report.check("renditions_move_in_step", apart_s <= most_s, || {
+            format!("{} and {}: at least {apart_s:.3} s apart", part.path, twin.path)
+        });
+    }
+}
+
+fn date_s(known: &Known) -> Option<f64> {
+    known.segment.date().map(|date| date.at_s)
+}
