@@ -301,20 +301,19 @@ async fn a_read_that_is_cancelled_loses_nothing() {
 }
 
 #[tokio::test]
-async fn bytes_are_read_as_they_come_where_somebody_waits_for_them() {
-    // No tick comes while this test lasts.
-    let config = Config { coalesce_ms: 3_600_000, ..local() };
-    let mut listener = Listener::bind(config).await.unwrap();
+async fn nothing_is_lost_as_a_publisher_hurries_and_rests() {
+    let mut listener = listen().await;
     let (mut encoder, mut publisher) = publishing(&mut listener).await;
-    for hurry in [true, true, false, true] {
-        publisher.hurry(hurry).unwrap();
-    }
-    encoder.video(0, AVC_CONFIG).await;
     let mut events = Vec::new();
+    encoder.video(0, AVC_CONFIG).await;
     publisher.read(&mut events).await.unwrap();
-    encoder.video(40, IDR).await;
-    publisher.read(&mut events).await.unwrap();
-    assert_eq!(events.len(), 2);
+    for (n, hurry) in [true, true, false, true, false, false].into_iter().enumerate() {
+        publisher.hurry(hurry).unwrap();
+        encoder.video(40 * n as u32, IDR).await;
+        publisher.read(&mut events).await.unwrap();
+        assert_eq!(events.len(), n + 2);
+    }
+    publisher.hurry(true).unwrap();
     publisher.close(Refusal::Ended("Direct terminé".into())).await;
     assert!(last_words(encoder).await.contains("Direct terminé"));
 }

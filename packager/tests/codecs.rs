@@ -246,7 +246,7 @@ fn mpeg_ts_is_offered_again_once_what_it_does_not_carry_has_left_the_list() {
     }
     assert!(number > 25 * 20, "while they were listed, it was not");
     let playlist = packager.media_playlist(Rendition::SourceTs).unwrap();
-    assert!(playlist.contains("#EXT-X-MEDIA-SEQUENCE:3"), "numbers went on: {playlist}");
+    assert!(playlist.contains("#EXT-X-MEDIA-SEQUENCE:4"), "numbers went on: {playlist}");
 }
 
 #[test]
