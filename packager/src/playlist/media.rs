@@ -225,7 +225,9 @@ impl Listing<'_> {
     /// The first segment, by its place in the list, whose parts are listed: those that begin no
     /// more than three target durations from the end.
     fn parts_from(&self) -> usize {
-        if !self.rendition.has_parts() {
+        // At the end nobody waits for less than a segment, and hls.js, told of parts and of the end at
+        // once, leaves out those of the last segment that it has not fetched.
+        if !self.rendition.has_parts() || self.ended {
             return usize::MAX;
         }
         self.place_within(PARTS_TARGETS, self.open_us(), |end_us, length_us| end_us + length_us)
