@@ -4,7 +4,8 @@
 //
 // Prints one JSON line: {playing, state, seconds_played, stalls, stall_ms, currentTime, latency,
 // videoWidth, videoHeight, readyState, dropped_frames, total_frames, bytes, first_frame_ms, errors}.
-// `stalls` counts the media element's `waiting` events after the first `playing`. Exits with 0 when
+// `stalls` counts the media element's `waiting` events after the first `playing` that kept a picture
+// back: those over within a picture's time come with seeks, and nobody sees them. Exits with 0 when
 // pictures moved for the time asked, less the start, without a stall; else with 1.
 
 import { openPage } from './browser.mjs';
@@ -100,7 +101,11 @@ function observe() {
     'playing',
     () => {
       seen.first_frame_ms ??= Math.round(performance.now());
-      if (dryAt !== null) seen.stall_ms += Math.round(performance.now() - dryAt);
+      if (dryAt !== null) {
+        const dry = performance.now() - dryAt;
+        seen.stall_ms += Math.round(dry);
+        if (dry < 1000 / 30) seen.stalls -= 1;
+      }
       dryAt = null;
     },
     true,

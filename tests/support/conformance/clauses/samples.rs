@@ -47,7 +47,11 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>, rendition: &Rendition
         } else {
             next.go_on(report, known, init, &runs);
         }
-        let parts = loaded_parts(report, ground, rendition, *msn, init);
+        // The segment that a live ends in may be listed whole without its parts, the last of which
+        // nobody was told of.
+        let parts = loaded_parts(report, ground, rendition, *msn, init).filter(|_| {
+            rendition.segments.range(msn + 1..).next().is_some() || all_told(rendition, *msn, known)
+        });
         segment(report, known, init, &runs, gap_s);
         if let Some(parts) = parts {
             whole(report, known, content, &runs, &parts);
@@ -185,6 +189,13 @@ fn loaded_parts(
     let first = rendition.parts.range((msn, 0)..(msn + 1, 0)).next();
     let from_the_first = first.is_some_and(|((_, index), _)| *index == 0);
     (complete && from_the_first).then_some(all)
+}
+
+/// Whether the parts that were listed of a segment are as long as it is.
+fn all_told(rendition: &Rendition, msn: u64, known: &Known) -> bool {
+    let parts = rendition.parts.range((msn, 0)..(msn + 1, 0));
+    let told_s: f64 = parts.map(|(_, part)| part.part.duration_s()).sum();
+    told_s + EPSILON_S >= known.segment.duration_s()
 }
 
 fn one_part(report: &mut Report, part: &KnownPart, init: &Init, runs: &[Run]) {
