@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import Hls from 'hls.js/light';
 import { hlsConfig } from './hls-config';
 
 describe('hlsConfig', () => {
@@ -14,6 +15,12 @@ describe('hlsConfig', () => {
     }
     expect(hlsConfig(false, { effectiveType: '4g', saveData: true }).lowLatencyMode).toBe(false);
     expect(hlsConfig(true, { effectiveType: '4g' }).lowLatencyMode).toBe(false);
+  });
+
+  it('is one that hls.js takes', () => {
+    for (const soundOnly of [false, true]) {
+      expect(() => new Hls(hlsConfig(soundOnly, undefined))).not.toThrow();
+    }
   });
 
   it('leaves the distance from the edge to the server when quick', () => {

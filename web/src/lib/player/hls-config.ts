@@ -16,8 +16,6 @@ function patient(maxTimeToFirstByteMs: number, maxLoadTimeMs: number): LoadPolic
 }
 
 const common: Partial<HlsConfig> = {
-  // The window holds 30 s: jump forward before falling out of it.
-  liveMaxLatencyDurationCount: 10,
   liveDurationInfinity: true,
   // Nobody rewinds here; small phones have little memory.
   backBufferLength: 8,
@@ -44,6 +42,8 @@ const calm: Partial<HlsConfig> = {
   ...common,
   lowLatencyMode: false,
   liveSyncDurationCount: 2,
+  // The window holds 30 s: jump forward before falling out of it. hls.js takes both or none.
+  liveMaxLatencyDurationCount: 10,
   // A start on a lone segment plays it out before the next one is listed.
   initialLiveManifestSize: 2,
   maxLiveSyncPlaybackRate: 1,
