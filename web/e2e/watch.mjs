@@ -4,8 +4,8 @@
 //
 // Prints one JSON line: {playing, state, seconds_played, stalls, stall_ms, currentTime, latency,
 // videoWidth, videoHeight, readyState, dropped_frames, total_frames, bytes, first_frame_ms, errors}.
-// `stalls` counts the media element's `waiting` events after the first `playing` that kept a picture
-// back: those over within a picture's time come with seeks, and nobody sees them. Exits with 0 when
+// `stalls` counts the media element's `waiting` events after the first `playing`, but for those of a
+// seek, which the player makes to come nearer to the edge, and those over within a picture's time. Exits with 0 when
 // pictures moved for the time asked, less the start, without a stall; else with 1.
 
 import { openPage } from './browser.mjs';
@@ -112,8 +112,8 @@ function observe() {
   );
   document.addEventListener(
     'waiting',
-    () => {
-      if (seen.first_frame_ms === null) return;
+    ({ target }) => {
+      if (seen.first_frame_ms === null || target.seeking) return;
       seen.stalls += 1;
       dryAt = performance.now();
     },
