@@ -1,10 +1,10 @@
-//! What a viewer's request asks for: the path of its URL and its `Range` header.
+//! What a viewer's request asks for: the path of its URL, its query, and its `Range` header.
 //!
-//! The first line is the path, the rest the header's value.
+//! The first line is the path, the rest the query, and the header's value.
 
 #![no_main]
 
-use communiconnect_delivery::{MediaPath, headers::Wanted};
+use communiconnect_delivery::{Directives, MediaPath, headers::Wanted};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -17,6 +17,9 @@ fuzz_target!(|data: &[u8]| {
             let plain = word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
             assert!(plain && !word.is_empty() && word.len() <= MediaPath::MAX_LEN);
         }
+    }
+    if let Ok(query) = std::str::from_utf8(range) {
+        let _ = Directives::parse(Some(query));
     }
     for len in [0, 1, 1_000, u64::MAX] {
         if let Wanted::Part(part) = Wanted::parse(range, len) {
