@@ -109,6 +109,32 @@ fn a_forbidden_arrow_is_seen_under_any_name() {
 }
 
 /// Everything in `manifest` that the tables do not allow for `room`, one sentence each.
+/// `docs/wishes.md` says of each wish by which test it is shown.
+#[test]
+fn every_test_that_a_wish_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let wishes = std::fs::read_to_string(root.join("docs/wishes.md")).expect("the wishes");
+    let rows = wishes.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let named = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    let named = named.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let mut missing: BTreeSet<&str> = named.filter(|name| !name.contains(' ')).collect();
+    assert!(missing.len() > 30, "{missing:?}");
+    let mut folders: Vec<_> = ["tests", "src"].map(|folder| root.join(folder)).into();
+    folders.extend(ARROWS.iter().map(|(room, _)| root.join(room)));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let code = std::fs::read_to_string(path).expect("text");
+                missing.retain(|name| !code.contains(&format!("fn {name}(")));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
 fn violations(room: &str, manifest: &Table, workspace: &Table) -> Vec<String> {
     let packages = dependencies(manifest, workspace);
     let allowed = line(ARROWS, room);
