@@ -13,7 +13,7 @@ use support::enhanced::{AAC, AC3, AV1, EAC3, Encoding, FLAC, H264, HEVC, MP3, OP
 use support::fingerprint::{Filters, Fingerprint, H264_UNITS, HEVC_UNITS};
 use support::page::Page;
 use support::playlist::Watch;
-use support::rtmp::Client;
+use support::rtmp::{Client, Endless};
 use support::wait;
 
 /// Far more than the server needs to read eight seconds of media.
@@ -100,14 +100,18 @@ fn an_encoder_that_can_reconnect_is_asked_to_when_the_server_goes_down() {
 #[test]
 fn chromium_plays_what_it_can_decode() {
     for (video, audio) in [(AV1, OPUS), (VP9, OPUS), (H264, FLAC)] {
+        let tags = Encoding { video, audio }.tags();
         let house = House::start();
         let live = house.live();
-        let mut client = Client::connect(house.rtmp);
-        client.publish(&live.key).expect("the key opens the live");
-        client.send(&Encoding { video, audio }.tags(), 0);
+        // First the browser, whose start takes as long as the machine likes; then the encoder, which
+        // does not stop while somebody watches.
         let mut page = Page::open("viewer.mjs", &house, &live.watch_page());
         page.hear();
+        let mut client = Client::connect(house.rtmp);
+        client.publish(&live.key).expect("the key opens the live");
+        let mut source = Endless::begin(tags, SECONDS * 1_000);
         wait::until_true("the picture moves", PLAYED_WITHIN, || {
+            source.send_due(&mut client);
             page.ask("state")["current_time"].as_f64().is_some_and(|at_s| at_s > 1.0)
         });
     }

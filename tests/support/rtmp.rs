@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 use rml_rtmp::sessions::{
@@ -189,6 +189,36 @@ impl Client {
                 ClientSessionResult::RaisedEvent(event) => self.events.push_back(event),
                 ClientSessionResult::UnhandleableMessageReceived(_) => {}
             }
+        }
+    }
+}
+
+/// A source published at the speed it plays, over and over, for as long as somebody asks for more.
+pub struct Endless {
+    tags: Vec<Tag>,
+    lap_ms: u32,
+    begun: Instant,
+    sent: usize,
+}
+
+impl Endless {
+    /// From now on. `lap_ms` is how long the tags last.
+    pub fn begin(tags: Vec<Tag>, lap_ms: u32) -> Self {
+        Self { tags, lap_ms, begun: Instant::now(), sent: 0 }
+    }
+
+    /// Publishes what has become due since the last time.
+    pub fn send_due(&mut self, client: &mut Client) {
+        let now_ms = self.begun.elapsed().as_millis();
+        loop {
+            let tag = &self.tags[self.sent % self.tags.len()];
+            let lap = u32::try_from(self.sent / self.tags.len()).expect("a test ends before that");
+            let shift_ms = lap * self.lap_ms;
+            if u128::from(shift_ms + tag.at_ms) > now_ms {
+                return;
+            }
+            client.send([tag], shift_ms);
+            self.sent += 1;
         }
     }
 }
