@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use communiconnect_live::{app, config, telemetry};
+use communiconnect_live::{allocator::Allocator, app, config, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     give_large_blocks_back();
