@@ -16,6 +16,7 @@ use ingest::Listener;
 use store::Store;
 use tokio::{
     net::TcpListener,
+    runtime::{Handle, Runtime},
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -50,14 +51,18 @@ const SECRET_FILE: &str = "token-secret";
 /// # Errors
 /// When the data folder, the database or a port cannot be had.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(serve(config))
+    // Publishers have threads of their own: an edge that wakes ten thousand viewers is milliseconds of
+    // work, behind which no socket of an encoder should wait (ADR 25).
+    let publishers = runtime("publishers")?;
+    runtime("house")?.block_on(serve(config, publishers.handle()))
 }
 
-async fn serve(mut config: Config) -> anyhow::Result<()> {
+fn runtime(name: &str) -> anyhow::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().thread_name(name).build().context("cannot start the runtime")
+}
+
+async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
     let _folder = take_folder(&config.data_dir)?;
@@ -72,8 +77,9 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         .context("database_url: another server runs on this database; each needs one of its own")?;
 
     // Before anything is put right in the database: a server that cannot listen changes nothing.
-    let rtmp = Listener::bind(config.ingest.clone())
-        .await
+    let rtmp = publishers
+        .spawn(Listener::bind(config.ingest.clone()))
+        .await?
         .with_context(|| format!("ingest.listen {}: cannot be bound", config.ingest.listen))?;
     let http = bind("http.listen", config.http.listen)?;
     let https = match config.https.listen {
@@ -136,7 +142,7 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
             async move { lives.sweep().await }
         }),
     ];
-    let receiving = tokio::spawn({
+    let receiving = publishers.spawn({
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }
     });

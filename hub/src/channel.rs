@@ -12,7 +12,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub struct Channel {
     epoch: Epoch,
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
+    /// The same for those who wait, who may be many (see [`relay`]).
+    relayed: OnceLock<watch::Sender<State>>,
     reign: watch::Sender<Reign>,
 }
 
@@ -113,6 +115,7 @@ impl Channel {
             epoch,
             inner: Mutex::new(inner),
             state: watch::Sender::default(),
+            relayed: OnceLock::new(),
             reign: watch::Sender::default(),
         }
     }
@@ -160,17 +163,21 @@ impl Channel {
         self.announce(state);
     }
 
-    /// A receiver that sees every later change of [`State`], and the present one at once.
+    /// A receiver that sees every later change of [`State`], and the present one at once or in a
+    /// moment. Its readers are woken by a task of the runtime that the first of them is in.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn watch(&self) -> watch::Receiver<State> {
-        self.state.subscribe()
+        self.relayed.get_or_init(|| relay(self.state.subscribe())).subscribe()
     }
 
     /// How many receivers [`Channel::watch`] has given that are still held.
     pub fn watchers(&self) -> usize {
-        self.state.receiver_count()
+        self.relayed.get().map_or(0, watch::Sender::receiver_count)
     }
 
-    /// What a receiver of [`Channel::watch`] would see now.
+    /// What a receiver of [`Channel::watch`] sees now or in a moment.
     pub fn state(&self) -> State {
         *self.state.borrow()
     }
@@ -320,6 +327,21 @@ impl Channel {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Passes every state on until the channel is gone.
+///
+/// Waking ten thousand who wait takes milliseconds. They are the task's; the publisher, who has the
+/// next samples to read, wakes the task (ADR 25).
+fn relay(mut from: watch::Receiver<State>) -> watch::Sender<State> {
+    let to = watch::Sender::new(*from.borrow_and_update());
+    let readers = to.clone();
+    tokio::spawn(async move {
+        while from.changed().await.is_ok() {
+            readers.send_replace(*from.borrow_and_update());
+        }
+    });
+    to
 }
 
 impl Inner {

@@ -19,7 +19,7 @@ use media::{
 };
 use packager::Packager;
 use proptest::prelude::*;
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tower::ServiceExt;
 
 use super::*;
@@ -151,6 +151,18 @@ impl Answer {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         json["code"].as_str().unwrap().to_owned()
     }
+}
+
+/// The answer of one that waited: those who wait are told when the tests' one thread is free.
+async fn told(asking: Asking, why: &str) -> Answer {
+    yield_now().await;
+    Answer::read(asking.now_or_never().expect(why)).await
+}
+
+/// Whether one still waits, after what happened.
+async fn unmoved(asking: &mut Asking) -> bool {
+    yield_now().await;
+    asking.now_or_never().is_none()
 }
 
 #[tokio::test]
@@ -375,9 +387,9 @@ async fn a_request_before_the_first_segment_gets_it_when_it_is_there() {
     let mut asking = house.ask(Method::GET, "/hls/a.m3u8", &[]);
     assert!((&mut asking).now_or_never().is_none(), "nobody publishes yet");
     let mut publisher = house.publish(190);
-    assert!((&mut asking).now_or_never().is_none(), "no segment is complete yet");
+    assert!(unmoved(&mut asking).await, "no segment is complete yet");
     publisher.push(&mut media(190..210)).unwrap();
-    let answer = Answer::read(asking.now_or_never().expect("the segment is there")).await;
+    let answer = told(asking, "the segment is there").await;
     assert!(answer.text().starts_with("#EXTM3U"));
     assert_eq!(house.channel.watchers(), 0);
 }
@@ -398,7 +410,7 @@ async fn those_who_wait_for_a_live_that_ends_are_told_at_once() {
     let mut asking = house.ask(Method::GET, "/hls/a-ts.m3u8", &[]);
     assert!((&mut asking).now_or_never().is_none());
     house.channel.end();
-    let answer = Answer::read(asking.now_or_never().expect("woken by the end")).await;
+    let answer = told(asking, "woken by the end").await;
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "ended"));
     let late = house.get("/hls/a.m3u8").now_or_never().expect("nothing to wait for");
     assert_eq!(late.code(), "ended");

@@ -3,6 +3,8 @@ use std::{io::Read, panic, thread};
 use futures_util::FutureExt;
 use media::{Kind, Sample, Track, codec::h264};
 
+use tokio::task::yield_now;
+
 use super::*;
 use crate::{Hub, OpenError, Revoked};
 
@@ -164,22 +166,36 @@ fn a_claim_on_an_ended_live_is_revoked_already() {
     assert!(!channel.has_publisher());
 }
 
-#[test]
-fn readers_are_woken_by_the_first_segment_and_not_before() {
+#[tokio::test]
+async fn readers_are_woken_by_the_first_segment_and_not_before() {
     let (channel, mut publisher) = live(1);
     let mut watch = channel.watch();
     watch.mark_unchanged();
     // Without sound, pictures wait half a second for it; then the first part is the first segment.
     for n in 1..15 {
         publisher.push(&mut pictures(n..n + 1)).unwrap();
+        yield_now().await;
     }
     assert!(!watch.has_changed().unwrap());
     assert_eq!(watch.borrow().edge, None);
     publisher.push(&mut pictures(15..16)).unwrap();
-    assert!(watch.has_changed().unwrap());
+    watch.changed().await.unwrap();
     assert!(watch.borrow_and_update().edge.is_some());
     publisher.push(&mut pictures(16..22)).unwrap();
-    assert!(watch.has_changed().unwrap(), "from now on every part is news");
+    watch.changed().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_publisher_wakes_one_task_however_many_wait() {
+    let (channel, mut publisher) = live(61);
+    let waiting: Vec<_> = (0..100).map(|_| channel.watch()).collect();
+    assert_eq!((channel.watchers(), channel.state.receiver_count()), (100, 1));
+    publisher.push(&mut pictures(61..91)).unwrap();
+    for mut reader in waiting {
+        let state = reader.wait_for(|state| *state == channel.state()).await.unwrap();
+        assert_eq!(*state, channel.state());
+    }
+    assert_eq!(channel.watchers(), 0);
 }
 
 #[test]

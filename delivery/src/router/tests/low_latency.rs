@@ -24,9 +24,9 @@ async fn a_reload_waits_for_its_part_and_no_longer() {
     let mut asking = house.reload("_HLS_msn=3&_HLS_part=2");
     assert!((&mut asking).now_or_never().is_none());
     publisher.push(&mut media(4_500..4_600)).unwrap();
-    assert!((&mut asking).now_or_never().is_none(), "half a part is none");
+    assert!(unmoved(&mut asking).await, "half a part is none");
     publisher.push(&mut media(4_600..4_700)).unwrap();
-    let answer = Answer::read(asking.now_or_never().expect("the part is there")).await;
+    let answer = told(asking, "the part is there").await;
     assert!(answer.text().contains("URI=\"3.2.m4s\"") && !answer.text().contains("\n3.m4s"));
     assert_eq!(answer.header("cache-control"), "public, max-age=12");
     assert_eq!(house.channel.watchers(), 0);
@@ -39,7 +39,7 @@ async fn a_reload_without_a_part_waits_for_the_whole_segment() {
     publisher.push(&mut media(4_500..6_000)).unwrap();
     assert!((&mut asking).now_or_never().is_none());
     publisher.push(&mut media(6_000..6_100)).unwrap();
-    let answer = Answer::read(asking.now_or_never().expect("the segment is there")).await;
+    let answer = told(asking, "the segment is there").await;
     assert!(answer.text().contains("\n3.m4s"));
 }
 
@@ -51,7 +51,7 @@ async fn a_part_past_the_last_of_its_segment_means_the_first_of_the_next() {
     publisher.push(&mut media(4_500..6_100)).unwrap();
     assert!((&mut asking).now_or_never().is_none(), "segment 3 is complete, 4 has no part");
     publisher.push(&mut media(6_100..6_300)).unwrap();
-    let answer = Answer::read(asking.now_or_never().expect("its first part is there")).await;
+    let answer = told(asking, "its first part is there").await;
     assert!(answer.text().contains("URI=\"4.0.m4s\""));
 }
 
@@ -106,7 +106,7 @@ async fn the_end_of_a_live_answers_all_who_wait_and_ignores_directives() {
     let part = house.ask(Method::GET, &house.path("3.3.m4s"), &[]);
     house.channel.end();
     for asking in waiting {
-        let answer = Answer::read(asking.now_or_never().expect("woken by the end")).await;
+        let answer = told(asking, "woken by the end").await;
         assert!(answer.text().ends_with("#EXT-X-ENDLIST\n"));
         assert!(!answer.text().contains("PRELOAD-HINT") && !answer.text().contains("EXT-X-SKIP"));
     }
@@ -125,7 +125,7 @@ async fn the_part_that_comes_next_is_held_until_it_is_whole() {
     let after = house.get(&house.path("3.3.m4s")).now_or_never().expect("nobody was told of it");
     assert_eq!((after.status, after.code().as_str()), (StatusCode::NOT_FOUND, "unknown_segment"));
     publisher.push(&mut media(4_500..4_700)).unwrap();
-    let held = Answer::read(asking.now_or_never().expect("whole")).await;
+    let held = told(asking, "whole").await;
     assert_eq!(held.header("cache-control"), "public, max-age=3600, immutable");
     assert_eq!(held.header("content-type"), "video/mp4");
     assert_eq!(house.get(&path).await.body, held.body);
@@ -182,9 +182,9 @@ async fn a_silent_publisher_is_told_of_in_gaps() {
     let silent = Duration::from_millis;
     let mut asking = house.reload("_HLS_msn=4&_HLS_part=0");
     publisher.gap(silent(100));
-    assert!((&mut asking).now_or_never().is_none(), "segment 3 ends, silence is not a part long");
+    assert!(unmoved(&mut asking).await, "segment 3 ends, silence is not a part long");
     publisher.gap(silent(300));
-    let answer = Answer::read(asking.now_or_never().expect("a gap is an answer")).await;
+    let answer = told(asking, "a gap is an answer").await;
     assert!(answer.text().contains("#EXT-X-PART:DURATION=0.2,URI=\"4.0.m4s\",GAP=YES\n"));
     assert_eq!(house.get(&house.path("4.0.m4s")).await.status, StatusCode::NOT_FOUND);
     publisher.gap(silent(5_500));
