@@ -4,7 +4,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::sleep,
@@ -15,15 +15,18 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     account::{self, Memory},
+    classic::Classic,
     floor,
     http::Client,
     input::{GOP_MS, Input},
+    low_latency::LowLatency,
     nginx::{self, Nginx},
     ours::{self, Ours},
     playlist::{Playlist, resolve},
+    probe::Probe,
     publish::Publishers,
     server::{Server, free_address},
-    view::{Viewers, percentile},
+    view::{Viewer, Viewers, percentile},
 };
 
 /// How much is run.
@@ -40,6 +43,10 @@ pub struct Plan {
     pub window: Duration,
     /// Repetitions of the two rows that measure a time.
     pub repeats: usize,
+    /// Low-latency viewers whose cost is measured.
+    pub followers: usize,
+    /// Low-latency viewers that two cores should bear, with the load itself.
+    pub crowd: usize,
 }
 
 /// A window of 30 s must be full, and the segments that left it gone, before memory is looked at: twice the
@@ -51,6 +58,8 @@ const WARM_UP: Duration = Duration::from_secs(8);
 const FILL: Duration = Duration::from_secs(9);
 /// Viewers connect over whole target durations, so their reloads stay evenly spread.
 const RAMP: Duration = Duration::from_secs(6);
+/// How long a crowd must be borne.
+const CROWDED: Duration = Duration::from_secs(60);
 /// Lives whose listed segments are added up; all have the same bitrate.
 const WINDOWS_SAMPLED: usize = 5;
 /// How often a playlist that is not there yet is asked for.
@@ -92,12 +101,42 @@ pub struct Viewing {
     pub playing: usize,
     /// Request to last byte of the playlists: how many, median, 99th percentile in microseconds.
     pub playlists: (usize, u32, u32),
-    /// The same of the segments.
-    pub segments: (usize, u32, u32),
+    /// The same of the segments or parts; for parts asked for before they exist, the wait included.
+    pub media: (usize, u32, u32),
+    /// Measured for so long.
+    pub time: Duration,
     /// Failed requests, and the first of them.
     pub errors: (usize, Option<String>),
     /// Of the process tree at the end.
     pub memory: Memory,
+}
+
+/// How long pictures took from the publisher's kernel to a client that has the part they are in.
+#[derive(Clone, Copy, Default)]
+pub struct Latency {
+    /// Median, in microseconds.
+    pub p50_us: u32,
+    /// 99th percentile, in microseconds.
+    pub p99_us: u32,
+    /// Pictures measured.
+    pub count: usize,
+}
+
+/// What low latency costs and gives.
+#[derive(Default)]
+pub struct LowLatencyFigures {
+    /// Publishers, each live followed by one viewer.
+    pub followed: Ingest,
+    /// Viewers of one live.
+    pub viewing: Viewing,
+    /// Of a lone viewer.
+    pub alone: Latency,
+    /// Of one viewer among the others of [`Self::viewing`].
+    pub among: Latency,
+    /// More viewers than the machine was made for.
+    pub crowd: Viewing,
+    /// Of the lone viewer of another live meanwhile.
+    pub beside: Latency,
 }
 
 /// What one server achieved; what was not measured is `None`.
@@ -111,6 +150,8 @@ pub struct Figures {
     pub ingest: Option<Ingest>,
     /// Viewers.
     pub viewing: Option<Viewing>,
+    /// Low latency.
+    pub low_latency: Option<LowLatencyFigures>,
     /// Publisher's connect to first segment downloaded, each run.
     pub first_playable: Vec<Duration>,
     /// Start to first accepted connection, each run.
@@ -147,6 +188,16 @@ pub fn median(times: &[Duration]) -> Option<Duration> {
     sorted.get(sorted.len() / 2).copied()
 }
 
+/// Runs the part of the plan that low latency is.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_low_latency(plan: &Plan) -> Result<LowLatencyFigures> {
+    Input::prepare(&plan.input)?;
+    let binary = plan.ours.as_deref().context("no binary")?;
+    low_latency(plan, binary, &Arc::new(Input::load(&plan.input)?))
+}
+
 /// Runs the whole plan.
 ///
 /// # Errors
@@ -170,7 +221,7 @@ fn floor(plan: &Plan, input: &Input) -> Result<Viewing> {
     command.args(["floor", "--listen", &address.to_string()]);
     command.args(["--segment-bytes", &segment_bytes.to_string()]);
     let server = Server::start(command, address, floor::PLAYLIST)?;
-    viewing(plan, &server, address, floor::PLAYLIST)
+    viewing::<Classic>(&server, address, floor::PLAYLIST, plan.viewers, plan.window)
 }
 
 fn nginx(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
@@ -196,7 +247,9 @@ fn nginx(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
         let name = ["watched".to_owned()];
         let _publisher = Publishers::start(input, nginx.rtmp, nginx::HLS_APP, &name)?;
         sleep(FILL);
-        figures.viewing = Some(viewing(plan, &nginx.server, nginx.http, "/hls/watched.m3u8")?);
+        let path = "/hls/watched.m3u8";
+        let (server, http) = (&nginx.server, nginx.http);
+        figures.viewing = Some(viewing::<Classic>(server, http, path, plan.viewers, plan.window)?);
     }
     say("nginx: first playable, start");
     let nginx = Nginx::start()?;
@@ -240,8 +293,11 @@ fn ours(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
         let live = ours.lives(1)?.remove(0);
         let _publisher = Publishers::start(input, ours.rtmp, ours::APP, &[live.key])?;
         sleep(FILL);
-        figures.viewing = Some(viewing(plan, &ours.server, ours.http, &live.playlist)?);
+        let (server, http) = (&ours.server, ours.http);
+        figures.viewing =
+            Some(viewing::<Classic>(server, http, &live.playlist, plan.viewers, plan.window)?);
     }
+    figures.low_latency = Some(low_latency(plan, binary, input)?);
     say("ours: first playable, start");
     let server = Ours::start(binary)?;
     for live in server.lives(plan.repeats)? {
@@ -258,6 +314,83 @@ fn ours(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
         figures.answering.push(server.answering_after);
     }
     Ok(figures)
+}
+
+/// Steps with nobody in them are left out.
+fn low_latency(plan: &Plan, binary: &Path, input: &Arc<Input>) -> Result<LowLatencyFigures> {
+    let mut figures = LowLatencyFigures::default();
+    if plan.publishers > 0 {
+        say("ours, low latency: publishers, a viewer each");
+        let ours = Ours::start(binary)?;
+        let lives = ours.lives(plan.publishers)?;
+        let keys: Vec<String> = lives.iter().map(|live| live.key.clone()).collect();
+        let idle = account::memory(ours.server.pid())?;
+        let publishers = Publishers::start(input, ours.rtmp, ours::APP, &keys)?;
+        let viewers: Vec<Viewers> = lives
+            .iter()
+            .map(|live| Viewers::start::<LowLatency>(ours.http, &live.playlist, 1, Duration::ZERO))
+            .collect::<Result<_>>()?;
+        let measured = ingest(plan, &ours.server, &publishers, WARM_UP_MEMORY, idle)?;
+        let playing: usize = viewers.iter().map(Viewers::playing).sum();
+        ensure!(playing == lives.len(), "{playing} of {} viewers play", lives.len());
+        figures.followed = Ingest {
+            held_bytes: ours.metric(ours::HELD_BYTES).map(|bytes| bytes as u64),
+            ..measured
+        };
+    }
+    if plan.followers > 0 {
+        say("ours, low latency: viewers");
+        let ours = Ours::start(binary)?;
+        let live = ours.lives(1)?.remove(0);
+        let publisher = Publishers::start(input, ours.rtmp, ours::APP, &[live.key])?;
+        let probe = Probe::start(ours.http, &live.playlist, publisher.pictures())?;
+        sleep(FILL);
+        probe.take();
+        sleep(plan.window);
+        figures.alone = latency(&probe);
+        let (server, http) = (&ours.server, ours.http);
+        let playlist = &live.playlist;
+        (figures.viewing, figures.among) =
+            followed::<LowLatency>(server, http, playlist, plan.followers, plan.window, &probe)?;
+        probe.stop()?;
+    }
+    if plan.crowd > 0 {
+        say("ours, low latency: a crowd");
+        let ours = Ours::start(binary)?;
+        let mut lives = ours.lives(2)?;
+        let (beside, watched) = (lives.remove(0), lives.remove(0));
+        let other = Publishers::start(input, ours.rtmp, ours::APP, &[beside.key])?;
+        let probe = Probe::start(ours.http, &beside.playlist, other.pictures())?;
+        let _publisher = Publishers::start(input, ours.rtmp, ours::APP, &[watched.key])?;
+        sleep(FILL);
+        let (server, http) = (&ours.server, ours.http);
+        (figures.crowd, figures.beside) =
+            followed::<LowLatency>(server, http, &watched.playlist, plan.crowd, CROWDED, &probe)?;
+        probe.stop()?;
+    }
+    Ok(figures)
+}
+
+/// [`viewing`], and what `probe` meets meanwhile.
+fn followed<V: Viewer>(
+    server: &Server,
+    address: SocketAddr,
+    path: &str,
+    count: usize,
+    window: Duration,
+    probe: &Probe,
+) -> Result<(Viewing, Latency)> {
+    let viewing = viewing_with::<V>(server, address, path, count, window, || drop(probe.take()))?;
+    Ok((viewing, latency(probe)))
+}
+
+fn latency(probe: &Probe) -> Latency {
+    let mut times = probe.take();
+    Latency {
+        p50_us: percentile(&mut times, 0.5),
+        p99_us: percentile(&mut times, 0.99),
+        count: times.len(),
+    }
 }
 
 /// Measures a server that already receives from `publishers`.
@@ -285,12 +418,31 @@ fn ingest(
 }
 
 /// Lets viewers watch `path` and measures.
-fn viewing(plan: &Plan, server: &Server, address: SocketAddr, path: &str) -> Result<Viewing> {
-    let viewers = Viewers::start(address, path, plan.viewers, RAMP)?;
+fn viewing<V: Viewer>(
+    server: &Server,
+    address: SocketAddr,
+    path: &str,
+    count: usize,
+    window: Duration,
+) -> Result<Viewing> {
+    viewing_with::<V>(server, address, path, count, window, || {})
+}
+
+/// The same; `begin` is called when the measured time begins.
+fn viewing_with<V: Viewer>(
+    server: &Server,
+    address: SocketAddr,
+    path: &str,
+    count: usize,
+    window: Duration,
+    begin: impl FnOnce(),
+) -> Result<Viewing> {
+    let viewers = Viewers::start::<V>(address, path, count, RAMP)?;
     sleep(RAMP + WARM_UP / 2);
+    begin();
     viewers.take();
     let (cpu, bytes) = (account::cpu(server.pid())?, viewers.bytes());
-    sleep(plan.window);
+    sleep(window);
     let cpu = account::cpu(server.pid())? - cpu;
     let gbit = (viewers.bytes() - bytes) as f64 * 8.0 / 1e9;
     let mut sample = viewers.take();
@@ -301,7 +453,8 @@ fn viewing(plan: &Plan, server: &Server, address: SocketAddr, path: &str) -> Res
         cpu,
         playing: viewers.playing(),
         playlists: summary(&mut sample.playlist_us),
-        segments: summary(&mut sample.segment_us),
+        media: summary(&mut sample.media_us),
+        time: window,
         errors: (sample.errors.len(), sample.errors.into_iter().next()),
         memory: account::memory(server.pid())?,
     })

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! communiconnect-load compare [--ours BINARY] [--page FILE] [--json FILE] [--publishers 100] [--viewers 2000]
-//!                             [--window-s 30] [--repeats 5]
+//!                             [--window-s 30] [--repeats 5] [--followers 1000] [--crowd 5000]
+//! communiconnect-load low-latency [the same]
 //! communiconnect-load prepare
 //! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
 //! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
+//! communiconnect-load follow --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 1000] [--seconds 60] [--pid N]
 //! communiconnect-load cpu --pid N [--seconds 10]
 //! communiconnect-load floor --listen HOST:PORT --segment-bytes N
 //! ```
@@ -13,14 +15,18 @@
 //! Every command takes `--input FILE` (made when missing). `--pid` adds what that process tree used meanwhile.
 
 mod account;
+mod classic;
 mod compare;
+mod connection;
 mod floor;
 mod flv;
 mod http;
 mod input;
+mod low_latency;
 mod nginx;
 mod ours;
 mod playlist;
+mod probe;
 mod publish;
 mod report;
 mod rtmp;
@@ -41,10 +47,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::{
+    classic::Classic,
     compare::Plan,
     input::Input,
+    low_latency::LowLatency,
     publish::Publishers,
-    view::{Viewers, percentile},
+    view::{Viewer, Viewers, percentile},
 };
 
 /// Viewers connect during this part of the time asked for.
@@ -81,42 +89,61 @@ fn main() -> Result<()> {
                 counters.messages.load(Relaxed)
             );
         }
-        "view" => {
-            let (address, path) = (options.needed("from")?, options.needed::<String>("path")?);
-            let viewers = Viewers::start(address, &path, options.or("viewers", 2_000)?, RAMP)?;
-            sleep(RAMP * 2);
-            viewers.take();
-            account_for(pid, seconds.saturating_sub(RAMP * 2), || viewers.bytes())?;
-            let mut sample = viewers.take();
-            for (what, times) in
-                [("playlists", &mut sample.playlist_us), ("segments", &mut sample.segment_us)]
-            {
-                let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
-                println!("{} {what}: p50 {p50} µs, p99 {p99} µs", times.len());
-            }
-            println!("{} playing, {} errors", viewers.playing(), sample.errors.len());
-            sample.errors.iter().take(5).for_each(|error| println!("{error}"));
-        }
+        "view" => view::<Classic>(&options, 2_000, seconds, pid)?,
+        "follow" => view::<LowLatency>(&options, 1_000, seconds, pid)?,
         "cpu" => account_for(Some(options.needed("pid")?), seconds, || 0)?,
         "floor" => {
             compare::serve_floor(options.needed("listen")?, options.needed("segment-bytes")?)?
         }
         "compare" => run_comparison(&options, input_path)?,
-        other => bail!("no command {other:?}: prepare, publish, view, cpu, floor, compare"),
+        "low-latency" => {
+            let figures = compare::run_low_latency(&plan(&options, input_path)?)?;
+            println!("{:#}", report::low_latency_json(&figures));
+        }
+        other => bail!(
+            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, low-latency"
+        ),
     }
     Ok(())
 }
 
-fn run_comparison(options: &Options, input: PathBuf) -> Result<()> {
+fn view<V: Viewer>(
+    options: &Options,
+    usual: usize,
+    seconds: Duration,
+    pid: Option<u32>,
+) -> Result<()> {
+    let (address, path) = (options.needed("from")?, options.needed::<String>("path")?);
+    let viewers = Viewers::start::<V>(address, &path, options.or("viewers", usual)?, RAMP)?;
+    sleep(RAMP * 2);
+    viewers.take();
+    account_for(pid, seconds.saturating_sub(RAMP * 2), || viewers.bytes())?;
+    let mut sample = viewers.take();
+    for (what, times) in [("playlists", &mut sample.playlist_us), ("media", &mut sample.media_us)] {
+        let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
+        println!("{} {what}: p50 {p50} µs, p99 {p99} µs", times.len());
+    }
+    println!("{} playing, {} errors", viewers.playing(), sample.errors.len());
+    sample.errors.iter().take(5).for_each(|error| println!("{error}"));
+    Ok(())
+}
+
+fn plan(options: &Options, input: PathBuf) -> Result<Plan> {
     let ours = options.optional::<PathBuf>("ours")?.map(fs::canonicalize).transpose()?;
-    let plan = Plan {
+    Ok(Plan {
         ours: ours.or_else(|| fs::canonicalize(ours::default_binary()).ok()),
         input,
         publishers: options.or("publishers", 100)?,
         viewers: options.or("viewers", 2_000)?,
         window: Duration::from_secs(options.or("window-s", 30)?),
         repeats: options.or("repeats", 5)?,
-    };
+        followers: options.or("followers", 1_000)?,
+        crowd: options.or("crowd", 5_000)?,
+    })
+}
+
+fn run_comparison(options: &Options, input: PathBuf) -> Result<()> {
+    let plan = plan(options, input)?;
     let comparison = compare::run(&plan)?;
     let page = report::page(&plan, &comparison);
     println!("{page}");

@@ -7,7 +7,7 @@ use std::{
     io::{ErrorKind, IoSlice, Read, Write},
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -21,12 +21,13 @@ use rustix::{
 };
 
 use crate::{
+    flv,
     input::{GOP_MS, Input, LOOP_MS},
     rtmp::{self, Connection},
 };
 
-/// How often the publishers are looked at: far below the distance of two messages of an encoder.
-const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+/// How often publishers are looked at: far below the distance of two messages of an encoder.
+const TICK: Duration = Duration::from_millis(2);
 /// Messages written at once by a publisher that has fallen behind.
 const BATCH: usize = 16;
 
@@ -43,9 +44,26 @@ pub struct Counters {
     pub late_ms: AtomicU64,
 }
 
+/// When each picture of the first publisher was handed to the kernel, in the order of sending.
+#[derive(Default)]
+pub struct PicturesSent(Mutex<Vec<Instant>>);
+
+impl PicturesSent {
+    /// The moments of `count` pictures from the `from`th on, as far as they have been sent.
+    pub fn range(&self, from: usize, count: usize) -> Vec<Instant> {
+        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().skip(from).take(count).copied().collect()
+    }
+
+    fn note(&self, at: Instant) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(at);
+    }
+}
+
 /// Running publishers; they stop when dropped.
 pub struct Publishers {
     counters: Arc<Counters>,
+    pictures: Arc<PicturesSent>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,6 +92,10 @@ impl Publishers {
             epoll::add(&ready, &connection.socket, data, epoll::EventFlags::IN)?;
             publishers.push(Some(Publisher::new(connection, input)));
         }
+        let pictures = Arc::new(PicturesSent::default());
+        if let Some(Some(first)) = publishers.first_mut() {
+            first.pictures = Some(pictures.clone());
+        }
         let first = Instant::now();
         for (n, publisher) in publishers.iter_mut().flatten().enumerate() {
             let stagger_ms = u64::from(GOP_MS) * n as u64 / names.len() as u64;
@@ -85,7 +107,9 @@ impl Publishers {
                 let mut events = Vec::with_capacity(256);
                 while !stop.load(Relaxed) {
                     events.clear();
-                    let _ = epoll::wait(&ready, spare_capacity(&mut events), Some(&TICK));
+                    let wait = sleep_of(&publishers, &input);
+                    let timeout = Timespec { tv_sec: 0, tv_nsec: wait.as_nanos() as _ };
+                    let _ = epoll::wait(&ready, spare_capacity(&mut events), Some(&timeout));
                     for event in &events {
                         let slot = &mut publishers[event.data.u64() as usize];
                         if slot.as_mut().is_some_and(|publisher| publisher.listen().is_err()) {
@@ -104,12 +128,29 @@ impl Publishers {
                 }
             }
         })?;
-        Ok(Self { counters, stop, thread: Some(thread) })
+        Ok(Self { counters, pictures, stop, thread: Some(thread) })
     }
 
     /// What they have done so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// When the first of them sent its pictures.
+    pub fn pictures(&self) -> Arc<PicturesSent> {
+        self.pictures.clone()
+    }
+}
+
+/// Until a lone publisher's next message is due: what it sends is then on time to the microsecond.
+/// Many together wake up by the tick.
+fn sleep_of(publishers: &[Option<Publisher>], input: &Input) -> Duration {
+    match publishers {
+        [Some(lone)] => {
+            let due = lone.start + Duration::from_millis(at(input, lone.sent).1);
+            due.saturating_duration_since(Instant::now()).min(TICK)
+        }
+        _ => TICK,
     }
 }
 
@@ -131,12 +172,14 @@ struct Publisher {
     partial: usize,
     /// Bytes still to be sent before the first message.
     preamble: Vec<u8>,
+    /// Where to note the pictures sent.
+    pictures: Option<Arc<PicturesSent>>,
 }
 
 impl Publisher {
     fn new(connection: Connection, input: &Input) -> Self {
         let preamble = input.preamble.clone();
-        Self { connection, start: Instant::now(), sent: 0, partial: 0, preamble }
+        Self { connection, start: Instant::now(), sent: 0, partial: 0, preamble, pictures: None }
     }
 
     /// Reads acknowledgements away and answers pings.
@@ -207,11 +250,16 @@ impl Publisher {
         counters.bytes.fetch_add(count as u64, Relaxed);
         self.partial += count;
         loop {
-            let len = at(input, self.sent).0.len;
-            if self.partial < len {
+            let message = at(input, self.sent).0;
+            if self.partial < message.len {
                 return;
             }
-            self.partial -= len;
+            if let Some(pictures) = &self.pictures
+                && input.bytes[message.offset + rtmp::TYPE_AT] == flv::VIDEO
+            {
+                pictures.note(Instant::now());
+            }
+            self.partial -= message.len;
             self.sent += 1;
             counters.messages.fetch_add(1, Relaxed);
         }

@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// Basic header and message header of type 0, without extended timestamp (§5.3.1).
 pub const HEADER_LEN: usize = 12;
+/// Where in it the message type stands.
+pub const TYPE_AT: usize = 7;
 /// Chunk stream of audio, as OBS numbers it.
 pub const AUDIO_CHUNKS: u8 = 4;
 /// Chunk stream of metadata.
