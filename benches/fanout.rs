@@ -70,7 +70,8 @@ impl Live {
         }
         let open = channel.state().edge.expect("segments are listed").msn;
         let newest_msn = (0..=open).rev().find(|msn| channel.segment(*msn).is_some());
-        let router = delivery::router(hub, delivery::Config::default());
+        let router =
+            delivery::router(hub, delivery::Config::default(), delivery::Keys::derive(b"secret"));
         let newest_msn = newest_msn.expect("segments are listed");
         Self { name, channel, newest_msn, router, _publisher: publisher }
     }

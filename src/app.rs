@@ -66,9 +66,12 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
     let _folder = take_folder(&config.data_dir)?;
-    if config.api.jwt_secret.is_none() {
-        config.api.jwt_secret = Some(token_secret(&config.data_dir)?);
-    }
+    let secret = match config.api.jwt_secret.take() {
+        Some(secret) => secret,
+        None => token_secret(&config.data_dir)?,
+    };
+    let keys = delivery::Keys::derive(secret.reveal());
+    config.api.jwt_secret = Some(secret);
     let recorder = metrics::install()?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
     let _database = store
@@ -98,12 +101,17 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     }
 
     let hub = Hub::new();
-    let lives =
-        Lives::new(store.clone(), hub.clone(), config.packager.clone(), config.lives.clone());
+    let lives = Lives::new(
+        store.clone(),
+        hub.clone(),
+        config.packager.clone(),
+        config.lives.clone(),
+        config.delivery.count_viewers,
+    );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let public_url = config.api.public_http_url.clone();
-    let media = delivery::router(hub, config.delivery);
+    let media = delivery::router(hub, config.delivery, keys);
     let router = Router::new()
         .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
         .merge(media.clone())

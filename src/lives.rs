@@ -82,6 +82,7 @@ struct Inner {
     hub: Hub,
     packager: packager::Config,
     config: Config,
+    counts_viewers: bool,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -147,12 +148,19 @@ impl OpenLive {
 
 impl Lives {
     /// No live yet: see [`Lives::restore`].
-    pub fn new(store: Store, hub: Hub, packager: packager::Config, config: Config) -> Self {
+    pub fn new(
+        store: Store,
+        hub: Hub,
+        packager: packager::Config,
+        config: Config,
+        counts_viewers: bool,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             hub,
             packager,
             config,
+            counts_viewers,
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -234,17 +242,22 @@ impl Lives {
 
     /// Sets the gauges that are read when asked rather than counted as they change.
     pub(crate) fn record_gauges(&self) {
-        let (mut publishing, mut segments, mut bytes) = (0_u32, 0_usize, 0_usize);
+        let (mut publishing, mut segments, mut bytes, mut viewers) = (0_u32, 0, 0, 0);
         let channels: Vec<_> =
             self.0.open.iter().map(|entry| entry.value().channel.clone()).collect();
+        let now = tokio::time::Instant::now();
         for channel in &channels {
             let report = channel.report();
             publishing += u32::from(channel.has_publisher());
             segments += report.segments_listed;
             bytes += report.bytes_held;
+            viewers += channel.viewers(now);
         }
         ::metrics::gauge!("lives_open").set(channels.len() as f64);
         ::metrics::gauge!("lives_publishing").set(f64::from(publishing));
+        if self.0.counts_viewers {
+            ::metrics::gauge!("lives_viewers").set(viewers as f64);
+        }
         ::metrics::gauge!("packager_window_segments").set(segments as f64);
         ::metrics::gauge!("packager_window_bytes").set(bytes as f64);
     }
@@ -511,6 +524,12 @@ impl api::LiveControl for Lives {
         let live = self.0.open.get(name)?.clone();
         let incoming = lock(&live.incoming);
         incoming.as_ref().map(|incoming| describe(incoming, &live.channel.report()))
+    }
+
+    fn viewers(&self, name: &PlaybackName) -> Option<usize> {
+        let live = || self.0.open.get(name).map(|live| live.channel.clone());
+        let count = || live().map_or(0, |channel| channel.viewers(tokio::time::Instant::now()));
+        self.0.counts_viewers.then(count)
     }
 
     fn end(&self, _id: LiveId, name: &PlaybackName) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use conformance::clause::Scene;
 use conformance::client::{Clock, Viewer};
-use conformance::exchange::Exchange;
+use conformance::exchange::{Exchange, bare};
 use conformance::multivariant::Multivariant;
 use conformance::report::Report;
 use conformance::witness::{Settings, Witness};
@@ -264,7 +264,7 @@ fn media_playlists(house: &House, multivariants: &[String]) -> Vec<(String, Stri
             (answer.status == 200).then(|| Multivariant::parse(&answer.text()))
         });
         for path in playlist.media_playlists(multivariant) {
-            if !paths.iter().any(|(_, known)| *known == path) {
+            if !paths.iter().any(|(_, known): &(_, String)| bare(known) == bare(&path)) {
                 paths.push((multivariant.clone(), path));
             }
         }

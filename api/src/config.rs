@@ -103,8 +103,8 @@ impl Secret {
         Self(bytes.into())
     }
 
-    /// The bytes, for the one who signs.
-    pub(crate) fn reveal(&self) -> &[u8] {
+    /// The bytes, for those who sign.
+    pub fn reveal(&self) -> &[u8] {
         &self.0
     }
 }

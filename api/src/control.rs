@@ -16,6 +16,9 @@ pub trait LiveControl: Send + Sync + 'static {
     /// What the publisher of a live sends now; `None` when there is no publisher.
     fn status(&self, name: &PlaybackName) -> Option<Incoming>;
 
+    /// How many watch a live now, nobody once it has ended; `None` where viewers are not counted.
+    fn viewers(&self, name: &PlaybackName) -> Option<usize>;
+
     /// Ends a live: its publisher is cut, its playlists are closed. Nothing happens if it is not
     /// on the air.
     fn end(&self, id: LiveId, name: &PlaybackName);

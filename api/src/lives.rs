@@ -89,6 +89,7 @@ struct Status {
     watch_url: String,
     playback_name: String,
     title: String,
+    viewers_count: Option<usize>,
     incoming: Option<Incoming>,
 }
 
@@ -103,6 +104,7 @@ struct Watched {
     started_at: Option<String>,
     ended_at: Option<String>,
     author: AuthorBody,
+    viewers_count: Option<usize>,
     hls_url: String,
     hls_ts_url: String,
 }
@@ -176,7 +178,8 @@ async fn status(
         LiveState::Ended => None,
         _ => api.control.status(&live.playback_name),
     };
-    Ok(Json(Status::new(live, incoming, &site)))
+    let viewers = api.control.viewers(&live.playback_name);
+    Ok(Json(Status::new(live, incoming, viewers, &site)))
 }
 
 async fn watch(
@@ -187,7 +190,7 @@ async fn watch(
 ) -> Result<Json<Watched>, Error> {
     let found = api.watched.get(&name, &api.clock, async || public(&api, &client, &name).await);
     let public = found.await?.ok_or(Error::NotFound)?;
-    Ok(Json(Watched::new(&public, &site)))
+    Ok(Json(Watched::new(&public, api.control.viewers(&name), &site)))
 }
 
 /// Reads a live from the database. Whoever makes it look for a name that nobody has pays as for
@@ -260,7 +263,12 @@ impl Started {
 }
 
 impl Status {
-    fn new(live: LiveRow, incoming: Option<Incoming>, site: &Site) -> Self {
+    fn new(
+        live: LiveRow,
+        incoming: Option<Incoming>,
+        viewers_count: Option<usize>,
+        site: &Site,
+    ) -> Self {
         Self {
             status: live.state.as_str(),
             created_at: moment(live.created_ms),
@@ -270,13 +278,14 @@ impl Status {
             watch_url: site.watch(&live.playback_name),
             playback_name: live.playback_name.to_string(),
             title: live.title,
+            viewers_count,
             incoming,
         }
     }
 }
 
 impl Watched {
-    fn new(public: &Public, site: &Site) -> Self {
+    fn new(public: &Public, viewers_count: Option<usize>, site: &Site) -> Self {
         let Public { live, author, is_anonymous } = public;
         Self {
             playback_name: live.playback_name.to_string(),
@@ -285,6 +294,7 @@ impl Watched {
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
             author: AuthorBody::new(author, *is_anonymous, None, site),
+            viewers_count,
             hls_url: site.hls(&live.playback_name),
             hls_ts_url: site.hls_ts(&live.playback_name),
             title: live.title.clone(),

@@ -10,6 +10,7 @@ use store::{LiveState, Post, PostId, PostLive, PostQuery, PostSort, PostType, Sc
 
 use crate::{
     auth::AuthUser,
+    control::LiveControl,
     error::Error,
     geography::QuartierBody,
     json::{PathId, moment},
@@ -65,6 +66,8 @@ struct LiveBody {
     playback_name: String,
     started_at: Option<String>,
     ended_at: Option<String>,
+    /// Null where viewers are not counted.
+    viewers_count: Option<usize>,
     hls_url: String,
     hls_ts_url: String,
     watch_url: String,
@@ -76,7 +79,7 @@ async fn list(
     list: List,
 ) -> Result<Json<Listed<PostBody>>, Error> {
     let page = api.store.posts(&query(&list, &user)?).await?;
-    Ok(Json(list.listed(page, |post| PostBody::new(post, user.id, &list.site))?))
+    Ok(Json(list.listed(page, |post| PostBody::new(post, user.id, &*api.control, &list.site))?))
 }
 
 async fn read(
@@ -86,7 +89,7 @@ async fn read(
     PathId(id): PathId,
 ) -> Result<Json<PostBody>, Error> {
     let post = api.store.post(PostId::new(id)).await?.ok_or(Error::NotFound)?;
-    Ok(Json(PostBody::new(&post, user.id, &site)))
+    Ok(Json(PostBody::new(&post, user.id, &*api.control, &site)))
 }
 
 /// Which posts `user` is asking for: those of his commune, or all while he has no quartier.
@@ -134,7 +137,7 @@ fn no_choice(field: &str, text: &str) -> Error {
 
 impl PostBody {
     /// Shows a post to `reader`.
-    fn new(post: &Post, reader: UserId, site: &Site) -> Self {
+    fn new(post: &Post, reader: UserId, control: &dyn LiveControl, site: &Site) -> Self {
         let on_air = post.live.as_ref().filter(|live| live.state != LiveState::Ended);
         Self {
             id: post.id.get(),
@@ -161,13 +164,16 @@ impl PostBody {
             has_media: false,
             media_count: 0,
             hls_url: on_air.map(|live| site.hls(&live.playback_name)),
-            live: post.live.as_ref().map(|live| LiveBody::new(live, &post.title, site)),
+            live: post.live.as_ref().map(|live| {
+                let viewers = control.viewers(&live.playback_name);
+                LiveBody::new(live, &post.title, viewers, site)
+            }),
         }
     }
 }
 
 impl LiveBody {
-    fn new(live: &PostLive, title: &str, site: &Site) -> Self {
+    fn new(live: &PostLive, title: &str, viewers_count: Option<usize>, site: &Site) -> Self {
         Self {
             status: live.state.as_str(),
             title: title.to_owned(),
@@ -175,6 +181,7 @@ impl LiveBody {
             playback_name: live.playback_name.to_string(),
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
+            viewers_count,
             hls_url: site.hls(&live.playback_name),
             hls_ts_url: site.hls_ts(&live.playback_name),
             watch_url: site.watch(&live.playback_name),

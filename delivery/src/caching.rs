@@ -18,6 +18,9 @@ pub(crate) const FAILURE: HeaderValue = HeaderValue::from_static("public, max-ag
 /// `Cache-Control` of a failure that says something about this server, now.
 pub(crate) const NEVER: HeaderValue = HeaderValue::from_static("no-store");
 
+/// `Cache-Control` of what is one viewer's own.
+pub(crate) const OWN: HeaderValue = HeaderValue::from_static("private, no-store");
+
 /// `Cache-Control` of playlists: as many seconds as they are good for.
 #[derive(Debug)]
 pub(crate) struct MaxAge(Vec<HeaderValue>);

@@ -26,6 +26,12 @@ pub struct Config {
     /// the whole leaves room for the others. Behind a reverse proxy all
     /// viewers come from its address: set it to `max_waiting` there.
     pub max_waiting_per_address: usize,
+    /// Whether viewers are counted.
+    ///
+    /// Each then gets a multivariant playlist of his own, which no cache may keep, and asks for his
+    /// media playlists by URLs of his own. Segments and parts stay shared. Behind a CDN that serves
+    /// playlists too, the count is of those who reach this server: turn it off there.
+    pub count_viewers: bool,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -41,6 +47,7 @@ impl Default for Config {
             max_waiting: 100_000,
             max_waiting_per_live: 50_000,
             max_waiting_per_address: 5_000,
+            count_viewers: true,
             segment_max_age_s: 3_600,
         }
     }

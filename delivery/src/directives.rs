@@ -96,6 +96,12 @@ impl Position {
     }
 }
 
+/// The value of the first parameter of that name in a query string.
+pub(crate) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
+}
+
 fn number(text: &str) -> Result<u64, Malformed> {
     // `parse` would take a leading `+`.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -24,15 +24,18 @@ mod config;
 mod directives;
 mod failure;
 pub mod headers;
+mod key;
 mod metrics;
 mod path;
 mod priority;
 mod router;
+mod session;
 mod turns;
 mod waiting;
 
 pub use config::Config;
 pub use directives::{Directives, Malformed, Position};
+pub use key::Keys;
 pub use path::MediaPath;
 pub use router::router;
 pub use turns::Turns;

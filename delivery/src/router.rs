@@ -18,23 +18,27 @@ use packager::{Edge, Rendition};
 use tokio::time::Instant;
 
 use crate::{
-    Config, Directives, Malformed, MediaPath, Position, answer, caching,
+    Config, Directives, Keys, Malformed, MediaPath, Position, answer, caching,
+    directives::parameter,
     failure::Failure,
+    key::Key,
     metrics::{Kind, Metrics},
     priority,
+    session::{self, Session},
     waiting::WaitingRoom,
 };
 
-/// The routes under `/hls/`, serving what is open in `hub`.
+/// The routes under `/hls/`, serving what is open in `hub`. Viewers' sessions are signed by `keys`.
 ///
 /// Binds its metrics to the recorder that is installed at this moment. The service answers every
 /// method and path below `/hls/` itself; it reads no request body and needs no layer. Where requests
 /// carry `ConnectInfo<SocketAddr>`, an address may not take all places of those who wait.
-pub fn router(hub: Hub, config: Config) -> Router {
+pub fn router(hub: Hub, config: Config, keys: Keys) -> Router {
     let delivery = Delivery {
         hub,
         waiting: WaitingRoom::new(&config),
         metrics: Metrics::new(),
+        sessions: config.count_viewers.then_some(keys.sessions),
         first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
         max_age: caching::MaxAge::new(),
         segment_cache_control: caching::segment(&config),
@@ -49,6 +53,8 @@ struct Delivery {
     hub: Hub,
     waiting: WaitingRoom,
     metrics: Metrics,
+    /// The key of viewing sessions, if viewers are counted.
+    sessions: Option<Key>,
     first_segment_wait: Duration,
     max_age: caching::MaxAge,
     segment_cache_control: HeaderValue,
@@ -99,10 +105,19 @@ impl Delivery {
             MediaPath::Multivariant { rendition, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(rendition);
                 let playlist = self.first(&channel, rendition, asked, read).await?;
-                let cache_control = self.max_age.plain(playlist.target_duration_s());
-                answer::playlist(&playlist, cache_control, headers, sent_bytes)
+                match self.session(&channel, asked) {
+                    Some(session) => {
+                        let own = of_viewer(&playlist, session);
+                        answer::playlist(&own, caching::OWN, headers, sent_bytes)
+                    }
+                    None => {
+                        let cache_control = self.max_age.plain(playlist.target_duration_s());
+                        answer::playlist(&playlist, cache_control, headers, sent_bytes)
+                    }
+                }
             }
             MediaPath::Media { rendition, .. } => {
+                let _present = self.presence(&channel, asked);
                 let (playlist, is_blocking) = self.media(&channel, rendition, asked).await?;
                 let target_duration_s = playlist.target_duration_s();
                 let cache_control = match is_blocking {
@@ -128,6 +143,26 @@ impl Delivery {
                 immutable(self.part(&channel, rendition, at, asked).await?, content_type(rendition))
             }
         })
+    }
+
+    /// The session of who asks for a multivariant playlist: the one he brings, or a new one. None
+    /// where viewers are not counted, or cannot be told apart.
+    fn session(&self, channel: &Channel, asked: &Parts) -> Option<Session> {
+        let key = self.sessions.as_ref()?;
+        brought(key, channel, asked).or_else(|| {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random).ok()?;
+            Some(Session::from_random(key, random, channel))
+        })
+    }
+
+    /// Notes that the viewer of a media playlist is there, if he says who he is: now, and when he is
+    /// answered or gives up.
+    fn presence<'a>(&self, channel: &'a Channel, asked: &Parts) -> Option<Presence<'a>> {
+        let session = brought(self.sessions.as_ref()?, channel, asked)?;
+        let presence = Presence { channel, viewer: session.viewer() };
+        presence.note();
+        Some(presence)
     }
 
     /// A media playlist as its directives ask (rfc8216bis §6.2.5), and whether it had to come to a
@@ -242,6 +277,40 @@ impl Delivery {
         let peer = asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
         self.waiting.wait(channel, peer, &self.metrics, longest, enough).await
     }
+}
+
+/// A viewer whose request is being answered.
+struct Presence<'a> {
+    channel: &'a Channel,
+    viewer: u64,
+}
+
+impl Presence<'_> {
+    fn note(&self) {
+        self.channel.saw(self.viewer, Instant::now());
+    }
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        self.note();
+    }
+}
+
+/// The session in the query of a request, if `channel` gave it.
+fn brought(key: &Key, channel: &Channel, asked: &Parts) -> Option<Session> {
+    let text = parameter(asked.uri.query(), session::PARAMETER)?;
+    Session::read(key, text, channel)
+}
+
+/// A multivariant playlist whose media playlists are asked for in the name of `session`.
+fn of_viewer(playlist: &Playlist, session: Session) -> Playlist {
+    let session = session.to_string();
+    playlist.for_viewer(&session, |to, uri| {
+        [uri, "?", session::PARAMETER, "=", &session]
+            .into_iter()
+            .for_each(|text| to.push_str(text));
+    })
 }
 
 /// A request blocked for longer than so many target durations is given up (rfc8216bis §6.2.5.2).

@@ -12,7 +12,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -22,13 +22,21 @@ use media::{
     id::{Epoch, PlaybackName},
 };
 use packager::{Edge, Packager, Progress, Rendition, Report, Segment};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Error, Playlist, Publisher,
     playlist::{Renderings, Which},
     publisher::Reign,
+    viewers::Viewers,
 };
+
+/// A viewer is there for so many target durations after he was last seen: one more than a request
+/// for a playlist may be made to wait (rfc8216bis §6.2.5.2).
+const PRESENCE_TARGETS: u32 = 4;
+/// … and for no less than this. Players on weak links pause between two playlists; and before the
+/// first segment nothing is promised.
+const PRESENCE_MIN: Duration = Duration::from_secs(10);
 
 /// The in-memory home of one live: one publisher at a time, any number of readers.
 #[derive(Debug)]
@@ -40,6 +48,7 @@ pub struct Channel {
     /// The same for those who wait, who may be many (see [`relay`]).
     relayed: OnceLock<watch::Sender<State>>,
     reign: watch::Sender<Reign>,
+    viewers: Viewers,
 }
 
 /// What readers wait for a change of.
@@ -97,7 +106,11 @@ struct Inner {
 }
 
 impl Channel {
-    pub(crate) fn new(name: PlaybackName, packager: Packager) -> Self {
+    pub(crate) fn new(
+        name: PlaybackName,
+        packager: Packager,
+        viewers_in_all: Arc<AtomicUsize>,
+    ) -> Self {
         let epoch = packager.epoch().clone();
         let inner = Inner {
             packager,
@@ -117,6 +130,7 @@ impl Channel {
             state: watch::Sender::default(),
             relayed: OnceLock::new(),
             reign: watch::Sender::default(),
+            viewers: Viewers::new(viewers_in_all),
         }
     }
 
@@ -260,6 +274,24 @@ impl Channel {
             inner.state()
         };
         self.announce(state);
+    }
+
+    /// A viewer is there now; `viewer` tells him from the others of this live. Of more than some
+    /// ten thousand, the last are not counted.
+    pub fn saw(&self, viewer: u64, now: Instant) {
+        if !self.state().ended {
+            self.viewers.saw(viewer, now, || self.presence());
+        }
+    }
+
+    /// How many viewers are there now; nobody once the live has ended.
+    pub fn viewers(&self, now: Instant) -> usize {
+        if self.state().ended { 0 } else { self.viewers.count(now, self.presence()) }
+    }
+
+    fn presence(&self) -> Duration {
+        let target = self.targets().map(|targets| targets.segment).unwrap_or_default();
+        PRESENCE_MIN.max(target * PRESENCE_TARGETS)
     }
 
     /// What is being received: tracks, rates, sizes.

@@ -21,6 +21,7 @@ mod channel;
 mod playlist;
 mod publisher;
 mod registry;
+mod viewers;
 
 pub use channel::{Channel, State, Targets};
 pub use playlist::Playlist;

@@ -43,6 +43,27 @@ impl Playlist {
         &self.etag
     }
 
+    /// The same playlist as one viewer asks for what it names: `address` writes each URI of it. `mark`
+    /// tells his entity tag from that of others; letters and digits.
+    pub fn for_viewer(&self, mark: &str, address: impl Fn(&mut String, &str)) -> Self {
+        let text = String::from_utf8_lossy(&self.text);
+        let mut own = String::with_capacity(2 * text.len());
+        for line in text.lines() {
+            match line.is_empty() || line.starts_with('#') {
+                true => own.push_str(line),
+                false => address(&mut own, line),
+            }
+            own.push('\n');
+        }
+        let tag = self.etag.strip_suffix(b"\"").unwrap_or(&self.etag);
+        Self {
+            text: own.into(),
+            etag: [tag, b".", mark.as_bytes(), b"\""].concat().into(),
+            target_duration_s: self.target_duration_s,
+            gzip: OnceLock::new(),
+        }
+    }
+
     /// The target duration of the rendition in seconds, from which caching is reckoned.
     pub fn target_duration_s(&self) -> u32 {
         self.target_duration_s

@@ -25,6 +25,8 @@ struct Registry {
     channels: DashMap<Box<str>, Arc<Channel>>,
     /// Counted apart: `DashMap::len` locks every shard.
     open: AtomicUsize,
+    /// Viewers that are told apart, of all channels.
+    viewers: Arc<AtomicUsize>,
 }
 
 /// Why a channel was not opened.
@@ -53,7 +55,7 @@ impl Hub {
     /// # Errors
     /// When `name` is open already (nothing is replaced), or the hub is full.
     pub fn open(&self, name: PlaybackName, packager: Packager) -> Result<Arc<Channel>, OpenError> {
-        let Registry { channels, open } = &*self.registry;
+        let Registry { channels, open, viewers } = &*self.registry;
         match channels.entry(name.as_str().into()) {
             Entry::Occupied(_) => Err(OpenError::AlreadyOpen),
             Entry::Vacant(vacant) => {
@@ -61,7 +63,7 @@ impl Hub {
                     open.fetch_sub(1, Ordering::Relaxed);
                     return Err(OpenError::Full);
                 }
-                let channel = Arc::new(Channel::new(name, packager));
+                let channel = Arc::new(Channel::new(name, packager, viewers.clone()));
                 vacant.insert(Arc::clone(&channel));
                 Ok(channel)
             }

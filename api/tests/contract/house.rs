@@ -48,6 +48,7 @@ pub struct FakeControl {
     pub created: Mutex<Vec<LiveId>>,
     pub ended: Mutex<Vec<(LiveId, PlaybackName)>>,
     pub incoming: Mutex<Option<Incoming>>,
+    pub viewers: Mutex<Option<usize>>,
     pub panics: std::sync::atomic::AtomicBool,
 }
 
@@ -59,6 +60,10 @@ impl LiveControl for FakeControl {
     fn status(&self, _name: &PlaybackName) -> Option<Incoming> {
         assert!(!self.panics.load(Ordering::Relaxed), "the secret reason of a panic");
         self.incoming.lock().unwrap().clone()
+    }
+
+    fn viewers(&self, _name: &PlaybackName) -> Option<usize> {
+        *self.viewers.lock().unwrap()
     }
 
     fn end(&self, id: LiveId, name: &PlaybackName) {

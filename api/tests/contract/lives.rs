@@ -251,6 +251,7 @@ async fn a_broadcaster_sees_what_the_encoder_sends() {
     assert_eq!(waiting["incoming"], Value::Null);
     house.publish(live["id"].as_i64().unwrap()).await;
     *house.control.incoming.lock().unwrap() = Some(incoming());
+    *house.control.viewers.lock().unwrap() = Some(12);
     let body = house.get(&path, &member).await.body;
     assert_eq!(
         body,
@@ -261,6 +262,7 @@ async fn a_broadcaster_sees_what_the_encoder_sends() {
             "ended_at": null,
             "hls_url": live["hls_url"], "watch_url": live["watch_url"],
             "playback_name": live["playback_name"], "title": "Live streaming",
+            "viewers_count": 12,
             "incoming": {
                 "video": {"codec": "avc1.64001f", "width": 1280, "height": 720, "fps": 30.0},
                 "audio": {"codec": "mp4a.40.2", "sample_rate_hz": 48000, "channels": 2},
@@ -271,6 +273,24 @@ async fn a_broadcaster_sees_what_the_encoder_sends() {
             },
         })
     );
+}
+
+#[tokio::test]
+async fn viewers_are_told_wherever_a_live_is_shown_and_are_not_as_old_as_the_rest() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let live = house.start_live(&member).await;
+    let name = live["playback_name"].as_str().unwrap();
+    for count in [Some(12), Some(0), None] {
+        *house.control.viewers.lock().unwrap() = count;
+        let shown = |body: &Value, pointer| body.pointer(pointer).cloned().expect("is there");
+        let list = house.get("/api/posts/", &member).await.body;
+        assert_eq!(shown(&list, "/results/0/live/viewers_count"), json!(count));
+        let post = house.get(&format!("/api/posts/{}/", live["id"]), &member).await.body;
+        assert_eq!(shown(&post, "/live/viewers_count"), json!(count));
+        let watched = house.look(&format!("/api/lives/{name}/")).await.body;
+        assert_eq!(shown(&watched, "/viewers_count"), json!(count));
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ use tower::ServiceExt;
 use super::*;
 
 mod low_latency;
+mod viewers;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
 const AVCC: &[u8] = &[
@@ -64,7 +65,8 @@ fn sample(kind: Kind, dts_ticks: i64, is_sync: bool, n: i64) -> Sample {
     Sample { kind, dts_ticks, cts_ticks: 0, is_sync, data: data.into() }
 }
 
-/// A server with one live called `a`.
+/// A server with one live called `a`. Viewers are counted where a test says so alone: then every one
+/// has a multivariant playlist of his own.
 struct House {
     channel: Arc<Channel>,
     router: Router,
@@ -72,16 +74,20 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        Self::with(Config::default())
+        Self::with(Config { count_viewers: false, ..Config::default() })
     }
 
     fn with(config: Config) -> Self {
+        Self::packaging(config, packager::Config::default())
+    }
+
+    fn packaging(config: Config, packager: packager::Config) -> Self {
         let hub = Hub::new();
         let name: PlaybackName = "a".parse().unwrap();
         let epoch = Epoch::from_random([1, 2, 3, 4, 5]);
-        let packager = Packager::new(packager::Config::default(), name.clone(), epoch);
+        let packager = Packager::new(packager, name.clone(), epoch);
         let channel = hub.open(name, packager).unwrap();
-        Self { router: router(hub, config), channel }
+        Self { router: router(hub, config, Keys::derive(b"secret")), channel }
     }
 
     /// One whose live has three segments, the first a fifth of a second long, and a fourth begun.

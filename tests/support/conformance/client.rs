@@ -124,6 +124,9 @@ impl Viewer {
     /// Asks, and tells the witness what came.
     #[track_caller]
     pub fn ask(&mut self, asked: Asked, path: &str, query: &str, gzip_welcome: bool) -> Exchange {
+        // A media playlist may have a query of its own, which stays there.
+        let (path, own) = path.split_once('?').unwrap_or((path, ""));
+        let query = [own, query].join(if own.is_empty() || query.is_empty() { "" } else { "&" });
         let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let sent = self.clock.now();
         let answer = self.connection.get(&url, gzip_welcome);
@@ -132,7 +135,7 @@ impl Viewer {
         let exchange = Exchange {
             asked,
             path: path.into(),
-            query: query.into(),
+            query,
             gzip_welcome,
             sent,
             first_byte: answer.first_byte.saturating_duration_since(self.clock.start),

@@ -131,3 +131,8 @@ pub fn resolve(base: &str, reference: &str) -> String {
     }
     format!("{folder}/{rest}")
 }
+
+/// A URL without its query, of which every viewer may have his own.
+pub fn bare(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(path, _)| path)
+}

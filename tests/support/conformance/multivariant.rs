@@ -71,7 +71,7 @@ impl Multivariant {
         playlist
     }
 
-    /// The paths of all media playlists in it, when it was read at `path`.
+    /// The URLs of all media playlists in it, queries included, when it was read at `path`.
     pub fn media_playlists(&self, path: &str) -> Vec<String> {
         let variants = self.variants.iter().map(|variant| &variant.uri);
         variants.chain(&self.renditions).map(|uri| resolve(path, uri)).collect()

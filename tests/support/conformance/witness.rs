@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::clauses::{self, Ground};
-use super::exchange::{Asked, Exchange, SkipAsked, resolve};
+use super::exchange::{Asked, Exchange, SkipAsked, bare, resolve};
 use super::memory::{
     DateRangeSeen, Hinted, Known, KnownPart, Load, Rendition, Reported, Seen, Snapshot, State,
 };
@@ -45,10 +45,10 @@ pub struct MultivariantSeen {
 }
 
 impl MultivariantSeen {
-    /// The paths of all media playlists in it.
+    /// The paths of all media playlists in it, without the queries, which each viewer has his own of.
     pub fn media_playlists(&self) -> Vec<String> {
-        let paths = self.playlist.media_playlists(&self.path);
-        let unique: BTreeSet<String> = paths.into_iter().collect();
+        let urls = self.playlist.media_playlists(&self.path);
+        let unique: BTreeSet<String> = urls.iter().map(|url| bare(url).to_owned()).collect();
         unique.into_iter().collect()
     }
 }

@@ -1,6 +1,6 @@
 // Every sentence a reader may see, except on the screens for members (`fr-members`).
 
-import { wait } from './format';
+import { number, wait } from './format';
 
 export const fr = {
   app: 'CommuniConnect Live',
@@ -93,6 +93,8 @@ export const fr = {
     interrupted: 'Interrompu',
     ended: 'Terminé',
   },
+
+  viewers: (n: number) => `${number(n, 0)} ${n < 2 ? 'spectateur' : 'spectateurs'}`,
 
   watch: {
     defaultTitle: 'Direct',

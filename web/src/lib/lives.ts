@@ -9,6 +9,8 @@ export interface ListedLive {
   title: string;
   status: LiveStatus;
   startedAt: string | null;
+  /** Null where viewers are not counted. */
+  viewers: number | null;
   author: LivePost['author'];
 }
 
@@ -29,6 +31,7 @@ export function openLives(posts: readonly LivePost[]): ListedLive[] {
           title: post.live?.title || post.title || post.content,
           status,
           startedAt: post.live?.started_at ?? null,
+          viewers: post.live?.viewers_count ?? null,
           author: post.author,
         },
       ];

@@ -1,7 +1,7 @@
 //! The multivariant playlist, held against the media it offers (§4.4.6.2, §6.2.4).
 
 use super::super::boxes::{self, Init};
-use super::super::exchange::{Exchange, resolve};
+use super::super::exchange::{Exchange, bare, resolve};
 use super::super::memory::{Known, Rendition};
 use super::super::multivariant::{Multivariant, Variant};
 use super::super::report::Report;
@@ -37,7 +37,7 @@ pub fn multivariant(report: &mut Report, exchange: &Exchange, playlist: &Multiva
 pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
     for seen in ground.multivariants {
         for variant in &seen.playlist.variants {
-            let path = resolve(&seen.path, &variant.uri);
+            let path = bare(&resolve(&seen.path, &variant.uri)).to_owned();
             let Some(rendition) = ground.renditions.get(&path) else { continue };
             said_once(report, seen, rendition);
             let listed = listed_then(seen, rendition);

@@ -84,6 +84,8 @@ export interface OwnLive {
   watch_url: string;
   playback_name: string;
   title: string;
+  /** Null where viewers are not counted. */
+  viewers_count: number | null;
   incoming: Incoming | null;
 }
 
@@ -103,6 +105,7 @@ export interface PublicLive {
   created_at: string;
   started_at: string | null;
   ended_at: string | null;
+  viewers_count: number | null;
   author: Author;
 }
 
@@ -117,6 +120,7 @@ export interface LivePost {
   live?: {
     status: LiveStatus;
     started_at: string | null;
+    viewers_count?: number | null;
     hls_url?: string | null;
     playback_name?: string | null;
     title?: string | null;
