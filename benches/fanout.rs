@@ -1,15 +1,15 @@
-//! What one viewer's request costs, from the router to the last piece of its body. No socket: what
+//! What one viewer's request costs, from the listener to the last piece of its body. No socket: what
 //! the kernel adds is measured by `make bench`.
 
 use std::sync::Arc;
 
-use axum::{Router, body::Body, http::Request};
+use axum::{body::Body, http::Request};
+use delivery::Delivery;
 use divan::Bencher;
 use http_body_util::BodyExt as _;
 use hub::{Channel, Hub, Publisher};
 use media::id::{Epoch, PlaybackName};
 use packager::{Config, Packager};
-use tower::ServiceExt as _;
 
 mod material;
 
@@ -49,7 +49,7 @@ struct Live {
     name: PlaybackName,
     channel: Arc<Channel>,
     newest_msn: u64,
-    router: Router,
+    delivery: Arc<Delivery>,
     _publisher: Publisher,
 }
 
@@ -70,10 +70,10 @@ impl Live {
         }
         let open = channel.state().edge.expect("segments are listed").msn;
         let newest_msn = (0..=open).rev().find(|msn| channel.segment(*msn).is_some());
-        let router =
-            delivery::router(hub, delivery::Config::default(), delivery::Keys::derive(b"secret"));
+        let keys = delivery::Keys::derive(b"secret");
+        let delivery = Arc::new(Delivery::new(hub, &delivery::Config::default(), keys));
         let newest_msn = newest_msn.expect("segments are listed");
-        Self { name, channel, newest_msn, router, _publisher: publisher }
+        Self { name, channel, newest_msn, delivery, _publisher: publisher }
     }
 
     fn path(&self, file: &str) -> String {
@@ -92,10 +92,10 @@ fn ask(bencher: Bencher<'_, '_>, path: impl Fn(&Live) -> String, headers: &[(&st
         }
         request.body(Body::empty()).expect("a request")
     };
-    bencher.with_inputs(|| (live.router.clone(), request())).bench_local_values(
-        |(router, request)| {
+    bencher.with_inputs(|| (live.delivery.clone(), request())).bench_local_values(
+        |(delivery, request)| {
             runtime.block_on(async {
-                let mut body = router.oneshot(request).await.expect("infallible").into_body();
+                let mut body = delivery.answer(request).await.into_body();
                 let mut bytes = 0;
                 while let Some(Ok(frame)) = body.frame().await {
                     bytes += frame.data_ref().map_or(0, |data| data.len());

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
+use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
 use store::Store;
@@ -111,14 +112,16 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let public_url = config.api.public_http_url.clone();
-    let media = delivery::router(hub, config.delivery, keys);
-    let router = Router::new()
+    let media = Arc::new(Delivery::new(hub, &config.delivery, keys));
+    let pages = Router::new()
         .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
-        .merge(media.clone())
         .merge(web::router());
+    let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
-        Some(https) => media.merge(redirect::router(public_url.as_deref(), https.port())),
-        None => router.clone(),
+        Some(https) => {
+            http::Site::new(media, redirect::router(public_url.as_deref(), https.port()))
+        }
+        None => whole.clone(),
     };
     let (drain, draining) = watch::channel(false);
     let viewers = Arc::new(http::Connections::default());
@@ -130,7 +133,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let (viewers, draining) = (viewers.clone(), draining.clone());
         let served = certificate.clone();
-        tokio::spawn(http::serve(listener, Some(served), router, limits, viewers, draining));
+        tokio::spawn(http::serve(listener, Some(served), whole, limits, viewers, draining));
         certificate_watch = Some(tokio::spawn(async move { certificate.watch(hangup).await }));
     }
     let figures = metrics::Figures {

@@ -7,6 +7,7 @@ mod patience;
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
@@ -15,14 +16,16 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::ConnectInfo,
     http::{Request, Version, uri::Scheme},
+    response::Response,
 };
-use delivery::Turns;
+use delivery::{Delivery, Turns};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
-    service::TowerToHyperService,
 };
 use serde::Deserialize;
 use tokio::{
@@ -109,19 +112,51 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `router` until `drain` turns true, over TLS where there is a certificate. Requests under
+/// What a listener serves: media by the shortest way, everything else by a router.
+#[derive(Clone)]
+pub(crate) struct Site {
+    media: Option<Arc<Delivery>>,
+    rest: Router,
+}
+
+impl Site {
+    /// Media, and what is not media.
+    pub(crate) fn new(media: Arc<Delivery>, rest: Router) -> Self {
+        Self { media: Some(media), rest }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        match &self.media {
+            Some(media) if request.uri().path().starts_with(Delivery::ROOT) => {
+                media.answer(request).await
+            }
+            _ => {
+                let Ok(response) = self.rest.clone().oneshot(request.map(Body::new)).await;
+                response
+            }
+        }
+    }
+}
+
+impl From<Router> for Site {
+    fn from(rest: Router) -> Self {
+        Self { media: None, rest }
+    }
+}
+
+/// Serves `site` until `drain` turns true, over TLS where there is a certificate. Requests under
 /// way then finish in tasks of their own: [`Connections::gone`] waits for them.
 pub(crate) async fn serve(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
-    router: Router,
+    site: impl Into<Site>,
     config: Config,
     connections: Arc<Connections>,
     mut drain: watch::Receiver<bool>,
 ) {
     let front = Front {
         server: Arc::new(server(&config)),
-        router,
+        site: Arc::new(site.into()),
         first_bytes: Duration::from_secs(config.idle_s),
         stalled: Duration::from_secs(config.stalled_s),
         scheme: if certificate.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
@@ -173,7 +208,7 @@ pub(crate) async fn serve(
 #[derive(Clone)]
 struct Front {
     server: Arc<auto::Builder<TokioExecutor>>,
-    router: Router,
+    site: Arc<Site>,
     first_bytes: Duration,
     stalled: Duration,
     scheme: Scheme,
@@ -187,9 +222,9 @@ impl Front {
         socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         peer: SocketAddr,
     ) {
-        let Self { server, router, first_bytes, stalled, scheme, mut drain } = self;
+        let Self { server, site, first_bytes, stalled, scheme, mut drain } = self;
         let turns = Turns::default();
-        let service = router.map_request(move |mut request: Request<_>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let is_h2 = request.version() == Version::HTTP_2;
             let told = request.extensions_mut();
             told.insert(ConnectInfo(peer));
@@ -199,12 +234,12 @@ impl Front {
             if is_h2 {
                 told.insert(turns.clone());
             }
-            request
+            let site = site.clone();
+            async move { Ok::<_, Infallible>(site.answer(request).await) }
         });
         let socket = Opening::new(socket, first_bytes);
         let is_h2 = socket.is_h2();
-        let connection =
-            server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+        let connection = server.serve_connection(TokioIo::new(socket), service);
         tokio::pin!(connection);
         let too_old = async {
             loop {

@@ -37,5 +37,5 @@ pub use config::Config;
 pub use directives::{Directives, Malformed, Position};
 pub use key::Keys;
 pub use path::MediaPath;
-pub use router::router;
+pub use router::Delivery;
 pub use turns::Turns;

@@ -31,12 +31,23 @@ impl Started {
         Self::serving(router, certificate, limits)
     }
 
-    fn serving(router: Router, certificate: Option<Arc<Certificate>>, limits: Config) -> Self {
+    fn serving(
+        site: impl Into<Site>,
+        certificate: Option<Arc<Certificate>>,
+        limits: Config,
+    ) -> Self {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (drain, draining) = watch::channel(false);
         let connections = Arc::<Connections>::default();
-        tokio::spawn(serve(listener, certificate, router, limits, connections.clone(), draining));
+        tokio::spawn(serve(
+            listener,
+            certificate,
+            site.into(),
+            limits,
+            connections.clone(),
+            draining,
+        ));
         Self { address, connections, drain }
     }
 }

@@ -6,7 +6,6 @@ use std::{
     },
 };
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, header};
@@ -20,7 +19,6 @@ use media::{
 use packager::Packager;
 use proptest::prelude::*;
 use tokio::{task::yield_now, time::Instant};
-use tower::ServiceExt;
 
 use super::*;
 
@@ -69,7 +67,7 @@ fn sample(kind: Kind, dts_ticks: i64, is_sync: bool, n: i64) -> Sample {
 /// has a multivariant playlist of his own.
 struct House {
     channel: Arc<Channel>,
-    router: Router,
+    delivery: Arc<Delivery>,
 }
 
 impl House {
@@ -87,7 +85,8 @@ impl House {
         let epoch = Epoch::from_random([1, 2, 3, 4, 5]);
         let packager = Packager::new(packager, name.clone(), epoch);
         let channel = hub.open(name, packager).unwrap();
-        Self { router: router(hub, config, Keys::derive(b"secret")), channel }
+        let delivery = Arc::new(Delivery::new(hub, &config, Keys::derive(b"secret")));
+        Self { delivery, channel }
     }
 
     /// One whose live has three segments, the first a fifth of a second long, and a fourth begun.
@@ -115,7 +114,8 @@ impl House {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        self.router.clone().oneshot(request).map(|answer| answer.unwrap()).boxed()
+        let delivery = self.delivery.clone();
+        async move { delivery.answer(request).await }.boxed()
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -457,7 +457,8 @@ async fn one_address_does_not_take_all_places() {
         let peer = SocketAddr::new(address.parse().unwrap(), 4711);
         let request = http::Request::get("/hls/a.m3u8").extension(ConnectInfo(peer));
         let request = request.body(Body::empty()).unwrap();
-        house.router.clone().oneshot(request).map(|answer| answer.unwrap()).boxed()
+        let delivery = house.delivery.clone();
+        async move { delivery.answer(request).await }.boxed()
     };
     let refused = |address| ask(address).now_or_never().map(|answer| answer.status());
     for [first, second, other] in [

@@ -46,9 +46,10 @@ impl House {
         let channel = hub.open(name, packager).expect("the first of its name");
         let mut publisher = channel.claim(1_700_000_000_000);
         publisher.push(&mut four_segments()).expect("media");
-        let router =
-            delivery::router(hub, delivery::Config::default(), delivery::Keys::derive(b"secret"));
-        let server = Started::serving(router, None, Config::default());
+        let keys = delivery::Keys::derive(b"secret");
+        let media = Arc::new(Delivery::new(hub, &delivery::Config::default(), keys));
+        let site = Site::new(media, Router::new());
+        let server = Started::serving(site, None, Config::default());
         let socket = TcpStream::connect(server.address).await.expect("connected");
         // Every answer may have all of what the connection may have.
         let mut client = h2::client::Builder::new();
