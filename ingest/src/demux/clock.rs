@@ -64,6 +64,29 @@ impl Clock {
         *own = Some(Point { raw_ms, at_ms, latest_ms, step_ms });
         Reading { at_ms, jumped }
     }
+
+    /// How far media came; 0 before any.
+    pub fn now_ms(&self) -> i64 {
+        self.points().map(|point| point.latest_ms).fold(0, i64::max)
+    }
+
+    /// Where the RTMP time of what is neither picture nor sound lies on the line, which it never
+    /// moves. A time far from those of media, as of a sender that stamps everything zero, is of no
+    /// known clock: it is said now.
+    pub fn beside(&self, raw_ms: u32) -> i64 {
+        let places = self.points().map(|point| (point.place(raw_ms), point.at_ms));
+        let nearest = places.min_by_key(|(at_ms, media_ms)| at_ms.abs_diff(*media_ms));
+        match nearest {
+            Some((at_ms, media_ms)) if (at_ms - media_ms).abs() <= MAX_STEP_FORWARD_MS => {
+                at_ms.max(0)
+            }
+            _ => self.now_ms(),
+        }
+    }
+
+    fn points(&self) -> impl Iterator<Item = Point> {
+        self.video.into_iter().chain(self.audio)
+    }
 }
 
 impl Point {
@@ -294,6 +317,27 @@ mod tests {
         read_all(&mut clock, Kind::Video, &[0, 40]);
         read_all(&mut clock, Kind::Audio, &[0, 21, 43]);
         assert_eq!(read_all(&mut clock, Kind::Video, &[3_000_000, 120]), [80, 120]);
+    }
+
+    #[test]
+    fn what_is_said_beside_media_is_placed_on_its_line_and_never_moves_it() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.beside(5_000), 0, "before media there is no time but its beginning");
+        read_all(&mut clock, Kind::Video, &[u32::MAX - 39, 0]);
+        let first = i64::from(u32::MAX - 39);
+        // Across the wrap, and a little ahead.
+        assert_eq!([clock.beside(u32::MAX), clock.beside(30)], [first + 39, first + 70]);
+        // Of another clock.
+        assert_eq!([clock.beside(900_000), clock.beside(2_000_000_000)], [first + 40; 2]);
+        assert_eq!(clock.read(Kind::Video, 40).at_ms, first + 80);
+    }
+
+    #[test]
+    fn what_is_said_after_a_jump_goes_by_the_track_that_jumped() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Audio, &[0, 23]);
+        read_all(&mut clock, Kind::Video, &[0, 40, 900_080]);
+        assert_eq!([clock.beside(900_090), clock.beside(46)], [90, 46]);
     }
 
     /// Samples of an AAC frame.
