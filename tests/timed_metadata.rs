@@ -12,6 +12,7 @@ use mp4_atom::{Any, ReadFrom};
 use serde_json::{Value, json};
 use support::House;
 use support::api::Live;
+use support::fingerprint::Fingerprint;
 use support::http;
 use support::page::Page;
 use support::peer::output_of;
@@ -98,6 +99,19 @@ fn ffprobe_finds_timed_id3_in_mpeg_ts() {
         assert!((said_ms - expected).abs() < 1.0, "{said_ms} and not {expected}");
     }
     assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn media_arrives_whole_beside_what_is_said() {
+    let (house, live) = published();
+    let source = Fingerprint::of(&SOURCE.flv().display().to_string());
+    for path in [live.fmp4(), live.ts()] {
+        Fingerprint::of(&house.url(&path)).assert_same_as(&source, &path);
+        let mut gst = Command::new("gst-launch-1.0");
+        gst.args(["--quiet", "playbin"]).arg(format!("uri={}", house.url(&path)));
+        gst.args(["video-sink=fakesink", "audio-sink=fakesink"]);
+        output_of(gst, READ_WITHIN);
+    }
 }
 
 #[test]
@@ -235,13 +249,14 @@ fn chromium_hears(rendition: impl Fn(&Live) -> String) {
     let mut source = Endless::begin(flv::tags(&SOURCE.flv()), SOURCE.seconds * 1_000);
     let mut said = 0;
     let mut send = || {
-        source.send_due(&mut client);
+        // Before the media of its time, however late this turn is.
         while said * 500 + 100 <= source.now_ms() {
             let at_ms = said * 500 + 100;
             let text = amf::object(&[("at_ms", amf::number(f64::from(at_ms)))]);
             client.say(DATA_AMF0, at_ms, &[amf::string("onTextData"), text].concat());
             said += 1;
         }
+        source.send_due(&mut client);
     };
     wait::until_true("it can be played", READ_WITHIN, || {
         send();

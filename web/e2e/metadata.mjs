@@ -61,7 +61,13 @@ function watch(url) {
         known.add(cue);
         const seen = video.currentTime;
         const date = hls.playingDate.getTime() - (seen - cue.startTime) * 1000;
-        heard.cues.push({ name: cue.value.info, value: cue.value.data, start: cue.startTime, seen, date });
+        heard.cues.push({
+          name: cue.value.info,
+          value: cue.value.data,
+          start: cue.startTime,
+          seen,
+          date,
+        });
       }
     });
   });
