@@ -53,7 +53,8 @@ pub struct Counts {
     pub dropped_tags: u64,
     /// Why the last one was dropped.
     pub last_drop: Option<String>,
-    /// Times moved: a DTS that went back, a composition offset beyond belief, audio re-anchored.
+    /// Times moved: a DTS that went back, a composition offset beyond belief, audio re-anchored,
+    /// stretched or, where there was too much of it, left out.
     pub timestamp_repairs: u64,
     /// Jumps of the encoder's clock that were bridged.
     pub timestamp_jumps: u64,
@@ -277,9 +278,10 @@ impl Demuxer {
             let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(timescale));
             let stamp = counter.stamp(at_ms, admitted.ticks);
             self.counts.timestamp_repairs += u64::from(stamp.repaired);
+            let Some(dts_ticks) = stamp.dts_ticks else { continue };
             events.push(Event::Sample(Sample {
                 kind: Kind::Audio,
-                dts_ticks: stamp.dts_ticks,
+                dts_ticks,
                 cts_ticks: 0,
                 is_sync: true,
                 data: admitted.data,

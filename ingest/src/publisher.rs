@@ -105,6 +105,7 @@ pub struct Publisher {
     hints: Hints,
     told_other_tracks: bool,
     told_dropped_metadata: bool,
+    told_repairs: bool,
     shared: Arc<Shared>,
     slot: Option<Slot>,
 }
@@ -169,6 +170,7 @@ impl Publisher {
             hints: Hints::default(),
             told_other_tracks: false,
             told_dropped_metadata: false,
+            told_repairs: false,
             shared,
             slot: Some(slot),
         })
@@ -357,6 +359,7 @@ impl Publisher {
         }
         self.note_other_tracks();
         self.note_dropped_metadata();
+        self.note_repairs();
         Ok(Heard::Something)
     }
 
@@ -377,6 +380,15 @@ impl Publisher {
             self.told_dropped_metadata = true;
             let peer = self.peer;
             info!(%peer, %reason, "timed metadata dropped; more of it will only be counted");
+        }
+    }
+
+    /// Says once that the encoder's times are not taken as they come.
+    fn note_repairs(&mut self) {
+        if self.demuxer.counts().timestamp_repairs > 0 && !self.told_repairs {
+            self.told_repairs = true;
+            let peer = self.peer;
+            info!(%peer, "the encoder's times go back, or drift from its sound: mended and counted");
         }
     }
 
