@@ -115,12 +115,12 @@ fn media_arrives_whole_beside_what_is_said() {
 }
 
 #[test]
-fn hls_js_shows_what_is_said_when_its_picture_is_shown() {
+fn hls_js_in_chromium_shows_what_is_said_when_its_picture_is_shown() {
     chromium_hears(Live::fmp4);
 }
 
 #[test]
-fn hls_js_shows_what_is_said_in_mpeg_ts_too() {
+fn hls_js_in_chromium_shows_what_is_said_in_mpeg_ts_too() {
     chromium_hears(Live::ts);
 }
 
