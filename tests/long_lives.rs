@@ -105,14 +105,11 @@ fn twelve_hours(ppm: f64) {
         }
         live.video(at_ms, if picture % 5 == 0 { IDR } else { SLICE });
         let total = live.packager.report().segments_total;
-        if total > segments {
+        if total >= segments + 15 {
             segments = total;
             let segment = live.packager.segment(live.packager.last_msn().unwrap()).unwrap();
-            if total % 15 == 0 {
-                let bytes = segment.bytes(Rendition::Source).unwrap();
-                let apart = lip_sync_ms(&bytes, heard_ms);
-                worst = apart.into_iter().map(f64::abs).fold(worst, f64::max);
-            }
+            let apart = lip_sync_ms(&segment.bytes(Rendition::Source).unwrap(), heard_ms);
+            worst = apart.into_iter().map(f64::abs).fold(worst, f64::max);
         }
     }
     let (report, counts) = (live.packager.report(), live.demuxer.counts());
