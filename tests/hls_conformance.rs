@@ -88,10 +88,15 @@ struct Scenario {
     shows: &'static [Scene],
 }
 
-const STEADY: Script = Script { source: BRISK, jitter: Duration::ZERO, turn: Turn::None };
+const STEADY: Script =
+    Script { source: BRISK, jitter: Duration::ZERO, turn: Turn::None, says: false };
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "B-frames", script: STEADY, shows: &[Scene::Video, Scene::Renditions] },
+    Scenario {
+        name: "B-frames",
+        script: Script { says: true, ..STEADY },
+        shows: &[Scene::Video, Scene::Renditions],
+    },
     Scenario {
         name: "irregular GOPs",
         script: Script { source: IRREGULAR, ..STEADY },
@@ -129,7 +134,11 @@ const SCENARIOS: &[Scenario] = &[
         script: Script { source: FAST, ..STEADY },
         shows: &[Scene::Video, Scene::Renditions, Scene::Fast],
     },
-    Scenario { name: "sound alone", script: Script { source: SOUND, ..STEADY }, shows: &[] },
+    Scenario {
+        name: "sound alone",
+        script: Script { source: SOUND, says: true, ..STEADY },
+        shows: &[],
+    },
 ];
 
 #[test]

@@ -1,12 +1,20 @@
-//! AMF 0 values. What was read whole must be written and read back the same.
+//! AMF 0 values. What was read whole must be written and read back the same; what viewers are told of
+//! it must be JSON, and not too much.
 
 #![no_main]
 
-use communiconnect_ingest::rtmp::amf0::{Value, read_all};
+use communiconnect_ingest::{
+    demux::data,
+    rtmp::amf0::{Value, read_all},
+};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
-    let (values, _) = read_all(data);
+fuzz_target!(|bytes: &[u8]| {
+    let (values, _) = read_all(bytes);
+    if let Ok(said) = data::metadata("onTextData".to_owned(), Some(&values), 0) {
+        assert!(said.value.len() <= data::MAX_VALUE_LEN);
+        serde_json::from_str::<serde::de::IgnoredAny>(&said.value).expect("JSON");
+    }
     if has_nan(&values) {
         return;
     }

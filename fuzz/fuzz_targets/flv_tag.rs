@@ -4,7 +4,11 @@
 #![no_main]
 
 use bytes::Bytes;
-use communiconnect_ingest::{demux::Demuxer, flv::tag};
+use communiconnect_ingest::{
+    demux::{Demuxer, data::MAX_VALUE_LEN},
+    flv::tag,
+    rtmp::message::Data,
+};
 use communiconnect_media::{Event, Kind, Timescale};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +20,11 @@ fuzz_target!(|data: &[u8]| {
         let result = match tag.kind {
             8 => demuxer.audio(tag.at_ms, tag.body, &mut events),
             9 => demuxer.video(tag.at_ms, tag.body, &mut events),
+            18 => {
+                let values = Data::read(&tag.body).values;
+                demuxer.data(tag.at_ms, "onTextData".to_owned(), Some(&values), &mut events);
+                Ok(())
+            }
             _ => Ok(()),
         };
         if result.is_err() {
@@ -44,6 +53,7 @@ fn check(events: &[Event]) {
                 assert!(sample.dts_ticks >= last[at] && !sample.data.is_empty());
                 last[at] = sample.dts_ticks;
             }
+            Event::Metadata(said) => assert!(said.at_ms >= 0 && said.value.len() <= MAX_VALUE_LEN),
         }
     }
 }

@@ -7,8 +7,9 @@
 
 use communiconnect_ingest::{
     demux::Demuxer,
-    rtmp::{Event, Session},
+    rtmp::{self, Session},
 };
+use communiconnect_media::Event;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,13 +26,21 @@ fuzz_target!(|data: &[u8]| {
         let mut input = piece;
         loop {
             let result = match session.read(&mut input) {
-                Ok(Some(Event::Publish(_))) => {
+                Ok(Some(rtmp::Event::Publish(_))) => {
                     session.accept();
                     Ok(())
                 }
-                Ok(Some(Event::Video { at_ms, body })) => demuxer.video(at_ms, body, &mut events),
-                Ok(Some(Event::Audio { at_ms, body })) => demuxer.audio(at_ms, body, &mut events),
-                Ok(Some(Event::Metadata(_) | Event::Unpublish)) => Ok(()),
+                Ok(Some(rtmp::Event::Video { at_ms, body })) => {
+                    demuxer.video(at_ms, body, &mut events)
+                }
+                Ok(Some(rtmp::Event::Audio { at_ms, body })) => {
+                    demuxer.audio(at_ms, body, &mut events)
+                }
+                Ok(Some(rtmp::Event::Data { at_ms, name, values })) => {
+                    demuxer.data(at_ms, name, values.as_deref(), &mut events);
+                    Ok(())
+                }
+                Ok(Some(rtmp::Event::Metadata(_) | rtmp::Event::Unpublish)) => Ok(()),
                 Ok(None) => break,
                 Err(_) => return,
             };
@@ -46,10 +55,12 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// What the packager relies on.
-fn check(events: &mut Vec<communiconnect_media::Event>) {
+fn check(events: &mut Vec<Event>) {
     for event in events.drain(..) {
-        if let communiconnect_media::Event::Sample(sample) = event {
-            assert!(!sample.data.is_empty() && sample.dts_ticks >= 0);
+        match event {
+            Event::Sample(sample) => assert!(!sample.data.is_empty() && sample.dts_ticks >= 0),
+            Event::Metadata(said) => assert!(said.at_ms >= 0 && !said.name.is_empty()),
+            Event::TrackChanged(_) => {}
         }
     }
 }

@@ -42,6 +42,7 @@ async fn sink(request: PublishRequest) -> Result<(), communiconnect_ingest::Erro
                 Event::TrackChanged(track) => println!("{peer} {}", track.codec_string()),
                 Event::Sample(sample) if sample.kind == Kind::Video => video += 1,
                 Event::Sample(_) => audio += 1,
+                Event::Metadata(said) => println!("{peer} {} {}", said.name, said.value),
             }
         }
         if let Read::Ended { clean } = read {

@@ -8,6 +8,7 @@
 //! describes, until one comes that can. Only what we do not carry ends a live.
 
 mod clock;
+pub mod data;
 mod pictures;
 mod sounds;
 
@@ -21,10 +22,13 @@ use self::{
     pictures::Pictures,
     sounds::Sounds,
 };
-use crate::flv::{
-    self,
-    audio::{self, AudioCodec, AudioTag},
-    video::{self, VideoCodec, VideoTag},
+use crate::{
+    flv::{
+        self,
+        audio::{self, AudioCodec, AudioTag},
+        video::{self, VideoCodec, VideoTag},
+    },
+    rtmp::amf0::Value,
 };
 
 /// Largest composition offset believed, either way. B-frame pyramids need some hundred milliseconds.
@@ -49,12 +53,19 @@ pub struct Counts {
     pub dropped_tags: u64,
     /// Why the last one was dropped.
     pub last_drop: Option<String>,
-    /// Times moved: a DTS that went back, a composition offset beyond belief, audio re-anchored.
+    /// Times moved: a DTS that went back, a composition offset beyond belief, audio re-anchored,
+    /// stretched or, where there was too much of it, left out.
     pub timestamp_repairs: u64,
     /// Jumps of the encoder's clock that were bridged.
     pub timestamp_jumps: u64,
     /// Tags with tracks beside the one that is carried.
     pub other_tracks: u64,
+    /// Timed metadata passed on.
+    pub metadata: u64,
+    /// Timed metadata dropped: too long, too much of it, not to be read.
+    pub dropped_metadata: u64,
+    /// Why the last of it was dropped.
+    pub last_metadata_drop: Option<data::Dropped>,
 }
 
 /// Turns the tags of one publisher into media events.
@@ -67,6 +78,7 @@ pub struct Demuxer {
     sounds: Sounds,
     /// There from the first sound on: time goes on from one configuration to the next.
     audio_counter: Option<AudioCounter>,
+    metadata_rate: data::Rate,
     counts: Counts,
 }
 
@@ -177,6 +189,32 @@ impl Demuxer {
         self.settle(Kind::Audio, outcome)
     }
 
+    /// Takes a data message, or what a script tag holds, and appends the metadata it is to `events`, if
+    /// it is for viewers. `values` are what follows its name; `None` if they cannot be read.
+    pub fn data(
+        &mut self,
+        at_ms: u32,
+        name: String,
+        values: Option<&[Value]>,
+        events: &mut Vec<Event>,
+    ) {
+        if !data::is_for_viewers(&name) {
+            return;
+        }
+        let counted = self.metadata_rate.count(self.clock.now_ms());
+        let at_ms = self.clock.beside(at_ms);
+        match counted.and_then(|()| data::metadata(name, values, at_ms)) {
+            Ok(metadata) => {
+                self.counts.metadata += 1;
+                events.push(Event::Metadata(metadata));
+            }
+            Err(reason) => {
+                self.counts.dropped_metadata += 1;
+                self.counts.last_metadata_drop = Some(reason);
+            }
+        }
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -240,9 +278,10 @@ impl Demuxer {
             let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(timescale));
             let stamp = counter.stamp(at_ms, admitted.ticks);
             self.counts.timestamp_repairs += u64::from(stamp.repaired);
+            let Some(dts_ticks) = stamp.dts_ticks else { continue };
             events.push(Event::Sample(Sample {
                 kind: Kind::Audio,
-                dts_ticks: stamp.dts_ticks,
+                dts_ticks,
                 cts_ticks: 0,
                 is_sync: true,
                 data: admitted.data,

@@ -76,6 +76,10 @@ pub struct Stats {
     pub timestamp_repairs: u64,
     /// Jumps of the encoder's clock that were bridged.
     pub timestamp_jumps: u64,
+    /// Timed metadata passed on.
+    pub metadata: u64,
+    /// Timed metadata dropped: too long, too much of it, not to be read.
+    pub dropped_metadata: u64,
     /// Messages the encoder began and never finished.
     pub abandoned_messages: u64,
     /// What the encoder declares.
@@ -100,6 +104,8 @@ pub struct Publisher {
     abandoned_messages: u64,
     hints: Hints,
     told_other_tracks: bool,
+    told_dropped_metadata: bool,
+    told_repairs: bool,
     shared: Arc<Shared>,
     slot: Option<Slot>,
 }
@@ -163,6 +169,8 @@ impl Publisher {
             heard_at: now,
             hints: Hints::default(),
             told_other_tracks: false,
+            told_dropped_metadata: false,
+            told_repairs: false,
             shared,
             slot: Some(slot),
         })
@@ -253,6 +261,8 @@ impl Publisher {
             last_drop: counts.last_drop.clone(),
             timestamp_repairs: counts.timestamp_repairs,
             timestamp_jumps: counts.timestamp_jumps,
+            metadata: counts.metadata,
+            dropped_metadata: counts.dropped_metadata,
             abandoned_messages: self.abandoned_messages,
             hints: self.hints.clone(),
         }
@@ -340,11 +350,16 @@ impl Publisher {
                 rtmp::Event::Video { at_ms, body } => self.demuxer.video(at_ms, body, events)?,
                 rtmp::Event::Audio { at_ms, body } => self.demuxer.audio(at_ms, body, events)?,
                 rtmp::Event::Metadata(metadata) => self.hints = Hints::read(&metadata),
+                rtmp::Event::Data { at_ms, name, values } => {
+                    self.demuxer.data(at_ms, name, values.as_deref(), events);
+                }
                 rtmp::Event::Unpublish => return Ok(Heard::Unpublish),
                 rtmp::Event::Publish(_) => {}
             }
         }
         self.note_other_tracks();
+        self.note_dropped_metadata();
+        self.note_repairs();
         Ok(Heard::Something)
     }
 
@@ -354,6 +369,26 @@ impl Publisher {
             self.told_other_tracks = true;
             let peer = self.peer;
             info!(%peer, "several tracks of a kind: the first alone is carried");
+        }
+    }
+
+    /// Says once that not all metadata is taken, and why.
+    fn note_dropped_metadata(&mut self) {
+        if let Some(reason) = self.demuxer.counts().last_metadata_drop
+            && !self.told_dropped_metadata
+        {
+            self.told_dropped_metadata = true;
+            let peer = self.peer;
+            info!(%peer, %reason, "timed metadata dropped; more of it will only be counted");
+        }
+    }
+
+    /// Says once that the encoder's times are not taken as they come.
+    fn note_repairs(&mut self) {
+        if self.demuxer.counts().timestamp_repairs > 0 && !self.told_repairs {
+            self.told_repairs = true;
+            let peer = self.peer;
+            info!(%peer, "the encoder's times go back, or drift from its sound: mended and counted");
         }
     }
 

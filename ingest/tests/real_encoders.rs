@@ -44,6 +44,7 @@ impl Live {
                         demuxer.audio(at_ms, body, &mut live.events).unwrap();
                     }
                     rtmp::Event::Metadata(metadata) => live.metadata = Some(metadata),
+                    rtmp::Event::Data { name, .. } => panic!("{name} is of no encoder here"),
                     rtmp::Event::Unpublish => panic!("ended too early"),
                 }
             }
@@ -66,7 +67,7 @@ impl Live {
     fn codecs(&self) -> Vec<String> {
         let codecs = self.events.iter().filter_map(|event| match event {
             Event::TrackChanged(track) => Some(track.codec_string()),
-            Event::Sample(_) => None,
+            Event::Sample(_) | Event::Metadata(_) => None,
         });
         codecs.collect()
     }

@@ -24,7 +24,7 @@ mod sample;
 mod time;
 mod track;
 
-pub use sample::{Event, Sample};
+pub use sample::{Event, Metadata, Sample};
 pub use time::Timescale;
 pub use track::{Codec, Kind, Track};
 

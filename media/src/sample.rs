@@ -21,6 +21,17 @@ pub struct Sample {
     pub data: Bytes,
 }
 
+/// Something a publisher says at one time of its live: a caption of its page, a score, a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// When, in milliseconds on the line of the publisher's decode times. Never negative.
+    pub at_ms: i64,
+    /// What its kind is called, such as `onTextData`: printable ASCII, never empty.
+    pub name: String,
+    /// What it says, as JSON.
+    pub value: String,
+}
+
 /// One step of a publisher's media.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -29,4 +40,6 @@ pub enum Event {
     TrackChanged(Arc<Track>),
     /// A sample of a track announced before.
     Sample(Sample),
+    /// Timed metadata.
+    Metadata(Metadata),
 }

@@ -10,12 +10,14 @@
 //! | fMP4 | ISO/IEC 14496-12 §8.8, CMAF (ISO/IEC 23000-19) |
 //! | codecs in fMP4 | ISO/IEC 14496-14, ISO/IEC 14496-15; the ISOBMFF bindings of AV1, VP9, Opus and FLAC; ETSI TS 102 366 Annex F |
 //! | MPEG-TS | ISO/IEC 13818-1 §2.4; AAC in ADTS: ISO/IEC 14496-3 §1.A.2.2; AC-3: ATSC A/53 part 3 |
+//! | timed metadata | ID3v2.4.0; ISO/IEC 23009-1 §5.10.3.3; Apple, Timed Metadata for HTTP Live Streaming |
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod config;
 mod fmp4;
 mod intake;
+mod metadata;
 mod output;
 mod packager;
 mod part;

@@ -9,6 +9,7 @@ use media::{Kind, Timescale};
 
 use crate::{
     Config, Edge, Progress, Rendition,
+    metadata::{Pending, Said},
     part::Timed,
     segment::{Head, OpenSegment},
     segmenter::{FirstSegment, Gops, Promise},
@@ -43,6 +44,8 @@ pub(crate) struct Output {
     moof_sequence: u32,
     /// Where MPEG-TS stands after the last complete segment.
     ts_end: ts::Position,
+    /// Metadata for the open part or a later one, in the present publisher's time.
+    pub metadata: Pending,
     /// Spare room for the samples of the next part.
     pub samples: (Vec<Timed>, Vec<Timed>),
 }
@@ -59,6 +62,8 @@ pub(crate) struct Counts {
     pub samples: u64,
     pub dropped: u64,
     pub repaired: u64,
+    pub metadata: u64,
+    pub metadata_dropped: u64,
 }
 
 /// Ends of both tracks on the timeline.
@@ -118,6 +123,7 @@ impl Output {
             last_size_bytes: 0,
             moof_sequence: 0,
             ts_end: ts::Position::default(),
+            metadata: Pending::default(),
             samples: Default::default(),
         }
     }
@@ -151,15 +157,16 @@ impl Output {
         self.next_msn += 1;
     }
 
-    /// Makes a part of these samples and adds it to the open segment.
-    pub fn add_part(&mut self, video: &[Timed], audio: &[Timed]) -> Progress {
+    /// Makes a part of these samples, and of what is said meanwhile, and adds it to the open segment.
+    pub fn add_part(&mut self, video: &[Timed], audio: &[Timed], said: &[Said]) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
         let tracks = open.head.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
-        open.add(self.moof_sequence, video, audio);
+        open.add(self.moof_sequence, video, audio, said);
         self.edge = Some(edge_of(open));
         self.gap_ms = 0;
         self.counts.parts += 1;
+        self.counts.metadata += said.len() as u64;
         self.counts.samples += (video.len() + audio.len()) as u64;
         for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
             if let (Some(last), Some(track)) = (samples.last(), tracks.get(kind)) {

@@ -104,6 +104,11 @@ impl Packager {
         }
         let run = self.run.as_mut().ok_or(Error::NotBegun)?;
         match event {
+            Event::Metadata(metadata) => {
+                let all_wait = self.output.metadata.add(&metadata);
+                self.output.counts.metadata_dropped += u64::from(!all_wait);
+                Ok(Progress::default())
+            }
             Event::TrackChanged(track) => run.change(track, &mut self.output),
             Event::Sample(sample) => run.take(sample, VecDeque::new(), &mut self.output),
         }
@@ -273,6 +278,8 @@ impl Packager {
             samples_total: output.counts.samples,
             samples_dropped_total: output.counts.dropped,
             samples_repaired_total: output.counts.repaired,
+            metadata_total: output.counts.metadata,
+            metadata_dropped_total: output.counts.metadata_dropped,
         }
     }
 }
@@ -452,6 +459,7 @@ impl Run {
         if let Some(running) = self.stop() {
             progress |= running.close(out);
         }
+        out.counts.metadata_dropped += out.metadata.clear() as u64;
         progress
     }
 }

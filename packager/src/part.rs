@@ -1,4 +1,5 @@
-//! A part: samples of 200 ms or so, copied once, into one `moof` and `mdat`.
+//! A part: samples of 200 ms or so, copied once, into one `moof` and `mdat`, after the metadata of
+//! its time.
 //!
 //! Here: what a part holds and how its samples are found again in its own bytes. Not here: where
 //! it ends (`segmenter`), how the boxes look (`fmp4`).
@@ -6,7 +7,12 @@
 use bytes::Bytes;
 use media::Kind;
 
-use crate::{fmp4::fragment, tracks::TrackSet, ts};
+use crate::{
+    fmp4::{emsg::Emsg, fragment},
+    metadata::Said,
+    tracks::TrackSet,
+    ts,
+};
 
 /// A sample on the timeline of the live, not yet in a part.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ pub(crate) struct Part {
     pub at: usize,
     /// Bytes it takes there.
     pub len: usize,
+    /// Those of its metadata, at its start.
+    emsg_len: usize,
     /// Length on the main track.
     pub duration_ticks: u64,
     /// Length of its sound, in ticks of the sound.
@@ -43,7 +51,7 @@ pub(crate) struct Part {
     audio: Option<Run>,
 }
 
-/// Where the samples of one track lie in the bytes of a part.
+/// Where the samples of one track lie in the `moof` and `mdat` of a part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     /// Decode time of the first.
@@ -56,27 +64,31 @@ pub(crate) struct Run {
 }
 
 impl Part {
-    /// Copies the samples into a part at the end of `segment`. Both tracks in decode order; `main`
-    /// is the kind the part is cut by.
+    /// Copies the samples into a part at the end of `segment`, after what is said meanwhile. Both
+    /// tracks in decode order; `main` is the kind the part is cut by.
     pub fn write(
         segment: &mut Vec<u8>,
         sequence: u32,
         tracks: &TrackSet,
         video: &[Timed],
         audio: &[Timed],
+        said: &[Said],
     ) -> Self {
         let start = segment.len();
+        said.iter().for_each(|said| Emsg::from(said).write(segment, tracks.timescale));
+        let emsg_len = segment.len() - start;
         let (video_run, audio_run) = fragment::write(segment, sequence, video, audio);
         let main = if tracks.main == Kind::Video { video } else { audio };
         let length = |samples: &[Timed]| samples.iter().map(|s| u64::from(s.duration_ticks)).sum();
         Self {
             at: start,
             len: segment.len() - start,
+            emsg_len,
             duration_ticks: length(main),
             audio_ticks: length(audio),
             independent: main.iter().any(|sample| sample.is_sync),
             pictures: u32::try_from(video.len()).unwrap_or(u32::MAX),
-            ts_packets: ts::Packets::count(tracks, video, audio),
+            ts_packets: ts::Packets::count(tracks, video, audio, said),
             video: video_run,
             audio: audio_run,
         }
@@ -87,6 +99,7 @@ impl Part {
         Self {
             at,
             len: 0,
+            emsg_len: 0,
             duration_ticks,
             audio_ticks: 0,
             independent: false,
@@ -117,16 +130,32 @@ impl Part {
         segment.get(self.at..self.at + self.len).unwrap_or_default()
     }
 
-    /// Bytes of a part of its sound alone.
-    pub fn audio_len(&self) -> usize {
-        self.audio.map_or(0, |run| fragment::audio_len(run.count, self.len - run.data))
+    /// Its `moof` and `mdat`.
+    fn fragment<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
+        self.bytes(segment).get(self.emsg_len..).unwrap_or_default()
     }
 
-    /// Appends a part of its sound alone to `out`, made from the bytes of its segment.
-    pub fn write_audio(&self, segment: &[u8], out: &mut Vec<u8>) {
-        if let Some(run) = &self.audio {
-            fragment::write_audio(self.bytes(segment), run, out);
+    /// The metadata of its time, whose ticks are those of the main track.
+    pub fn metadata<'a>(&self, segment: &'a [u8]) -> impl Iterator<Item = Emsg<'a>> + use<'a> {
+        Emsg::read_all(self.bytes(segment).get(..self.emsg_len).unwrap_or_default())
+    }
+
+    /// Bytes of a part of its sound alone.
+    pub fn audio_len(&self) -> usize {
+        self.audio.map_or(0, |run| {
+            self.emsg_len + fragment::audio_len(run.count, self.len - self.emsg_len - run.data)
+        })
+    }
+
+    /// Appends a part of its sound alone, with its metadata, to `out`, made from the bytes of its
+    /// segment.
+    pub fn write_audio(&self, segment: &[u8], tracks: &TrackSet, out: &mut Vec<u8>) {
+        let (Some(run), Some(track)) = (&self.audio, &tracks.audio) else { return };
+        for emsg in self.metadata(segment) {
+            let at_ticks = tracks.timescale.rescale(emsg.at_ticks, track.timescale);
+            Emsg { at_ticks, ..emsg }.write(out, track.timescale);
         }
+        fragment::write_audio(self.fragment(segment), run, out);
     }
 
     /// The samples of one track, read back from the bytes of its segment.
@@ -139,7 +168,7 @@ impl Part {
             Kind::Video => (self.video, fragment::VIDEO_ENTRY_LEN),
             Kind::Audio => (self.audio, fragment::AUDIO_ENTRY_LEN),
         };
-        let bytes = self.bytes(segment);
+        let bytes = self.fragment(segment);
         let table = run.and_then(|run| bytes.get(run.table..run.table + run.count * entry_len));
         let mut dts_ticks = run.map_or(0, |run| run.dts_ticks);
         let mut at = run.map_or(0, |run| run.data);

@@ -40,6 +40,10 @@ pub struct Report {
     /// Samples whose timestamps were repaired: not increasing, or an impossible composition
     /// offset.
     pub samples_repaired_total: u64,
+    /// Timed metadata packaged since the packager was made.
+    pub metadata_total: u64,
+    /// Timed metadata left out: too much that waits, or its publisher left before its time came.
+    pub metadata_dropped_total: u64,
 }
 
 /// The picture as it comes in.

@@ -13,6 +13,7 @@ use media::{Kind, Sample, Timescale, Track};
 use crate::{
     Error, Progress,
     intake::SAMPLE_OVERHEAD_BYTES,
+    metadata::Said,
     output::Output,
     part::Timed,
     segmenter::{Cut, Pace, Segmenter},
@@ -416,9 +417,10 @@ impl Running {
             side.push(sample);
         }
         set_durations(&mut side);
+        let said = self.said(out);
         let progress = match self.tracks.main {
-            Kind::Video => out.add_part(&self.part, &side),
-            Kind::Audio => out.add_part(&[], &self.part),
+            Kind::Video => out.add_part(&self.part, &side, &said),
+            Kind::Audio => out.add_part(&[], &self.part, &said),
         };
         let added = self.part.iter().chain(&side).map(|s| s.data.len() + SAMPLE_OVERHEAD_BYTES);
         self.pending_bytes = self.pending_bytes.saturating_sub(added.sum());
@@ -426,6 +428,23 @@ impl Running {
         side.clear();
         out.samples.1 = side;
         progress
+    }
+
+    /// What is said before the end of the open part. A part holds nothing from before it (AOM, ID3 in
+    /// CMAF): what came too late for its own is said at the start of this one.
+    fn said(&self, out: &mut Output) -> Vec<Said> {
+        let (Some(first), Some(last)) = (self.part.first(), self.part.last()) else {
+            return Vec::new();
+        };
+        let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
+        let timescale = self.tracks.timescale;
+        let place = |at_ms| self.main.map(Timescale::MILLIS.rescale(at_ms, timescale));
+        let mut said = Vec::new();
+        while let Some((at_ms, tag)) = out.metadata.pop_if(|at_ms| place(at_ms) < end) {
+            let id = (out.counts.metadata as u32).wrapping_add(said.len() as u32);
+            said.push(Said { at_ticks: place(at_ms).max(first.dts_ticks), id, tag });
+        }
+        said
     }
 }
 

@@ -10,6 +10,7 @@ use media::Kind;
 
 use crate::{
     Rendition,
+    metadata::Said,
     part::{Part, Timed},
     tracks::TrackSet,
     ts,
@@ -89,9 +90,9 @@ impl OpenSegment {
         Self { head, bytes: Vec::with_capacity(capacity), copies: Vec::new() }
     }
 
-    /// Makes a part of these samples.
-    pub fn add(&mut self, sequence: u32, video: &[Timed], audio: &[Timed]) {
-        let part = Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio);
+    /// Makes a part of these samples, and of what is said meanwhile.
+    pub fn add(&mut self, sequence: u32, video: &[Timed], audio: &[Timed], said: &[Said]) {
+        let part = Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
         self.head.parts.push(part);
     }
 
@@ -119,7 +120,7 @@ impl OpenSegment {
             Rendition::Source => Bytes::copy_from_slice(part.bytes(&self.bytes)),
             Rendition::Audio => {
                 let mut alone = Vec::new();
-                part.write_audio(&self.bytes, &mut alone);
+                part.write_audio(&self.bytes, &self.head.tracks, &mut alone);
                 alone.into()
             }
             Rendition::SourceTs => return None,
@@ -281,7 +282,7 @@ impl Segment {
         self.audio.get_or_init(|| {
             let mut bytes = Vec::with_capacity(self.size_bytes(Rendition::Audio));
             let mut write = |part: &Part| {
-                part.write_audio(&self.bytes, &mut bytes);
+                part.write_audio(&self.bytes, &self.head.tracks, &mut bytes);
                 bytes.len()
             };
             let ends = self.head.parts.iter().map(&mut write).collect();

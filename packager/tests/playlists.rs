@@ -109,7 +109,7 @@ fn there_is_no_playlist_before_the_first_segment_and_both_right_after() {
     for event in (Source { seconds: 3, ..Source::default() }).events() {
         let at = match &event {
             Event::Sample(sample) => sample.dts_ticks,
-            Event::TrackChanged(_) => 0,
+            Event::TrackChanged(_) | Event::Metadata(_) => 0,
         };
         let progress = packager.push(event).unwrap();
         for rendition in Rendition::ALL {

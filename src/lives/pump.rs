@@ -4,6 +4,7 @@ use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use ingest::Refusal;
+use media::Event;
 use tokio::time::{Instant, sleep_until};
 
 use super::{OpenLive, ended};
@@ -43,7 +44,8 @@ async fn carry(
                 continue;
             }
         };
-        if !events.is_empty() {
+        // What is said without media is no sign of media.
+        if events.iter().any(|event| !matches!(event, Event::Metadata(_))) {
             heard_at = Instant::now();
             if to.channel().watchers() > 0 {
                 awaited_at = Some(heard_at);
@@ -52,6 +54,8 @@ async fn carry(
             if let Err(error) = from.hurry(hurry) {
                 return Departure::Ingest(error);
             }
+        }
+        if !events.is_empty() {
             match to.push(&mut events) {
                 Ok(progress) if progress.part || progress.segment => {
                     let stats = from.stats();
@@ -145,6 +149,8 @@ struct Counted {
     bytes: u64,
     dropped: u64,
     repaired: u64,
+    metadata: u64,
+    dropped_metadata: u64,
 }
 
 impl Counted {
@@ -154,6 +160,8 @@ impl Counted {
             ("ingest_bytes_total", &mut self.bytes, stats.bytes_received),
             ("ingest_dropped_tags_total", &mut self.dropped, stats.dropped_tags),
             ("ingest_timestamp_repairs_total", &mut self.repaired, repaired),
+            ("ingest_metadata_total", &mut self.metadata, stats.metadata),
+            ("ingest_dropped_metadata_total", &mut self.dropped_metadata, stats.dropped_metadata),
         ] {
             let new = now - std::mem::replace(seen, now);
             if new > 0 {

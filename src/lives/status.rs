@@ -57,10 +57,43 @@ fn warnings(report: &packager::Report) -> Vec<api::Warning> {
             ),
         );
     }
+    if let Some(name) = report.video.as_ref().and_then(|video| rare_codec(&video.codec)) {
+        warn(
+            "video_codec_rare",
+            format!(
+                "Votre image est en {name}, que certains navigateurs ne lisent pas : \
+                 réglez l'encodeur sur H.264, que tous lisent."
+            ),
+        );
+    }
+    if let Some(name) = report.audio.as_ref().and_then(|audio| rare_codec(&audio.codec)) {
+        warn(
+            "audio_codec_rare",
+            format!(
+                "Votre son est en {name}, que certains navigateurs ne lisent pas : \
+                 réglez l'encodeur sur AAC, que tous lisent."
+            ),
+        );
+    }
     if report.segments_total > 0 && report.audio.is_none() {
         warn("no_audio", "Aucun son ne nous parvient : vérifiez le micro dans l'encodeur.".into());
     }
     warnings
+}
+
+/// The name of a codec that not every browser plays (docs/codecs.md); `None` of H.264 and AAC.
+fn rare_codec(codec: &str) -> Option<&'static str> {
+    Some(match codec.split('.').next()? {
+        "hvc1" => "HEVC (H.265)",
+        "av01" => "AV1",
+        "vp09" => "VP9",
+        "Opus" => "Opus",
+        "fLaC" => "FLAC",
+        "ac-3" => "AC-3",
+        "ec-3" => "E-AC-3",
+        "mp4a" if codec == "mp4a.40.34" => "MP3",
+        _ => return None,
+    })
 }
 
 /// A number with one decimal, as French writes it.
@@ -98,6 +131,46 @@ mod tests {
             ..packager::Report::default()
         };
         assert_eq!(codes(&report), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_codec_that_some_browsers_do_not_play_is_told_by_its_name() {
+        let picture = |codec: &str| packager::VideoReport {
+            codec: codec.into(),
+            width: 1_280,
+            height: 720,
+            declared_fps: None,
+            measured_fps: None,
+        };
+        let sound = |codec: &str| packager::AudioReport {
+            codec: codec.into(),
+            sample_rate_hz: 48_000,
+            channels: 2,
+        };
+        let said = |video: &str, audio: &str| {
+            let (video, audio) = (Some(picture(video)), Some(sound(audio)));
+            let said = warnings(&packager::Report { video, audio, ..packager::Report::default() });
+            said.into_iter().map(|it| (it.code, it.message)).collect::<Vec<_>>()
+        };
+        for audio in ["mp4a.40.2", "mp4a.40.5", "mp4a.40.29"] {
+            assert_eq!(said("avc1.64001f", audio), []);
+        }
+        for (video, name) in
+            [("hvc1.1.6.L93.B0", "HEVC"), ("av01.0.04M.08", "AV1"), ("vp09.00.31.08", "VP9")]
+        {
+            let [(code, message)] = &said(video, "mp4a.40.2")[..] else { panic!("{video}") };
+            assert!(code == "video_codec_rare" && message.contains(name), "{message}");
+        }
+        for (audio, name) in [
+            ("mp4a.40.34", "MP3"),
+            ("ac-3", "AC-3"),
+            ("ec-3", "E-AC-3"),
+            ("fLaC", "FLAC"),
+            ("Opus", "Opus"),
+        ] {
+            let [(code, message)] = &said("avc1.64001f", audio)[..] else { panic!("{audio}") };
+            assert!(code == "audio_codec_rare" && message.contains(name), "{message}");
+        }
     }
 
     #[test]

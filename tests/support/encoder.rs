@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::conformance::client::Clock;
 use crate::support::flv::{self, Tag};
-use crate::support::rtmp::Client;
+use crate::support::rtmp::{Client, amf};
 use crate::support::source::Source;
 
 /// How long into its broadcast an encoder does what its script says.
@@ -23,6 +23,8 @@ pub struct Script {
     pub jitter: Duration,
     /// What happens on the way.
     pub turn: Turn,
+    /// Whether something is said every half second.
+    pub says: bool,
 }
 
 /// What happens on the way.
@@ -42,16 +44,18 @@ pub struct Encoder {
     key: String,
     clock: Arc<Clock>,
     jitter: Jitter,
+    says: bool,
 }
 
 impl Encoder {
     /// Publishes to `server` with `key` until the run is over.
     pub fn new(server: SocketAddr, key: &str, clock: Arc<Clock>) -> Self {
-        Self { server, key: key.into(), clock, jitter: Jitter(1) }
+        Self { server, key: key.into(), clock, jitter: Jitter(1), says: false }
     }
 
     /// Plays its script.
     pub fn broadcast(mut self, script: &Script) {
+        self.says = script.says;
         let tags = flv::tags(&script.source.flv());
         let mut client = self.connect();
         match script.turn {
@@ -108,6 +112,7 @@ impl Encoder {
         let begin = self.clock.now();
         let mut first_ms = None;
         let mut free_at = begin;
+        let mut said_until_ms = 0;
         for tag in tags {
             let since_ms = tag.at_ms - *first_ms.get_or_insert(tag.at_ms);
             let due = begin + Duration::from_millis(since_ms.into());
@@ -115,6 +120,11 @@ impl Encoder {
             free_at = free_at.max(due + jitter * self.jitter.percent() / 100);
             if !self.clock.pause_until(if jitter.is_zero() { due } else { free_at }) {
                 return false;
+            }
+            if self.says && tag.at_ms >= said_until_ms {
+                said_until_ms = tag.at_ms + 500;
+                let text = [amf::string("onTextData"), amf::string("Bonsoir")].concat();
+                client.say(18, tag.at_ms + shift_ms, &text);
             }
             client.send([tag], shift_ms);
         }

@@ -55,16 +55,8 @@ impl Client {
     /// Says once more who connects: an encoder of Enhanced RTMP that connects again when it is asked
     /// to (`capsEx` 1), which `rml_rtmp` cannot say.
     pub fn announce_reconnect(&mut self) {
-        let name = |text: &str| [&[0, text.len() as u8], text.as_bytes()].concat();
-        let number = |value: f64| [&[0][..], &value.to_be_bytes()].concat();
-        let body = [
-            [&[2][..], &name("connect")].concat(),
-            number(9.0),
-            [&[3][..], &name("app"), &[2], &name("live")].concat(),
-            [name("capsEx"), number(1.0)].concat(),
-            vec![0, 0, 9],
-        ]
-        .concat();
+        let about = amf::object(&[("app", amf::string("live")), ("capsEx", amf::number(1.0))]);
+        let body = [amf::string("connect"), amf::number(9.0), about].concat();
         // On a chunk stream of its own: a header that refers to no other, a command in AMF 0.
         let header = [7, 0, 0, 0, 0, 0, body.len() as u8, 20, 0, 0, 0, 0];
         self.send_raw(&[&header[..], &body].concat());
@@ -103,6 +95,18 @@ impl Client {
             };
             self.apply(vec![packet.expect("a publishing session")]);
         }
+    }
+
+    /// Says something at a time: data in AMF 0 (type 18), or framed as AMF 3 (15). `values` are their
+    /// bytes, name first; `rml_rtmp` can say none but `onMetaData`.
+    pub fn say(&mut self, kind: u8, at_ms: u32, values: &[u8]) {
+        let selector: &[u8] = if kind == 15 { &[0] } else { &[] };
+        let body = [selector, values].concat();
+        assert!(body.len() <= 128 && at_ms < 0xff_ffff, "one chunk, without an extended timestamp");
+        // On a chunk stream of its own: a header that refers to no other, message stream 1.
+        let [_, a, b, c] = at_ms.to_be_bytes();
+        let header = [8, a, b, c, 0, 0, body.len() as u8, kind, 1, 0, 0, 0];
+        self.send_raw(&[&header[..], &body].concat());
     }
 
     /// The next `onStatus` code that is not about our own requests.
@@ -193,6 +197,30 @@ impl Client {
     }
 }
 
+/// Values of AMF 0, as bytes.
+pub mod amf {
+    /// A name, or the text of a string.
+    fn name(text: &str) -> Vec<u8> {
+        [&[0, text.len() as u8], text.as_bytes()].concat()
+    }
+
+    /// A short string.
+    pub fn string(text: &str) -> Vec<u8> {
+        [&[2][..], &name(text)].concat()
+    }
+
+    /// A double.
+    pub fn number(value: f64) -> Vec<u8> {
+        [&[0][..], &value.to_be_bytes()].concat()
+    }
+
+    /// An object.
+    pub fn object(properties: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let properties = properties.iter().flat_map(|(key, value)| [name(key), value.clone()]);
+        [vec![3], properties.flatten().collect(), vec![0, 0, 9]].concat()
+    }
+}
+
 /// A source published at the speed it plays, over and over, for as long as somebody asks for more.
 pub struct Endless {
     tags: Vec<Tag>,
@@ -207,14 +235,19 @@ impl Endless {
         Self { tags, lap_ms, begun: Instant::now(), sent: 0 }
     }
 
+    /// How long it has played, in milliseconds.
+    pub fn now_ms(&self) -> u32 {
+        u32::try_from(self.begun.elapsed().as_millis()).expect("a test ends before that")
+    }
+
     /// Publishes what has become due since the last time.
     pub fn send_due(&mut self, client: &mut Client) {
-        let now_ms = self.begun.elapsed().as_millis();
+        let now_ms = self.now_ms();
         loop {
             let tag = &self.tags[self.sent % self.tags.len()];
             let lap = u32::try_from(self.sent / self.tags.len()).expect("a test ends before that");
             let shift_ms = lap * self.lap_ms;
-            if u128::from(shift_ms + tag.at_ms) > now_ms {
+            if shift_ms + tag.at_ms > now_ms {
                 return;
             }
             client.send([tag], shift_ms);

@@ -64,6 +64,29 @@ impl Clock {
         *own = Some(Point { raw_ms, at_ms, latest_ms, step_ms });
         Reading { at_ms, jumped }
     }
+
+    /// How far media came; 0 before any.
+    pub fn now_ms(&self) -> i64 {
+        self.points().map(|point| point.latest_ms).fold(0, i64::max)
+    }
+
+    /// Where the RTMP time of what is neither picture nor sound lies on the line, which it never
+    /// moves. A time far from those of media, as of a sender that stamps everything zero, is of no
+    /// known clock: it is said now.
+    pub fn beside(&self, raw_ms: u32) -> i64 {
+        let places = self.points().map(|point| (point.place(raw_ms), point.at_ms));
+        let nearest = places.min_by_key(|(at_ms, media_ms)| at_ms.abs_diff(*media_ms));
+        match nearest {
+            Some((at_ms, media_ms)) if (at_ms - media_ms).abs() <= MAX_STEP_FORWARD_MS => {
+                at_ms.max(0)
+            }
+            _ => self.now_ms(),
+        }
+    }
+
+    fn points(&self) -> impl Iterator<Item = Point> {
+        self.video.into_iter().chain(self.audio)
+    }
 }
 
 impl Point {
@@ -105,66 +128,72 @@ impl Point {
     }
 }
 
-/// How far counted samples and RTMP time may part before one gives in. RTMP rounds to milliseconds
-/// and encoders stamp in bursts; beyond this, lips and voice begin to part too.
+/// How far counted samples may stay behind RTMP time before the count jumps: beyond this, sound is
+/// missing. RTMP rounds to milliseconds and encoders stamp in bursts.
 const MAX_DRIFT_MS: i64 = 100;
-/// How long frames in a row must run ahead before the count is slowed: longer than any burst of frames
-/// stamped alike.
-const AHEAD_MS: i64 = 1_000;
 /// Sound missing by this much is made up for although it is little: less than one lost frame (21 ms),
 /// far more than the rounding of RTMP.
 const LASTING_DRIFT_MS: i64 = 15;
+/// Too much sound by this much, or by half a frame where that is more, is left out: less than anybody
+/// notices (45 ms, ITU-R BT.1359), more than a file's last frame reaches into its next round.
+const SURPLUS_MS: i64 = 35;
 /// Little enough to be left alone once frames are being stretched.
 const MENDED_DRIFT_MS: i64 = 2;
-/// How long frames must all be stamped after their count before they are stretched. Frames stamped in
-/// bursts touch zero with one frame of each burst.
+/// How long frames must all be stamped after their count, or all before it, until something is done.
+/// Frames stamped in bursts touch zero with one frame of each burst.
 const LASTING_MS: i64 = 2_000;
 /// By how much frames are stretched: a thousandth part, a millisecond a second; a tick for each frame
 /// of AAC.
 ///
-/// Never the other way: behind ingest an audio frame takes no less than its samples.
+/// Never the other way: behind ingest an audio frame takes no less than its samples, for players play
+/// them all.
 const STRETCH: i64 = 1_024;
 
 /// Times audio by counting its samples, anchored to RTMP time.
 pub(super) struct AudioCounter {
     timescale: Timescale,
     next_ticks: Option<i64>,
-    /// For how long frames have run ahead.
-    ahead_ticks: i64,
-    /// Whether the count advances at half speed until RTMP time has caught up.
-    slowed: bool,
+    /// Frames to leave out: there is too much sound.
+    surplus: i64,
     lasting: LastingDrift,
 }
 
-/// The drift that is left when jitter is not counted: the least of some seconds.
+/// The drift that is left when jitter is not counted: the least and the most of some seconds.
 #[derive(Default)]
 struct LastingDrift {
-    /// Since when the least is looked for; 0 before the first frame.
+    /// Since when they are looked for; 0 before the first frame.
     span_ticks: i64,
+    /// RTMP time of the first frame.
+    since_ticks: i64,
     least_ticks: i64,
+    most_ticks: i64,
     /// Whether frames are being stretched.
     stretches: bool,
     /// Ticks stretched over that do not make a tick of stretch yet.
     owed_ticks: i64,
 }
 
+/// What lasted.
+enum Lasting {
+    /// Nothing, or what is being mended.
+    Nothing,
+    /// Sound is missing: a stretch begins.
+    Missing,
+    /// There are so many frames too many.
+    Surplus(i64),
+}
+
 /// The time of an audio frame.
 pub(super) struct Stamp {
-    /// In ticks of the track. Grows with every frame.
-    pub dts_ticks: i64,
+    /// In ticks of the track. Grows with every frame. `None` if the frame is to be left out.
+    pub dts_ticks: Option<i64>,
     /// Whether the count was moved to meet RTMP time.
     pub repaired: bool,
 }
 
 impl AudioCounter {
     pub fn new(timescale: Timescale) -> Self {
-        Self {
-            timescale,
-            next_ticks: None,
-            ahead_ticks: 0,
-            slowed: false,
-            lasting: LastingDrift::default(),
-        }
+        Self { timescale, next_ticks: None, surplus: 0, lasting: LastingDrift::default() }
     }
 
     /// The counter of the track's next configuration: time goes on.
@@ -177,33 +206,27 @@ impl AudioCounter {
     /// Times a frame of `frame_ticks` that RTMP places at `at_ms`.
     ///
     /// Ahead of the count by more than [`MAX_DRIFT_MS`], sound is missing: the count jumps forward.
-    /// Behind it for a second, the count runs at half speed until they meet: no frame is lost, and
-    /// time never goes back. Ahead of it by less, but all the time, each frame is stretched a little
-    /// until they agree; otherwise the count is exact.
+    /// Ahead of it by less, but all the time, each frame is stretched a little until they agree.
+    /// Behind it by [`SURPLUS_MS`] all the time, there is more sound than time, as of a card whose clock
+    /// is fast: frames are left out. Otherwise the count is exact.
     pub fn stamp(&mut self, at_ms: i64, frame_ticks: u32) -> Stamp {
         let frame_ticks = i64::from(frame_ticks);
+        if self.surplus > 0 {
+            self.surplus -= 1;
+            return Stamp { dts_ticks: None, repaired: true };
+        }
         let rtmp_ticks = Timescale::MILLIS.rescale(at_ms.max(0), self.timescale);
-        let max_drift = Timescale::MILLIS.rescale(MAX_DRIFT_MS, self.timescale);
         let counted = self.next_ticks.unwrap_or(rtmp_ticks);
-        let drift = rtmp_ticks - counted;
-        let mut repaired = false;
-        let mut dts_ticks = counted;
-        if drift > max_drift {
-            dts_ticks = rtmp_ticks;
-            repaired = true;
+        let is_missing =
+            rtmp_ticks - counted > Timescale::MILLIS.rescale(MAX_DRIFT_MS, self.timescale);
+        let dts_ticks = if is_missing { rtmp_ticks } else { counted };
+        let lasting = self.lasting.note(rtmp_ticks, dts_ticks, frame_ticks, self.timescale);
+        if let Lasting::Surplus(frames) = lasting {
+            self.surplus = frames;
         }
-        self.ahead_ticks =
-            if drift < -max_drift { self.ahead_ticks.saturating_add(frame_ticks) } else { 0 };
-        if self.ahead_ticks >= Timescale::MILLIS.rescale(AHEAD_MS, self.timescale) && !self.slowed {
-            self.slowed = true;
-            repaired = true;
-        }
-        self.slowed &= drift < 0;
-        repaired |= self.lasting.note(rtmp_ticks - dts_ticks, frame_ticks, self.timescale);
-        let stretch = self.lasting.stretch(frame_ticks);
-        let step = if self.slowed { frame_ticks / 2 } else { frame_ticks + stretch };
-        self.next_ticks = Some(dts_ticks + step);
-        Stamp { dts_ticks, repaired }
+        self.next_ticks = Some(dts_ticks + frame_ticks + self.lasting.stretch(frame_ticks));
+        let repaired = is_missing || matches!(lasting, Lasting::Missing);
+        Stamp { dts_ticks: Some(dts_ticks), repaired }
     }
 }
 
@@ -219,19 +242,40 @@ impl LastingDrift {
         stretch
     }
 
-    /// Notes the drift of one frame; true when a stretch begins.
-    fn note(&mut self, drift_ticks: i64, frame_ticks: i64, timescale: Timescale) -> bool {
-        let least_ticks = if self.span_ticks == 0 { i64::MAX } else { self.least_ticks };
-        self.least_ticks = least_ticks.min(drift_ticks);
+    /// Notes the times of one frame; tells what lasted.
+    fn note(
+        &mut self,
+        rtmp_ticks: i64,
+        dts_ticks: i64,
+        frame_ticks: i64,
+        timescale: Timescale,
+    ) -> Lasting {
+        let drift_ticks = rtmp_ticks - dts_ticks;
+        if self.span_ticks == 0 {
+            (self.since_ticks, self.least_ticks, self.most_ticks) =
+                (rtmp_ticks, drift_ticks, drift_ticks);
+        }
+        self.least_ticks = self.least_ticks.min(drift_ticks);
+        self.most_ticks = self.most_ticks.max(drift_ticks);
         self.span_ticks += frame_ticks;
         if self.span_ticks < Timescale::MILLIS.rescale(LASTING_MS, timescale) {
-            return false;
+            return Lasting::Nothing;
         }
-        self.span_ticks = 0;
+        let span_ticks = std::mem::take(&mut self.span_ticks);
+        let ticks = |ms| Timescale::MILLIS.rescale(ms, timescale);
         let bearable_ms = if self.stretches { MENDED_DRIFT_MS } else { LASTING_DRIFT_MS };
         let stretched_before = self.stretches;
-        self.stretches = self.least_ticks > Timescale::MILLIS.rescale(bearable_ms, timescale);
-        self.stretches && !stretched_before
+        self.stretches = self.least_ticks > ticks(bearable_ms);
+        // A clock that stands still tells nothing.
+        let goes_on = rtmp_ticks - self.since_ticks >= span_ticks / 2;
+        let surplus_ticks = -self.most_ticks;
+        if goes_on && surplus_ticks > ticks(SURPLUS_MS).max(frame_ticks / 2) {
+            Lasting::Surplus((surplus_ticks / frame_ticks.max(1)).max(1))
+        } else if self.stretches && !stretched_before {
+            Lasting::Missing
+        } else {
+            Lasting::Nothing
+        }
     }
 }
 
@@ -296,6 +340,27 @@ mod tests {
         assert_eq!(read_all(&mut clock, Kind::Video, &[3_000_000, 120]), [80, 120]);
     }
 
+    #[test]
+    fn what_is_said_beside_media_is_placed_on_its_line_and_never_moves_it() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.beside(5_000), 0, "before media there is no time but its beginning");
+        read_all(&mut clock, Kind::Video, &[u32::MAX - 39, 0]);
+        let first = i64::from(u32::MAX - 39);
+        // Across the wrap, and a little ahead.
+        assert_eq!([clock.beside(u32::MAX), clock.beside(30)], [first + 39, first + 70]);
+        // Of another clock.
+        assert_eq!([clock.beside(900_000), clock.beside(2_000_000_000)], [first + 40; 2]);
+        assert_eq!(clock.read(Kind::Video, 40).at_ms, first + 80);
+    }
+
+    #[test]
+    fn what_is_said_after_a_jump_goes_by_the_track_that_jumped() {
+        let mut clock = Clock::default();
+        read_all(&mut clock, Kind::Audio, &[0, 23]);
+        read_all(&mut clock, Kind::Video, &[0, 40, 900_080]);
+        assert_eq!([clock.beside(900_090), clock.beside(46)], [90, 46]);
+    }
+
     /// Samples of an AAC frame.
     const AAC: u32 = 1_024;
 
@@ -308,15 +373,15 @@ mod tests {
         let mut counter = counter(44_100);
         for frame in 0..10_000_i64 {
             let stamp = counter.stamp(frame * 1024 * 1000 / 44_100, AAC);
-            assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
+            assert_eq!((stamp.dts_ticks.unwrap(), stamp.repaired), (frame * 1024, false));
         }
     }
 
     #[test]
     fn he_aac_is_counted_at_its_core_rate() {
         let mut counter = counter(24_000);
-        assert_eq!(counter.stamp(0, AAC).dts_ticks, 0);
-        assert_eq!(counter.stamp(43, AAC).dts_ticks, 1024);
+        assert_eq!(counter.stamp(0, AAC).dts_ticks, Some(0));
+        assert_eq!(counter.stamp(43, AAC).dts_ticks, Some(1024));
         assert_eq!(counter.timescale.get(), 24_000);
     }
 
@@ -325,7 +390,7 @@ mod tests {
         let mut counter = counter(48_000);
         counter.stamp(0, AAC);
         let stamp = counter.stamp(500, AAC);
-        assert_eq!((stamp.dts_ticks, stamp.repaired), (24_000, true));
+        assert_eq!((stamp.dts_ticks.unwrap(), stamp.repaired), (24_000, true));
     }
 
     #[test]
@@ -334,7 +399,7 @@ mod tests {
         for frame in 0..1_000_i64 {
             // Eight frames of 21.3 ms each carry the time of the first.
             let stamp = counter.stamp(frame / 8 * 8 * 64 / 3, AAC);
-            assert_eq!((stamp.dts_ticks, stamp.repaired), (frame * 1024, false));
+            assert_eq!((stamp.dts_ticks.unwrap(), stamp.repaired), (frame * 1024, false));
         }
     }
 
@@ -343,9 +408,10 @@ mod tests {
         let (mut last, mut repairs) = (-1, 0);
         for frame in 0..frames {
             let stamp = counter.stamp(at_ms(frame), AAC);
-            let step = stamp.dts_ticks - last;
+            let dts_ticks = stamp.dts_ticks.expect("no frame is left out");
+            let step = dts_ticks - last;
             assert!(frame == 0 || (1_024..=1_025).contains(&step), "frame {frame}: {step} ticks");
-            last = stamp.dts_ticks;
+            last = dts_ticks;
             repairs += u32::from(stamp.repaired);
         }
         (last, repairs)
@@ -386,21 +452,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn sound_that_runs_ahead_is_slowed_until_time_catches_up_and_never_goes_back() {
+    /// The furthest that sound is from RTMP time after the start, in milliseconds, and how many frames
+    /// were left out, in ten minutes of frames of so many ticks from a card that is `ppm` fast.
+    fn of_a_fast_card(ppm: i64, frame_ticks: u32) -> (i64, i64) {
         let mut counter = counter(48_000);
-        let mut last = -1;
-        let mut drift_ms = 0;
-        for frame in 0..3_000_i64 {
-            // The encoder sends 2 % more samples than its clock says.
-            let at_ms = frame * 21_333 / 1_000 * 98 / 100;
-            let stamp = counter.stamp(at_ms, AAC);
-            assert!(stamp.dts_ticks > last);
-            last = stamp.dts_ticks;
-            drift_ms = Timescale::new(48_000).unwrap().rescale(last, Timescale::MILLIS) - at_ms;
-            assert!(drift_ms < 150, "frame {frame}: {drift_ms} ms");
+        let (mut worst_ms, mut left_out, mut last) = (0, 0, -1);
+        for frame in 0..600 * 48_000 / i64::from(frame_ticks) {
+            let at_ms = frame * i64::from(frame_ticks) * 1_000_000 / 48 / (1_000_000 + ppm);
+            match counter.stamp(at_ms, frame_ticks).dts_ticks {
+                Some(dts_ticks) => {
+                    assert!(last == -1 || dts_ticks >= last + i64::from(frame_ticks));
+                    last = dts_ticks;
+                    worst_ms = worst_ms.max((dts_ticks / 48 - at_ms).abs());
+                }
+                None => left_out += 1,
+            }
         }
-        assert!(drift_ms > -50);
+        (worst_ms, left_out)
+    }
+
+    #[test]
+    fn of_too_much_sound_frames_are_left_out_and_what_stays_never_overlaps() {
+        // 120 ms too much in ten minutes: five frames and a half, less what is bearable.
+        assert_eq!(of_a_fast_card(200, AAC), (36, 4));
+        // Two percent: a card that is broken.
+        let (worst_ms, left_out) = of_a_fast_card(20_000, AAC);
+        assert!((540..=560).contains(&left_out) && worst_ms < 110, "{worst_ms} ms, {left_out}");
+        // Opus at 20 ms, HE-AAC, AC-3; and FLAC at 96 ms.
+        for (frame_ticks, most_ms) in [(960, 36), (2_048, 36), (1_536, 36), (4_608, 50)] {
+            let (worst_ms, _) = of_a_fast_card(200, frame_ticks);
+            assert!(worst_ms <= most_ms, "{frame_ticks}: {worst_ms} ms");
+        }
+    }
+
+    #[test]
+    fn of_a_clock_that_stands_still_nothing_is_left_out() {
+        let mut counter = counter(48_000);
+        for frame in 0..1_000 {
+            assert_eq!(counter.stamp(0, AAC).dts_ticks, Some(frame * 1_024));
+        }
     }
 
     #[test]
@@ -412,7 +502,8 @@ mod tests {
             for frame in 0..60 * 48_000 / i64::from(frame_ticks) {
                 let true_ms = frame * i64::from(frame_ticks) / 48;
                 let late_ms = if true_ms > 10_000 { 20 } else { 0 };
-                last = counter.stamp(true_ms + late_ms, frame_ticks).dts_ticks - true_ms * 48;
+                let stamp = counter.stamp(true_ms + late_ms, frame_ticks);
+                last = stamp.dts_ticks.unwrap() - true_ms * 48;
                 assert!(true_ms > 10_000 || (0..48).contains(&last), "{frame_ticks}: {last} ticks");
             }
             let behind_ms = 20 - last / 48;

@@ -39,7 +39,7 @@ fn demuxer() -> Demuxer {
 fn samples(events: Vec<Event>) -> Vec<Sample> {
     let samples = events.into_iter().filter_map(|event| match event {
         Event::Sample(sample) => Some(sample),
-        Event::TrackChanged(_) => None,
+        Event::TrackChanged(_) | Event::Metadata(_) => None,
     });
     samples.collect()
 }
@@ -234,7 +234,7 @@ fn demux(tags: &[(Kind, u32, Bytes)]) -> (Vec<Event>, Counts) {
 fn codecs(events: &[Event]) -> Vec<String> {
     let tracks = events.iter().filter_map(|event| match event {
         Event::TrackChanged(track) => Some(track.codec_string()),
-        Event::Sample(_) => None,
+        Event::Sample(_) | Event::Metadata(_) => None,
     });
     tracks.collect()
 }
@@ -426,6 +426,57 @@ fn a_composition_offset_beyond_belief_is_taken_for_none() {
     let mut demuxer = demuxer();
     assert_eq!(video(&mut demuxer, 0, 8_000_000, IDR).unwrap().cts_ticks, 0);
     assert_eq!(demuxer.counts().timestamp_repairs, 1);
+}
+
+/// When a score said at `at_ms` is said on the line of media, if it is passed on.
+fn said(demuxer: &mut Demuxer, at_ms: u32) -> Option<i64> {
+    let mut events = Vec::new();
+    demuxer.data(at_ms, "onScore".to_owned(), Some(&[Value::Number(1.0)]), &mut events);
+    events.pop().map(|event| match event {
+        Event::Metadata(metadata) => metadata.at_ms,
+        event => panic!("{event:?}"),
+    })
+}
+
+#[test]
+fn metadata_is_said_at_its_own_time_and_moves_no_other() {
+    let mut demuxer = demuxer();
+    video(&mut demuxer, 1_000, 0, IDR);
+    assert_eq!([1_020, 990].map(|at| said(&mut demuxer, at)), [Some(1_020), Some(990)]);
+    // Of no known clock: now.
+    assert_eq!([500_000, u32::MAX].map(|at| said(&mut demuxer, at)), [Some(1_000), Some(0)]);
+    assert_eq!(video(&mut demuxer, 1_040, 0, SLICE).unwrap().dts_ticks, 1_040 * 90);
+    assert_eq!((demuxer.counts().timestamp_jumps, demuxer.counts().metadata), (0, 4));
+}
+
+#[test]
+fn metadata_follows_media_across_a_jump_and_the_wrap() {
+    for base in [0, u32::MAX - 500] {
+        let mut demuxer = demuxer();
+        for frame in 0..50 {
+            let at_ms = base.wrapping_add(frame * 40);
+            let dts = video(&mut demuxer, at_ms, 0, SLICE).unwrap().dts_ticks;
+            assert_eq!(said(&mut demuxer, at_ms.wrapping_add(10)), Some(dts / 90 + 10), "{frame}");
+        }
+    }
+    let mut demuxer = demuxer();
+    video(&mut demuxer, 0, 0, IDR);
+    let dts = video(&mut demuxer, 47_727_000, 0, SLICE).unwrap().dts_ticks;
+    assert_eq!(said(&mut demuxer, 47_727_010), Some(dts / 90 + 10));
+}
+
+#[test]
+fn what_is_too_much_is_dropped_and_counted() {
+    let mut demuxer = demuxer();
+    video(&mut demuxer, 1_000, 0, IDR);
+    let passed = (0..80).filter(|_| said(&mut demuxer, 1_000).is_some()).count();
+    let counts = demuxer.counts();
+    assert_eq!((passed as u64, counts.dropped_metadata), (counts.metadata, 30));
+    assert_eq!(counts.last_metadata_drop, Some(data::Dropped::TooMany));
+    // What is for the server is neither.
+    let mut events = Vec::new();
+    demuxer.data(1_000, "onFI".to_owned(), Some(&[]), &mut events);
+    assert_eq!((events, demuxer.counts().dropped_metadata), (vec![], 30));
 }
 
 #[test]

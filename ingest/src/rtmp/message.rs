@@ -74,8 +74,8 @@ pub enum Message {
     Ping(u32),
     /// A call.
     Command(Command),
-    /// Data such as `onMetaData`: the values as they came.
-    Data(Vec<Value>),
+    /// Data such as `onMetaData`.
+    Data(Data),
     /// The body of an FLV audio tag.
     Audio(Bytes),
     /// The body of an FLV video tag.
@@ -84,6 +84,15 @@ pub enum Message {
     Aggregate(Bytes),
     /// Nothing we act on, or not to be understood.
     Ignored,
+}
+
+/// Data: a name, and what is said under it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    /// Its values as they came.
+    pub values: Vec<Value>,
+    /// Whether these are all: what follows may be too much, or not AMF 0.
+    pub is_whole: bool,
 }
 
 /// A call with its arguments. Whatever is missing is [`Value::Null`].
@@ -127,13 +136,23 @@ impl Message {
             kind::USER_CONTROL => user_control(&body),
             kind::COMMAND_AMF0 => command(&body),
             kind::COMMAND_AMF3 => command(without_format_selector(&mut body)),
-            kind::DATA_AMF0 => data(&body),
-            kind::DATA_AMF3 => data(without_format_selector(&mut body)),
+            kind::DATA_AMF0 => Self::Data(Data::read(&body)),
+            kind::DATA_AMF3 => Self::Data(Data::read(without_format_selector(&mut body))),
             kind::AUDIO => Self::Audio(body),
             kind::VIDEO => Self::Video(body),
             kind::AGGREGATE => Self::Aggregate(body),
             _ => Self::Ignored,
         })
+    }
+}
+
+impl Data {
+    /// Reads the body of a data message in AMF 0, or of a script tag. Past the size of a control
+    /// message it is a seek table: what comes before it will do.
+    pub fn read(body: &[u8]) -> Self {
+        let head = body.get(..super::chunk::MAX_CONTROL_LEN).unwrap_or(body);
+        let (values, error) = amf0::read_all(head);
+        Self { values, is_whole: error.is_none() && head.len() == body.len() }
     }
 }
 
@@ -168,14 +187,6 @@ fn command(body: &[u8]) -> Message {
         object: values.next().unwrap_or(Value::Null),
         arguments: values.collect(),
     })
-}
-
-/// Data past the size of a control message is a seek table that nobody needs here.
-fn data(body: &[u8]) -> Message {
-    if body.len() > super::chunk::MAX_CONTROL_LEN {
-        return Message::Ignored;
-    }
-    Message::Data(amf0::read_all(body).0)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     chunk,
     enhanced::{self, Capabilities},
     handshake::{Handshake, Step},
-    message::{Command, Message, kind, user_control},
+    message::{Command, Data, Message, kind, user_control},
 };
 use crate::flv::tag::{self, Tag};
 
@@ -65,6 +65,15 @@ pub enum Event {
     },
     /// `onMetaData`: what the encoder says of itself.
     Metadata(Value),
+    /// Any other data.
+    Data {
+        /// RTMP time in milliseconds; wraps at 2^32.
+        at_ms: u32,
+        /// What it is called, such as `onCuePoint`.
+        name: String,
+        /// What follows its name; `None` if that is not AMF 0, or too much of it.
+        values: Option<Vec<Value>>,
+    },
     /// It is done: `FCUnpublish`, `closeStream` or `deleteStream`.
     Unpublish,
 }
@@ -306,7 +315,7 @@ impl Session {
             }
             Message::Ping(at_ms) => self.pong(at_ms),
             Message::Command(command) => return self.command(stream_id, command),
-            Message::Data(values) => return Ok(self.data(values)),
+            Message::Data(data) => return Ok(self.data(at_ms, data)),
             Message::Audio(body) => return Ok(self.media(Event::Audio { at_ms, body })),
             Message::Video(body) => return Ok(self.media(Event::Video { at_ms, body })),
             Message::Aggregate(body) => self.open_aggregate(at_ms, body),
@@ -324,17 +333,18 @@ impl Session {
         counts.then_some(event)
     }
 
-    /// `onMetaData`, with or without `@setDataFrame` before it.
-    fn data(&self, values: Vec<Value>) -> Option<Event> {
+    /// `onMetaData` and other data, with or without `@setDataFrame` before their name.
+    fn data(&self, at_ms: u32, data: Data) -> Option<Event> {
         if !matches!(self.publishing, Publishing::Allowed(_)) {
             return None;
         }
-        let mut values = values.into_iter().skip_while(|v| v.as_str() == Some("@setDataFrame"));
-        let name = values.next()?;
-        if name.as_str() != Some("onMetaData") {
-            return None;
+        let values = data.values.into_iter();
+        let mut values = values.skip_while(|v| v.as_str() == Some("@setDataFrame"));
+        let Value::String(name) = values.next()? else { return None };
+        if name == "onMetaData" {
+            return values.next().map(Event::Metadata);
         }
-        values.next().map(Event::Metadata)
+        Some(Event::Data { at_ms, name, values: data.is_whole.then(|| values.collect()) })
     }
 
     fn open_aggregate(&mut self, at_ms: u32, body: Bytes) {
@@ -353,6 +363,7 @@ impl Session {
             let event = match tag_kind {
                 kind::AUDIO => self.media(Event::Audio { at_ms, body }),
                 kind::VIDEO => self.media(Event::Video { at_ms, body }),
+                kind::DATA_AMF0 => self.data(at_ms, Data::read(&body)),
                 _ => None,
             };
             if event.is_some() {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Sound;
+use super::{Sound, bits::Bits};
 use crate::{Error, Timescale};
 
 /// A parsed `AudioSpecificConfig`.
@@ -55,15 +55,15 @@ impl Config {
                 reason: format!("{} bytes, at most {}", asc.len(), Self::MAX_LEN),
             });
         }
-        let mut bits = Bits { bytes: &asc, at_bit: 0 };
-        let mut object_type = bits.object_type()?;
-        let (sampling_frequency_index, sample_rate_hz) = bits.sample_rate()?;
+        let mut bits = Bits::new("AudioSpecificConfig", &asc);
+        let mut object_type = read_object_type(&mut bits)?;
+        let (sampling_frequency_index, sample_rate_hz) = read_sample_rate(&mut bits)?;
         let channel_configuration = bits.take(4)? as u8;
         let mut signalled = object_type;
         let mut extension_sample_rate_hz = None;
         if object_type == SBR || object_type == PS {
-            extension_sample_rate_hz = Some(bits.sample_rate()?.1);
-            object_type = bits.object_type()?;
+            extension_sample_rate_hz = Some(read_sample_rate(&mut bits)?.1);
+            object_type = read_object_type(&mut bits)?;
         }
         if object_type != AAC_LC {
             return Err(Error::Unsupported {
@@ -84,9 +84,9 @@ impl Config {
                 value: channel_configuration.into(),
             });
         }
-        let samples_per_frame = if bits.take(1)? == 1 { 960 } else { 1024 };
+        let samples_per_frame = if bits.flag()? { 960 } else { 1024 };
         if signalled == object_type
-            && let Some(appended) = bits.appended_extension()
+            && let Some(appended) = read_appended(&mut bits)
         {
             signalled = appended.object_type;
             extension_sample_rate_hz = Some(appended.sample_rate_hz);
@@ -141,68 +141,45 @@ struct Appended {
     sample_rate_hz: u32,
 }
 
-/// Reads bits, most significant first.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at_bit: usize,
+/// Reads what may stand behind `frameLengthFlag`: the rest of `GASpecificConfig` (§4.4.1) and
+/// the extension that decoders of the core alone do not see (§1.6.2.1). Anything else there is
+/// not ours to judge, and changes nothing.
+fn read_appended(bits: &mut Bits<'_>) -> Option<Appended> {
+    const SBR_FOLLOWS: u32 = 0x2b7;
+    const PS_FOLLOWS: u32 = 0x548;
+    let depends_on_core_coder = bits.flag().ok()?;
+    if depends_on_core_coder {
+        bits.take(14).ok()?;
+    }
+    let _extension_flag = bits.flag().ok()?;
+    if bits.take(11).ok()? != SBR_FOLLOWS || read_object_type(bits).ok()? != SBR {
+        return None;
+    }
+    let sbr_present = bits.flag().ok()?;
+    if !sbr_present {
+        return None;
+    }
+    let sample_rate_hz = read_sample_rate(bits).ok()?.1;
+    let ps_present = bits.take(11) == Ok(PS_FOLLOWS) && bits.flag() == Ok(true);
+    Some(Appended { object_type: if ps_present { PS } else { SBR }, sample_rate_hz })
 }
 
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Result<u32, Error> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.at_bit / 8).ok_or(Error::Truncated {
-                what: "AudioSpecificConfig",
-                need: self.at_bit / 8 + 1,
-                have: self.bytes.len(),
-            })?;
-            value = value << 1 | u32::from(byte >> (7 - self.at_bit % 8) & 1);
-            self.at_bit += 1;
-        }
-        Ok(value)
-    }
+fn read_object_type(bits: &mut Bits<'_>) -> Result<u8, Error> {
+    Ok(match bits.take(5)? as u8 {
+        31 => 32 + bits.take(6)? as u8,
+        short => short,
+    })
+}
 
-    /// Reads what may stand behind `frameLengthFlag`: the rest of `GASpecificConfig` (§4.4.1) and
-    /// the extension that decoders of the core alone do not see (§1.6.2.1). Anything else there is
-    /// not ours to judge, and changes nothing.
-    fn appended_extension(&mut self) -> Option<Appended> {
-        const SBR_FOLLOWS: u32 = 0x2b7;
-        const PS_FOLLOWS: u32 = 0x548;
-        let depends_on_core_coder = self.take(1).ok()? == 1;
-        if depends_on_core_coder {
-            self.take(14).ok()?;
-        }
-        let _extension_flag = self.take(1).ok()?;
-        if self.take(11).ok()? != SBR_FOLLOWS || self.object_type().ok()? != SBR {
-            return None;
-        }
-        let sbr_present = self.take(1).ok()? == 1;
-        if !sbr_present {
-            return None;
-        }
-        let sample_rate_hz = self.sample_rate().ok()?.1;
-        let ps_present = self.take(11) == Ok(PS_FOLLOWS) && self.take(1) == Ok(1);
-        Some(Appended { object_type: if ps_present { PS } else { SBR }, sample_rate_hz })
+fn read_sample_rate(bits: &mut Bits<'_>) -> Result<(u8, u32), Error> {
+    let index = bits.take(4)? as u8;
+    if index == 15 {
+        return Ok((index, bits.take(24)?));
     }
-
-    fn object_type(&mut self) -> Result<u8, Error> {
-        Ok(match self.take(5)? as u8 {
-            31 => 32 + self.take(6)? as u8,
-            short => short,
-        })
-    }
-
-    fn sample_rate(&mut self) -> Result<(u8, u32), Error> {
-        let index = self.take(4)? as u8;
-        if index == 15 {
-            return Ok((index, self.take(24)?));
-        }
-        let rate = SAMPLE_RATES_HZ.get(usize::from(index)).ok_or(Error::Unsupported {
-            what: "AAC sampling frequency index",
-            value: index.into(),
-        })?;
-        Ok((index, *rate))
-    }
+    let rate = SAMPLE_RATES_HZ
+        .get(usize::from(index))
+        .ok_or(Error::Unsupported { what: "AAC sampling frequency index", value: index.into() })?;
+    Ok((index, *rate))
 }
 
 #[cfg(test)]

@@ -188,11 +188,11 @@ fn put_box(out: &mut Vec<u8>, len: usize, kind: &[u8; 4]) {
     out.extend_from_slice(kind);
 }
 
-fn put_full_box(out: &mut Vec<u8>, len: usize, kind: &[u8; 4], version: u8, flags: u32) {
+pub(super) fn put_full_box(out: &mut Vec<u8>, len: usize, kind: &[u8; 4], version: u8, flags: u32) {
     put_box(out, len, kind);
     put_u32(out, u32::from(version) << 24 | flags);
 }
 
-fn put_u32(out: &mut Vec<u8>, value: u32) {
+pub(super) fn put_u32(out: &mut Vec<u8>, value: u32) {
     out.extend_from_slice(&value.to_be_bytes());
 }

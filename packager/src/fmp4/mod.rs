@@ -2,6 +2,7 @@
 //!
 //! Here: boxes (ISO/IEC 14496-12). Not here: which samples go together (`segmenter`, `part`).
 
+pub(crate) mod emsg;
 pub(crate) mod fragment;
 pub(crate) mod init;
 mod sample_entry;

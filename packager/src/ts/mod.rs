@@ -24,6 +24,7 @@ pub(crate) use packet::PACKET_LEN;
 use decoding::Decoding;
 
 use crate::{
+    metadata::Said,
     part::{Part, PartSample, Timed},
     tracks::TrackSet,
 };
@@ -34,11 +35,12 @@ pub(crate) struct Packets {
     pub psi: u64,
     pub video: u64,
     pub audio: u64,
+    pub metadata: u64,
 }
 
 impl Packets {
-    /// What the samples of one part take; nothing if their tracks are not carried.
-    pub fn count(tracks: &TrackSet, video: &[Timed], audio: &[Timed]) -> Self {
+    /// What the samples and metadata of one part take; nothing if its tracks are not carried.
+    pub fn count(tracks: &TrackSet, video: &[Timed], audio: &[Timed], said: &[Said]) -> Self {
         let Some(carriage) = &tracks.ts else { return Self::default() };
         let audio = carriage.audio.as_ref().map_or(0, |carried| {
             let shape = pes::Shape::new(tracks, carried);
@@ -50,11 +52,12 @@ impl Packets {
             psi: 0,
             video: video.iter().map(|sample| pes::video_packets(sample.ts_len as usize)).sum(),
             audio,
+            metadata: said.iter().map(|said| pes::metadata_packets(said.tag.len())).sum(),
         }
     }
 
     pub fn total(self) -> u64 {
-        self.psi + self.video + self.audio
+        self.psi + self.video + self.audio + self.metadata
     }
 }
 
@@ -63,6 +66,7 @@ impl std::ops::AddAssign for Packets {
         self.psi += other.psi;
         self.video += other.video;
         self.audio += other.audio;
+        self.metadata += other.metadata;
     }
 }
 
@@ -114,7 +118,10 @@ pub(crate) fn mux(
 ) -> Bytes {
     let Some(carriage) = &tracks.ts else { return Bytes::new() };
     let mut out = packet::Writer::new(capacity, start.packets);
-    psi::write(&mut out, tracks, carriage);
+    // Declared from the first metadata of the live on, for good.
+    let has_metadata =
+        start.packets.metadata > 0 || parts.iter().any(|part| part.ts_packets.metadata > 0);
+    psi::write(&mut out, tracks, carriage, has_metadata);
     let mut decoding = start.decoding;
     let mut first = true;
     for part in parts {
@@ -136,6 +143,11 @@ pub(crate) fn mux(
                 shape.write_audio(&mut out, &group, frames.by_ref().take(group.frames), flag);
                 first = false;
             }
+        }
+        // After the PCR of its part, which runs half a second ahead.
+        for emsg in part.metadata(segment) {
+            let pts_90k = tracks.timescale.rescale(emsg.at_ticks, Timescale::VIDEO);
+            pes::write_metadata(&mut out, emsg.tag, pts_90k);
         }
     }
     debug_assert_eq!(out.len(), capacity, "the packets counted are those written");

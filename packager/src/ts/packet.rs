@@ -18,6 +18,7 @@ pub(crate) enum Pid {
     Pmt,
     Video,
     Audio,
+    Metadata,
 }
 
 impl Pid {
@@ -27,6 +28,7 @@ impl Pid {
             Self::Pmt => 0x1000,
             Self::Video => 0x100,
             Self::Audio => 0x101,
+            Self::Metadata => 0x102,
         }
     }
 }
@@ -57,14 +59,20 @@ struct Counters {
     pmt: u8,
     video: u8,
     audio: u8,
+    metadata: u8,
 }
 
 impl Writer {
     pub fn new(capacity: usize, before: Packets) -> Self {
         // PAT and PMT come in pairs.
         let psi = (before.psi / 2) as u8;
-        let counters =
-            Counters { pat: psi, pmt: psi, video: before.video as u8, audio: before.audio as u8 };
+        let counters = Counters {
+            pat: psi,
+            pmt: psi,
+            video: before.video as u8,
+            audio: before.audio as u8,
+            metadata: before.metadata as u8,
+        };
         Self { out: Vec::with_capacity(capacity), counters, pid: Pid::Pat, pending: 0, room: 0 }
     }
 
@@ -138,6 +146,7 @@ impl Writer {
             Pid::Pmt => &mut self.counters.pmt,
             Pid::Video => &mut self.counters.video,
             Pid::Audio => &mut self.counters.audio,
+            Pid::Metadata => &mut self.counters.metadata,
         };
         let [high, low] = self.pid.get().to_be_bytes();
         let control = if has_field { 0x30 } else { 0x10 };

@@ -1,4 +1,4 @@
-//! PES packets (ISO/IEC 13818-1 §2.4.3.6): a picture each, or a few audio frames together.
+//! PES packets (ISO/IEC 13818-1 §2.4.3.6): a picture each, a few audio frames together, an ID3 tag.
 //!
 //! The number of transport packets follows from lengths alone, so that it is known before the
 //! packets are made. This is why a picture's PES header always has the same length.
@@ -16,6 +16,10 @@ const VIDEO_HEADER_LEN: usize = 9 + 10;
 /// Start code, length, flags, PTS.
 const AUDIO_HEADER_LEN: usize = 9 + 5;
 const VIDEO_STREAM_ID: u8 = 0xe0;
+/// `private_stream_1` (Apple, Timed Metadata for HTTP Live Streaming, §2.3).
+const METADATA_STREAM_ID: u8 = 0xbd;
+/// As that of the sound.
+const METADATA_HEADER_LEN: usize = AUDIO_HEADER_LEN;
 /// How far the PCR runs before the DTS, in 90 kHz ticks: half a second for the demultiplexer.
 const PCR_LEAD_90K: i64 = 45_000;
 /// Most payload of an audio PES, well below the 16 bits of its length.
@@ -163,6 +167,21 @@ impl<'a> Shape<'a> {
             out.put(frame.data);
         }
     }
+}
+
+/// Transport packets of metadata whose ID3 tag is `tag_len` long.
+pub(crate) fn metadata_packets(tag_len: usize) -> u64 {
+    packets(METADATA_HEADER_LEN + tag_len, 0)
+}
+
+/// Writes an ID3 tag, far shorter than the 64 KiB of a PES.
+pub(crate) fn write_metadata(out: &mut Writer, tag: &[u8], pts_90k: i64) {
+    out.open_pes(Pid::Metadata, METADATA_HEADER_LEN + tag.len(), Mark::default());
+    let [high, low] = ((METADATA_HEADER_LEN - 6 + tag.len()) as u16).to_be_bytes();
+    // Aligned: the tag begins with the payload.
+    out.put(&[0, 0, 1, METADATA_STREAM_ID, high, low, 0x84, 0x80, 5]);
+    out.put(&stamp(0x2, pts_90k));
+    out.put(tag);
 }
 
 /// The 33 bits of MPEG-TS: wraps every 26.5 hours, here and nowhere else.

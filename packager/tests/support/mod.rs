@@ -11,7 +11,7 @@ use media::{
     codec::{aac, h264},
     id::{Epoch, PlaybackName},
 };
-use mp4_atom::{Any, ReadFrom};
+use mp4_atom::{Any, Emsg, Encode, ReadFrom};
 use mpeg2ts::{
     pes::{PesPacketReader, ReadPesPacket},
     ts::{ReadTsPacket, TsPacketReader, TsPayload},
@@ -252,11 +252,29 @@ pub struct Read {
     pub data: Vec<u8>,
 }
 
+/// What is said at the start of a part, as `mp4-atom` reads it, with its presentation time; and the
+/// part's `moof` and `mdat`.
+pub fn read_said(mut part: &[u8]) -> (Vec<(u64, Emsg)>, &[u8]) {
+    let mut said = Vec::new();
+    let mut rest = part;
+    while let Any::Emsg(emsg) = Any::read_from(&mut rest).unwrap() {
+        // What it makes of the time it does not tell: it is where version 1 has it.
+        let mut written = Vec::new();
+        emsg.encode(&mut written).unwrap();
+        assert_eq!(written, part[..part.len() - rest.len()], "it would write the same");
+        assert_eq!(written[8], 1, "version 1");
+        said.push((u64::from_be_bytes(written[16..24].try_into().unwrap()), emsg));
+        part = rest;
+    }
+    (said, part)
+}
+
 /// Reads one part (`moof`, `mdat`) with `mp4-atom`: video, audio.
 pub fn read_part(part: &[u8]) -> (Vec<Read>, Vec<Read>) {
+    let (_, part) = read_said(part);
     let mut rest = part;
     let Any::Moof(moof) = Any::read_from(&mut rest).unwrap() else {
-        panic!("a part opens on a moof")
+        panic!("samples open on a moof")
     };
     let Any::Mdat(_) = Any::read_from(&mut rest).unwrap() else { panic!("then comes an mdat") };
     assert!(rest.is_empty());

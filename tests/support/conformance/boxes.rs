@@ -154,6 +154,7 @@ pub fn fragments(bytes: &[u8]) -> Result<Vec<Fragment>> {
                 let fragment = awaited.take().ok_or("an mdat without its moof")?;
                 fragments.push(Fragment { mdat_len: body.len() as u64, ..fragment });
             }
+            b"emsg" if awaited.is_some() => return Err("an emsg after its moof".into()),
             b"styp" | b"prft" | b"sidx" | b"emsg" | b"free" => {}
             other => return Err(format!("{} in a segment", String::from_utf8_lossy(other))),
         }

@@ -264,12 +264,44 @@ fn metadata_is_read_with_and_without_set_data_frame() {
 }
 
 #[test]
-fn metadata_without_values_and_other_data_are_ignored() {
+fn metadata_without_values_and_data_without_a_name_are_ignored() {
     let mut peer = Peer::publishing();
     let lone = metadata(&[Value::string("onMetaData")]);
     assert_eq!(peer.send(kind::DATA_AMF0, 1, &lone), Ok(vec![]));
-    let text = metadata(&[Value::string("onTextData"), Value::Null]);
-    assert_eq!(peer.send(kind::DATA_AMF0, 1, &text), Ok(vec![]));
+    let nameless = metadata(&[Value::Null, Value::string("onTextData")]);
+    assert_eq!(peer.send(kind::DATA_AMF0, 1, &nameless), Ok(vec![]));
+}
+
+#[test]
+fn other_data_comes_with_its_name_however_it_is_framed() {
+    let text = Value::object([("text", Value::string("Bonsoir"))]);
+    let bare = metadata(&[Value::string("onTextData"), text.clone()]);
+    let set = metadata(&[Value::string("@setDataFrame")]);
+    let framed = [set, bare.clone()].concat();
+    let amf3 = [&[0][..], &bare].concat();
+    let script = [&[18, 0, 0, bare.len() as u8, 0, 0, 5, 0, 0, 0, 0][..], &bare].concat();
+    for (kind, body) in [
+        (kind::DATA_AMF0, &bare),
+        (kind::DATA_AMF0, &framed),
+        (kind::DATA_AMF3, &amf3),
+        (kind::AGGREGATE, &script),
+    ] {
+        let (name, values) = ("onTextData".to_owned(), Some(vec![text.clone()]));
+        let data = Event::Data { at_ms: 0, name, values };
+        assert_eq!(Peer::publishing().send(kind, 1, body), Ok(vec![data]), "{kind}");
+        assert_eq!(Peer::new().send(kind, 1, body), Ok(vec![]), "before it may publish");
+    }
+}
+
+#[test]
+fn data_that_is_not_amf_or_too_much_of_it_comes_without_values() {
+    let name = metadata(&[Value::string("onTextData")]);
+    let broken = [&name[..], &[0xEE]].concat();
+    let long = [&name[..], &[0x0C, 0, 1, 0, 0], &vec![b'x'; 1 << 16]].concat();
+    for body in [broken, long] {
+        let data = Event::Data { at_ms: 0, name: "onTextData".to_owned(), values: None };
+        assert_eq!(Peer::publishing().send(kind::DATA_AMF0, 1, &body), Ok(vec![data]));
+    }
 }
 
 #[test]

@@ -48,11 +48,11 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>, rendition: &Rendition
             next.go_on(report, known, init, &runs);
         }
         // The segment that a live ends in may be listed whole without its parts, the last of which
-        // nobody was told of.
-        let parts = loaded_parts(report, ground, rendition, *msn, init).filter(|_| {
-            rendition.segments.range(msn + 1..).next().is_some() || all_told(rendition, *msn, known)
-        });
-        segment(report, known, init, &runs, gap_s);
+        // nobody was told of, be it a gap.
+        let is_told = rendition.segments.range(msn + 1..).next().is_some()
+            || all_told(rendition, *msn, known);
+        let parts = loaded_parts(report, ground, rendition, *msn, init).filter(|_| is_told);
+        segment(report, known, init, &runs, is_told.then_some(gap_s));
         if let Some(parts) = parts {
             whole(report, known, content, &runs, &parts);
         }
@@ -139,11 +139,14 @@ fn gap_s(rendition: &Rendition, msn: u64) -> f64 {
     parts.filter(|part| part.gap).map(Part::duration_s).sum()
 }
 
-/// What a segment must be by itself.
-fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s: f64) {
+/// What a segment must be by itself. Where nobody was told what its parts leave out, it may be more than
+/// its samples.
+fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s: Option<f64>) {
     let path = || known.path.clone();
-    if let Some(duration_s) = duration_s(init, runs).map(|duration_s| duration_s + gap_s) {
-        let off_s = (duration_s - known.segment.duration_s()).abs();
+    if let Some(duration_s) = duration_s(init, runs) {
+        let duration_s = duration_s + gap_s.unwrap_or(0.0);
+        let more_s = known.segment.duration_s() - duration_s;
+        let off_s = if gap_s.is_some() { more_s.abs() } else { -more_s };
         let holds = off_s <= OFF_S + rounding_s(&known.segment.duration) + EPSILON_S;
         report.check("extinf_is_the_duration_of_the_samples", holds, || {
             format!("{}: {duration_s:.6} s, EXTINF {}", path(), known.segment.duration)
