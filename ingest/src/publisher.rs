@@ -339,7 +339,10 @@ impl Publisher {
             match event {
                 rtmp::Event::Video { at_ms, body } => self.demuxer.video(at_ms, body, events)?,
                 rtmp::Event::Audio { at_ms, body } => self.demuxer.audio(at_ms, body, events)?,
-                rtmp::Event::Metadata(metadata) => self.hints = Hints::read(&metadata),
+                rtmp::Event::Metadata(metadata) => {
+                    self.hints = Hints::read(&metadata);
+                    self.demuxer.metadata(&metadata, events);
+                }
                 rtmp::Event::Unpublish => return Ok(Heard::Unpublish),
                 rtmp::Event::Publish(_) => {}
             }
@@ -353,7 +356,7 @@ impl Publisher {
         if self.demuxer.counts().other_tracks > 0 && !self.told_other_tracks {
             self.told_other_tracks = true;
             let peer = self.peer;
-            info!(%peer, "several tracks of a kind: the first alone is carried");
+            info!(%peer, "tracks that are not carried: one picture, and sounds 0 to 7 of known codecs, are");
         }
     }
 

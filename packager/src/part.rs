@@ -102,14 +102,14 @@ impl Part {
         self.len == 0
     }
 
-    /// Whether it holds sound.
-    pub fn has_audio(&self) -> bool {
-        self.audio.is_some()
+    /// Whether it holds samples of a kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.run(kind).is_some()
     }
 
-    /// Decode times of the first samples of picture and sound, each on its own track.
-    pub fn starts(&self) -> (Option<i64>, Option<i64>) {
-        (self.video.map(|run| run.dts_ticks), self.audio.map(|run| run.dts_ticks))
+    /// Decode time of the first sample of a kind, on its own track.
+    pub fn start(&self, kind: Kind) -> Option<i64> {
+        self.run(kind).map(|run| run.dts_ticks)
     }
 
     /// Its bytes among those of its segment.
@@ -117,15 +117,31 @@ impl Part {
         segment.get(self.at..self.at + self.len).unwrap_or_default()
     }
 
-    /// Bytes of a part of its sound alone.
-    pub fn audio_len(&self) -> usize {
-        self.audio.map_or(0, |run| fragment::audio_len(run.count, self.len - run.data))
+    /// Bytes of a part of one of its tracks alone.
+    pub fn alone_len(&self, kind: Kind) -> usize {
+        let len = |run: &Run| fragment::alone_len(kind, run.count, self.end(kind) - run.data);
+        self.run(kind).map_or(0, len)
     }
 
-    /// Appends a part of its sound alone to `out`, made from the bytes of its segment.
-    pub fn write_audio(&self, segment: &[u8], out: &mut Vec<u8>) {
-        if let Some(run) = &self.audio {
-            fragment::write_audio(self.bytes(segment), run, out);
+    /// Appends a part of one of its tracks alone to `out`, made from the bytes of its segment.
+    pub fn write_alone(&self, kind: Kind, segment: &[u8], out: &mut Vec<u8>) {
+        if let Some(run) = self.run(kind) {
+            fragment::write_alone(kind, self.bytes(segment), run, self.end(kind), out);
+        }
+    }
+
+    fn run(&self, kind: Kind) -> Option<&Run> {
+        match kind {
+            Kind::Video => self.video.as_ref(),
+            Kind::Audio => self.audio.as_ref(),
+        }
+    }
+
+    /// Where the payload of a track ends: the sound comes last in a fragment.
+    fn end(&self, kind: Kind) -> usize {
+        match (kind, &self.audio) {
+            (Kind::Video, Some(audio)) => audio.data,
+            _ => self.len,
         }
     }
 
