@@ -12,7 +12,7 @@ use support::House;
 use support::api::Live;
 use support::enhanced::{AAC, Encoding, Form, H264, OPUS, SECONDS, Sounds, Tone};
 use support::fingerprint::{Filters, Fingerprint, H264_UNITS};
-use support::peer::output_of;
+use support::peer::{all_output_of, output_of};
 use support::playlist::{Watch, resolve};
 use support::rtmp::Client;
 use support::wait;
@@ -65,12 +65,19 @@ fn players_list_both_languages() {
     languages.dedup();
     assert_eq!(languages, ["fr", "kab"], "{found:#}");
 
-    let mut gst = Command::new("gst-discoverer-1.0");
+    // GStreamer plays the first, and knows of both.
+    let mut gst = Command::new("gst-launch-1.0");
     gst.env("GST_PLUGIN_FEATURE_RANK", "hlsdemux2:MAX,hlsdemux:NONE");
-    gst.args(["--timeout=50", "--verbose", &url]);
-    let told = String::from_utf8(output_of(gst, PLAYED_WITHIN)).expect("text");
-    for sound in ["audio #1", "audio #2"] {
-        assert!(told.contains(sound), "{told}");
+    gst.envs([("GST_DEBUG", "adaptivedemux2:5"), ("GST_DEBUG_NO_COLOR", "1")]);
+    gst.args(["--messages", "playbin3"]).arg(format!("uri={url}"));
+    gst.args(["video-sink=fakesink", "audio-sink=fakesink"]);
+    let (told, log) = all_output_of(gst, PLAYED_WITHIN);
+    let told = String::from_utf8_lossy(&told);
+    let selected = told.lines().find(|line| line.contains("(streams-selected)"));
+    assert!(selected.is_some_and(|line| line.contains("audio-fr")), "{selected:?}");
+    for language in ["fr", "kab"] {
+        let listed = format!("Adding 'audio-{language}' to collection");
+        assert!(log.contains(&listed), "{listed}");
     }
 }
 
