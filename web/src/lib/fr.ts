@@ -122,6 +122,7 @@ export const fr = {
     play: 'Lire',
     pause: 'Pause',
     volume: 'Volume',
+    language: 'Langue',
     fullscreen: 'Plein écran',
     exitFullscreen: 'Quitter le plein écran',
     tapToPlay: 'Toucher pour regarder',
