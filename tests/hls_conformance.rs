@@ -137,7 +137,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "two sounds",
         script: Script { second_sound: Some(SECOND_SOUND), ..STEADY },
-        shows: &[Scene::Video, Scene::Renditions],
+        shows: &[Scene::Video, Scene::Renditions, Scene::Sounds],
     },
 ];
 

@@ -8,9 +8,9 @@ test('one sound is no choice', () => {
 test('a sound is called as its publisher calls it, else by its language, else by its number', () => {
   const labels = (...tracks: { name: string; lang?: string }[]) =>
     choices(tracks.map((track) => ({ ...track, url: '' }))).map(({ label }) => label);
-  expect(labels({ name: 'fr', lang: 'fr' }, { name: 'kab', lang: 'kab' })).toEqual([
+  expect(labels({ name: 'fr', lang: 'fr' }, { name: 'ar', lang: 'ar' })).toEqual([
     'Français',
-    'Kabyle',
+    'Arabe',
   ]);
   expect(labels({ name: 'Commentaire', lang: 'fr' }, { name: 'Piste 2' })).toEqual([
     'Commentaire',
