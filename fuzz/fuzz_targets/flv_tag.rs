@@ -4,7 +4,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use communiconnect_ingest::{demux::Demuxer, flv::tag};
+use communiconnect_ingest::{demux::Demuxer, flv::tag, rtmp::amf0};
 use communiconnect_media::{Event, Kind, Sample, SoundNumber, Timescale, Track};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +16,12 @@ fuzz_target!(|data: &[u8]| {
         let result = match tag.kind {
             8 => demuxer.audio(tag.at_ms, tag.body, &mut events),
             9 => demuxer.video(tag.at_ms, tag.body, &mut events),
+            18 => {
+                for value in amf0::read_all(&tag.body).0 {
+                    demuxer.metadata(&value, &mut events);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         };
         if result.is_err() {

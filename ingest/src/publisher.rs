@@ -356,7 +356,7 @@ impl Publisher {
         if self.demuxer.counts().other_tracks > 0 && !self.told_other_tracks {
             self.told_other_tracks = true;
             let peer = self.peer;
-            info!(%peer, "tracks that are not carried: one picture, and sounds 0 to 7 of known codecs, are");
+            info!(%peer, "some tracks are not carried: of pictures the first is, of sounds 0 to 7");
         }
     }
 

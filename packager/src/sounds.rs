@@ -231,7 +231,10 @@ impl Line {
         let mut dropped = 0;
         while let Some(next) = self.waiting.front() {
             let lane = self.lane.get_or_insert_with(|| {
-                let lane = main.lane.beside(timescale, next.dts_ticks, main.newest, config);
+                // The newest tells whether the clocks agree: the oldest may wait since long ago.
+                let newest = self.waiting.back().map_or(next.dts_ticks, |it| it.dts_ticks);
+                let lane = main.lane.beside(timescale, newest, main.newest, config);
+                let lane = lane.starting_at(next.dts_ticks);
                 lane.not_before(self.end.map_or(0, |end| timeline::end_in(end, timescale)))
             });
             let mapped = lane.map(next.dts_ticks);

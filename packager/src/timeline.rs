@@ -66,6 +66,12 @@ impl Lane {
         }
     }
 
+    /// The same lane, whose next sample is at `dts_ticks`.
+    pub fn starting_at(mut self, dts_ticks: i64) -> Self {
+        self.floor_ticks = self.map(dts_ticks);
+        self
+    }
+
     /// The same lane, but with nothing before `floor_ticks`.
     pub fn not_before(mut self, floor_ticks: i64) -> Self {
         self.floor_ticks = self.floor_ticks.max(floor_ticks);

@@ -303,6 +303,23 @@ fn a_sound_whose_clock_jumps_is_set_right_alone() {
 }
 
 #[test]
+fn a_sound_that_waited_long_for_the_first_picture_is_heard_with_it() {
+    let source = Source { audio: None, seconds: 20, ..Source::default() };
+    let events = with_second(&source, &audio_track_44100(), second_sound(0..20));
+    let late = events
+        .into_iter()
+        .filter(|event| !matches!(event, Event::Sample(picture) if picture.dts_ticks < 8 * 90_000));
+    let viewer = watch(late.collect());
+    let first = viewer.all().find(|segment| !segment.is_gap(other())).unwrap();
+    let picture = read_fmp4(first).0.remove(0).dts * 1_000 / 90_000;
+    let (_, sounds) = read_alone(first, other());
+    assert!((sounds[0].dts * 1_000 / 44_100 - picture).abs() < 30);
+    let sent = second_sound(0..20).into_iter().find(|sample| sample.data == sounds[0].data);
+    let sent_ms = sent.unwrap().dts_ticks * 1_000 / 44_100;
+    assert!((8_000 - 30..8_500).contains(&sent_ms), "{sent_ms}");
+}
+
+#[test]
 fn sounds_alone_are_offered_together() {
     let source = Source { video: None, seconds: 7, ..Source::default() };
     let viewer = watch(with_second(&source, &audio_track_44100(), second_sound(0..7)));
