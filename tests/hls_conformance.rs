@@ -49,6 +49,9 @@ const FAST: Source =
 /// Sound alone.
 const SOUND: Source = Source { video: None, seconds: 40, ..USUAL };
 
+/// Another sound, at another rate.
+const SECOND_SOUND: Source = Source { video: None, audio_hz: Some(44_100), seconds: 40 };
+
 /// Segments of a second, in a window that is a little longer than the skip boundary: everything that
 /// takes a window or six target durations happens in seconds.
 const HOUSE: &[(&str, &str)] = &[
@@ -88,8 +91,13 @@ struct Scenario {
     shows: &'static [Scene],
 }
 
-const STEADY: Script =
-    Script { source: BRISK, jitter: Duration::ZERO, turn: Turn::None, says: false };
+const STEADY: Script = Script {
+    source: BRISK,
+    second_sound: None,
+    jitter: Duration::ZERO,
+    turn: Turn::None,
+    says: false,
+};
 
 const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -139,6 +147,11 @@ const SCENARIOS: &[Scenario] = &[
         script: Script { source: SOUND, says: true, ..STEADY },
         shows: &[],
     },
+    Scenario {
+        name: "two sounds",
+        script: Script { second_sound: Some(SECOND_SOUND), ..STEADY },
+        shows: &[Scene::Video, Scene::Renditions, Scene::Sounds],
+    },
 ];
 
 #[test]
@@ -150,7 +163,7 @@ fn lives_of_many_kinds_keep_every_clause() {
 #[track_caller]
 fn watch_all() {
     // Sources are made before anything is on the clock.
-    for source in [BRISK, LARGER, IRREGULAR, FAST, SOUND] {
+    for source in [BRISK, LARGER, IRREGULAR, FAST, SOUND, SECOND_SOUND] {
         source.flv();
     }
     let house = House::start_with(HOUSE);

@@ -4,7 +4,7 @@
 //! exists. Every URL has one spelling: a number with leading zeros or an escaped letter names nothing,
 //! so that a cache never holds the same bytes twice.
 
-use media::id::PlaybackName;
+use media::{SoundNumber, id::PlaybackName};
 use packager::Rendition;
 
 /// The resource that a path names. Borrows from the path; allocates nothing.
@@ -17,7 +17,8 @@ pub enum MediaPath<'a> {
         /// The rendition it offers first.
         rendition: Rendition,
     },
-    /// `/hls/{name}/{epoch}/source.m3u8`, `source-ts.m3u8`, `audio.m3u8`: a media playlist.
+    /// `/hls/{name}/{epoch}/source.m3u8`, `source-ts.m3u8`, `video.m3u8`, `audio.m3u8`,
+    /// `audio-2.m3u8`: a media playlist. Sounds are counted from one, and the first has no number.
     Media {
         /// Playback name.
         name: &'a str,
@@ -26,7 +27,8 @@ pub enum MediaPath<'a> {
         /// What it lists.
         rendition: Rendition,
     },
-    /// `/hls/{name}/{epoch}/init-{id}.mp4`, `audio-init-{id}.mp4`: an init segment.
+    /// `/hls/{name}/{epoch}/init-{id}.mp4`, `video-init-{id}.mp4`, `audio-init-{id}.mp4`,
+    /// `audio-2-init-{id}.mp4`: an init segment.
     Init {
         /// Playback name.
         name: &'a str,
@@ -37,7 +39,8 @@ pub enum MediaPath<'a> {
         /// Which configuration of the tracks.
         id: u32,
     },
-    /// `/hls/{name}/{epoch}/{msn}.m4s`, `{msn}.ts`, `audio-{msn}.m4s`: a segment.
+    /// `/hls/{name}/{epoch}/{msn}.m4s`, `{msn}.ts`, `video-{msn}.m4s`, `audio-{msn}.m4s`,
+    /// `audio-2-{msn}.m4s`: a segment.
     Segment {
         /// Playback name.
         name: &'a str,
@@ -48,7 +51,8 @@ pub enum MediaPath<'a> {
         /// Media Sequence Number.
         msn: u64,
     },
-    /// `/hls/{name}/{epoch}/{msn}.{index}.m4s`, `audio-{msn}.{index}.m4s`: a part.
+    /// `/hls/{name}/{epoch}/{msn}.{index}.m4s`, `video-{msn}.{index}.m4s`, `audio-{msn}.{index}.m4s`,
+    /// `audio-2-{msn}.{index}.m4s`: a part.
     Part {
         /// Playback name.
         name: &'a str,
@@ -83,7 +87,7 @@ impl<'a> MediaPath<'a> {
             let (name, rendition) = match stem.split_once('-') {
                 None => (stem, Rendition::Source),
                 Some((name, "ts")) => (name, Rendition::SourceTs),
-                Some((name, "audio")) => (name, Rendition::Audio),
+                Some((name, "audio")) => (name, Rendition::SOUND),
                 Some(_) => return None,
             };
             return is_word(name, PlaybackName::MAX_LEN)
@@ -93,21 +97,21 @@ impl<'a> MediaPath<'a> {
         if !is_word(name, PlaybackName::MAX_LEN) || !is_word(epoch, Self::MAX_EPOCH_LEN) {
             return None;
         }
-        let media = |rendition| Some(Self::Media { name, epoch, rendition });
-        match file {
-            "source.m3u8" => return media(Rendition::Source),
-            "source-ts.m3u8" => return media(Rendition::SourceTs),
-            "audio.m3u8" => return media(Rendition::Audio),
-            _ => {}
+        if let Some(stem) = file.strip_suffix(".m3u8") {
+            let rendition = match stem {
+                "source" => Rendition::Source,
+                "source-ts" => Rendition::SourceTs,
+                "video" => Rendition::Video,
+                "audio" => Rendition::SOUND,
+                other => Rendition::Audio(sound_number(other.strip_prefix("audio-")?)?),
+            };
+            return Some(Self::Media { name, epoch, rendition });
         }
         if let Some(msn) = file.strip_suffix(".ts") {
             let rendition = Rendition::SourceTs;
             return Some(Self::Segment { name, epoch, rendition, msn: number(msn)? });
         }
-        let (rendition, file) = match file.strip_prefix("audio-") {
-            Some(file) => (Rendition::Audio, file),
-            None => (Rendition::Source, file),
-        };
+        let (rendition, file) = of_one_track(file);
         if let Some(id) = file.strip_prefix("init-") {
             let id = small_number(id.strip_suffix(".mp4")?)?;
             return Some(Self::Init { name, epoch, rendition, id });
@@ -145,6 +149,24 @@ impl<'a> MediaPath<'a> {
     }
 }
 
+/// The rendition that the name of a file of fMP4 begins with, and what is left of the name.
+fn of_one_track(file: &str) -> (Rendition, &str) {
+    if let Some(file) = file.strip_prefix("video-") {
+        return (Rendition::Video, file);
+    }
+    let Some(file) = file.strip_prefix("audio-") else { return (Rendition::Source, file) };
+    let numbered = file
+        .split_once('-')
+        .and_then(|(number, file)| Some((Rendition::Audio(sound_number(number)?), file)));
+    numbered.unwrap_or((Rendition::SOUND, file))
+}
+
+/// The number of a sound beside the first.
+fn sound_number(text: &str) -> Option<SoundNumber> {
+    let index = number(text)?.checked_sub(1).filter(|index| *index > 0)?;
+    SoundNumber::new(u8::try_from(index).ok()?)
+}
+
 fn is_word(text: &str, max_len: usize) -> bool {
     !text.is_empty()
         && text.len() <= max_len
@@ -176,21 +198,30 @@ mod tests {
         let multivariant = |rendition| Some(MediaPath::Multivariant { name, rendition });
         assert_eq!(read("/hls/abc234.m3u8"), multivariant(Rendition::Source));
         assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Rendition::SourceTs));
-        assert_eq!(read("/hls/abc234-audio.m3u8"), multivariant(Rendition::Audio));
+        assert_eq!(read("/hls/abc234-audio.m3u8"), multivariant(Rendition::SOUND));
         let media = |rendition| Some(MediaPath::Media { name, epoch, rendition });
         assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/source-ts.m3u8"), media(Rendition::SourceTs));
-        assert_eq!(read("/hls/abc234/e9/audio.m3u8"), media(Rendition::Audio));
+        assert_eq!(read("/hls/abc234/e9/audio.m3u8"), media(Rendition::SOUND));
+        let second = Rendition::Audio(SoundNumber::new(1).unwrap());
+        assert_eq!(read("/hls/abc234/e9/video.m3u8"), media(Rendition::Video));
+        assert_eq!(read("/hls/abc234/e9/audio-2.m3u8"), media(second));
         let init = |rendition| Some(MediaPath::Init { name, epoch, rendition, id: 3 });
         assert_eq!(read("/hls/abc234/e9/init-3.mp4"), init(Rendition::Source));
-        assert_eq!(read("/hls/abc234/e9/audio-init-3.mp4"), init(Rendition::Audio));
+        assert_eq!(read("/hls/abc234/e9/audio-init-3.mp4"), init(Rendition::SOUND));
+        assert_eq!(read("/hls/abc234/e9/video-init-3.mp4"), init(Rendition::Video));
+        assert_eq!(read("/hls/abc234/e9/audio-2-init-3.mp4"), init(second));
         let segment = |msn, rendition| Some(MediaPath::Segment { name, epoch, rendition, msn });
         assert_eq!(read("/hls/abc234/e9/0.m4s"), segment(0, Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/17.ts"), segment(17, Rendition::SourceTs));
-        assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::Audio));
+        assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::SOUND));
+        assert_eq!(read("/hls/abc234/e9/video-17.m4s"), segment(17, Rendition::Video));
+        assert_eq!(read("/hls/abc234/e9/audio-2-17.m4s"), segment(17, second));
         let part = |rendition| Some(MediaPath::Part { name, epoch, rendition, msn: 17, index: 4 });
         assert_eq!(read("/hls/abc234/e9/17.4.m4s"), part(Rendition::Source));
-        assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::Audio));
+        assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::SOUND));
+        assert_eq!(read("/hls/abc234/e9/video-17.4.m4s"), part(Rendition::Video));
+        assert_eq!(read("/hls/abc234/e9/audio-2-17.4.m4s"), part(second));
     }
 
     #[test]
@@ -219,6 +250,18 @@ mod tests {
             "/hls/a/e/other.m3u8",
             "/hls/a/e/audio-ts.m3u8",
             "/hls/a/e/audio-1.ts",
+            "/hls/a/e/audio-0.m3u8",
+            "/hls/a/e/audio-1.m3u8",
+            "/hls/a/e/audio-02.m3u8",
+            "/hls/a/e/audio-9.m3u8",
+            "/hls/a/e/audio-257.m3u8",
+            "/hls/a/e/audio-1-1.m4s",
+            "/hls/a/e/audio-9-1.m4s",
+            "/hls/a/e/audio-2-.m4s",
+            "/hls/a/e/audio-2-video-1.m4s",
+            "/hls/a/e/video-audio-1.m4s",
+            "/hls/a/e/video-1.ts",
+            "/hls/a/e/video-2.m3u8",
             "/hls/a/e/audio-audio-1.m4s",
             "/hls/a/e/1..m4s",
             "/hls/a/e/1.2.3.m4s",

@@ -316,9 +316,9 @@ const BLOCKED_TARGETS: u32 = 3;
 /// `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
 fn content_type(rendition: Rendition) -> &'static str {
     match rendition {
-        Rendition::Source => "video/mp4",
+        Rendition::Source | Rendition::Video => "video/mp4",
         Rendition::SourceTs => "video/mp2t",
-        Rendition::Audio => "audio/mp4",
+        Rendition::Audio(_) => "audio/mp4",
     }
 }
 

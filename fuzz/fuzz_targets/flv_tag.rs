@@ -9,7 +9,7 @@ use communiconnect_ingest::{
     flv::tag,
     rtmp::message::Data,
 };
-use communiconnect_media::{Event, Kind, Timescale};
+use communiconnect_media::{Event, Kind, Sample, SoundNumber, Timescale, Track};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -22,6 +22,9 @@ fuzz_target!(|data: &[u8]| {
             9 => demuxer.video(tag.at_ms, tag.body, &mut events),
             18 => {
                 let values = Data::read(&tag.body).values;
+                for value in values.iter().flatten() {
+                    demuxer.metadata(value, &mut events);
+                }
                 demuxer.data(tag.at_ms, "onTextData".to_owned(), Some(&values), &mut events);
                 Ok(())
             }
@@ -37,23 +40,43 @@ fuzz_target!(|data: &[u8]| {
 /// DTS never decreases in a track. A new configuration may bring a new timescale: times are compared
 /// within one.
 fn check(events: &[Event]) {
-    let mut last = [0_i64; 2];
-    let mut timescales: [Option<Timescale>; 2] = [None; 2];
+    const PICTURE: usize = SoundNumber::COUNT;
+    let mut last = [0_i64; PICTURE + 1];
+    let mut timescales: [Option<Timescale>; PICTURE + 1] = [None; PICTURE + 1];
+    let first = |kind| if kind == Kind::Video { PICTURE } else { 0 };
     for event in events {
         match event {
             Event::TrackChanged(track) => {
-                let at = usize::from(track.kind() == Kind::Video);
-                if timescales[at].replace(track.timescale) != Some(track.timescale) {
-                    last[at] = 0;
-                }
+                changed(&mut last, &mut timescales, first(track.kind()), track)
             }
-            Event::Sample(sample) => {
-                let at = usize::from(sample.kind == Kind::Video);
-                assert!(timescales[at].is_some(), "a sample of a track never announced");
-                assert!(sample.dts_ticks >= last[at] && !sample.data.is_empty());
-                last[at] = sample.dts_ticks;
+            Event::OtherSoundChanged(number, track) => {
+                assert_eq!(track.kind(), Kind::Audio);
+                changed(&mut last, &mut timescales, other(*number), track);
             }
             Event::Metadata(said) => assert!(said.at_ms >= 0 && said.value.len() <= MAX_VALUE_LEN),
+            Event::Sample(sample) => came(&mut last, &timescales, first(sample.kind), sample),
+            Event::OtherSound(number, sample) => {
+                assert_eq!(sample.kind, Kind::Audio);
+                came(&mut last, &timescales, other(*number), sample);
+            }
+            Event::SoundsLabelled(_) => {}
         }
     }
+}
+
+fn other(number: SoundNumber) -> usize {
+    assert_ne!(number, SoundNumber::FIRST);
+    number.index()
+}
+
+fn changed(last: &mut [i64], timescales: &mut [Option<Timescale>], at: usize, track: &Track) {
+    if timescales[at].replace(track.timescale) != Some(track.timescale) {
+        last[at] = 0;
+    }
+}
+
+fn came(last: &mut [i64], timescales: &[Option<Timescale>], at: usize, sample: &Sample) {
+    assert!(timescales[at].is_some(), "a sample of a track never announced");
+    assert!(sample.dts_ticks >= last[at] && !sample.data.is_empty());
+    last[at] = sample.dts_ticks;
 }

@@ -4,6 +4,7 @@
 //! a playlist says (`packager`), who asked for it (`delivery`).
 
 use std::{
+    collections::HashMap,
     io::Write,
     sync::{Arc, OnceLock},
 };
@@ -70,9 +71,9 @@ impl Playlist {
     }
 }
 
-/// The newest rendering of each playlist of a channel.
+/// The newest rendering of each playlist of a channel that was asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Renderings([[Option<Rendering>; Rendition::ALL.len()]; 3]);
+pub(crate) struct Renderings(HashMap<Which, Rendering>);
 
 #[derive(Debug)]
 struct Rendering {
@@ -82,7 +83,7 @@ struct Rendering {
 }
 
 /// Which of a channel's playlists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Which {
     Media(Rendition),
     /// A media playlist without what its reader has.
@@ -102,16 +103,18 @@ impl Renderings {
         revision: u64,
         render: impl FnOnce() -> Option<(String, String, u32)>,
     ) -> Option<Arc<Playlist>> {
-        let slot = self.slot(which);
-        if let Some(rendering) = slot.as_ref().filter(|r| r.revision == revision) {
+        let known = self.0.get(&which);
+        if let Some(rendering) = known.filter(|known| known.revision == revision) {
             return Some(Arc::clone(&rendering.playlist));
         }
         // Before the old one is let go: `render` may panic.
         let (text, etag, target_duration_s) = render()?;
-        let unchanged = slot.take().map(|r| r.playlist).filter(|old| old.text == text.as_bytes());
-        let playlist =
-            unchanged.unwrap_or_else(|| Arc::new(Playlist::new(text, etag, target_duration_s)));
-        *slot = Some(Rendering { revision, playlist: Arc::clone(&playlist) });
+        let unchanged = known.map(|r| &r.playlist).filter(|old| old.text == text.as_bytes());
+        let playlist = match unchanged {
+            Some(old) => Arc::clone(old),
+            None => Arc::new(Playlist::new(text, etag, target_duration_s)),
+        };
+        self.0.insert(which, Rendering { revision, playlist: Arc::clone(&playlist) });
         Some(playlist)
     }
 
@@ -120,7 +123,7 @@ impl Renderings {
     pub(crate) fn last(&mut self, which: Which) -> Option<Arc<Playlist>> {
         const ENDLIST: &[u8] = b"#EXT-X-ENDLIST\n";
         const HINT: &[u8] = b"#EXT-X-PRELOAD-HINT:";
-        let last = &mut self.slot(which).as_mut()?.playlist;
+        let last = &mut self.0.get_mut(&which)?.playlist;
         if !matches!(which, Which::Multivariant(_)) && !last.text.ends_with(ENDLIST) {
             let etag = [b"W/\"ended.", last.etag.strip_prefix(b"W/\"").unwrap_or(b"\"")].concat();
             // Nothing comes after the end (§4.4.5.3).
@@ -134,21 +137,6 @@ impl Renderings {
             });
         }
         Some(Arc::clone(last))
-    }
-
-    fn slot(&mut self, which: Which) -> &mut Option<Rendering> {
-        let [media, delta, multivariant] = &mut self.0;
-        let (of_kind, rendition) = match which {
-            Which::Media(rendition) => (media, rendition),
-            Which::Delta(rendition) => (delta, rendition),
-            Which::Multivariant(rendition) => (multivariant, rendition),
-        };
-        let [source, source_ts, audio] = of_kind;
-        match rendition {
-            Rendition::Source => source,
-            Rendition::SourceTs => source_ts,
-            Rendition::Audio => audio,
-        }
     }
 }
 

@@ -41,8 +41,12 @@ async fn sink(request: PublishRequest) -> Result<(), communiconnect_ingest::Erro
             match event {
                 Event::TrackChanged(track) => println!("{peer} {}", track.codec_string()),
                 Event::Sample(sample) if sample.kind == Kind::Video => video += 1,
-                Event::Sample(_) => audio += 1,
+                Event::Sample(_) | Event::OtherSound(..) => audio += 1,
                 Event::Metadata(said) => println!("{peer} {} {}", said.name, said.value),
+                Event::OtherSoundChanged(number, track) => {
+                    println!("{peer} {number:?} {}", track.codec_string());
+                }
+                Event::SoundsLabelled(labels) => println!("{peer} {labels:?}"),
             }
         }
         if let Read::Ended { clean } = read {

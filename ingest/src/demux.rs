@@ -9,23 +9,21 @@
 
 mod clock;
 pub mod data;
+mod labels;
+mod line;
 mod pictures;
 mod sounds;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
-use media::{Event, Kind, Sample, Timescale, Track};
+use media::{Event, Kind, Labels, Sample, SoundNumber, Timescale};
 
-use self::{
-    clock::{AudioCounter, Clock},
-    pictures::Pictures,
-    sounds::Sounds,
-};
+use self::{clock::Clock, line::Line, pictures::Pictures};
 use crate::{
     flv::{
         self,
-        audio::{self, AudioCodec, AudioTag},
+        audio::{self, Packet},
         video::{self, VideoCodec, VideoTag},
     },
     rtmp::amf0::Value,
@@ -58,7 +56,8 @@ pub struct Counts {
     pub timestamp_repairs: u64,
     /// Jumps of the encoder's clock that were bridged.
     pub timestamp_jumps: u64,
-    /// Tags with tracks beside the one that is carried.
+    /// Tracks of tags that are not carried: pictures beside the first, sounds beyond the last number,
+    /// and sounds beside the first in a codec that is not known.
     pub other_tracks: u64,
     /// Timed metadata passed on.
     pub metadata: u64,
@@ -75,10 +74,10 @@ pub struct Demuxer {
     pictures: Pictures,
     /// The DTS of the last picture, in milliseconds.
     last_video_dts_ms: i64,
-    sounds: Sounds,
-    /// There from the first sound on: time goes on from one configuration to the next.
-    audio_counter: Option<AudioCounter>,
     metadata_rate: data::Rate,
+    /// Those that came. Most publishers have one.
+    sounds: BTreeMap<SoundNumber, Line>,
+    labels: Arc<Labels>,
     counts: Counts,
 }
 
@@ -162,10 +161,10 @@ impl Demuxer {
         self.settle(Kind::Video, outcome)
     }
 
-    /// Takes the body of an audio tag and appends what it brings to `events`.
+    /// Takes the body of an audio tag, of one sound or several, and appends what it brings to `events`.
     ///
     /// # Errors
-    /// When the codec, or a form of it that browsers do not play, is not carried.
+    /// When the codec of the first sound, or a form of it that browsers do not play, is not carried.
     pub fn audio(
         &mut self,
         at_ms: u32,
@@ -173,20 +172,25 @@ impl Demuxer {
         events: &mut Vec<Event>,
     ) -> Result<(), UnsupportedCodec> {
         self.counts.tags += 1;
-        let outcome = audio::parse(body).map_err(Failure::from).and_then(|body| {
-            self.counts.other_tracks += u64::from(body.other_tracks);
-            match body.tag {
-                AudioTag::Config { codec, record } => {
-                    if let Some(track) = self.sounds.configure(codec, record)? {
-                        self.sound_changed(track, events);
-                    }
-                    Ok(())
-                }
-                AudioTag::Frame { codec, data } => self.sound(at_ms, codec, data, events),
-                AudioTag::Nothing => Ok(()),
-            }
-        });
-        self.settle(Kind::Audio, outcome)
+        let packets = match audio::parse(body) {
+            Ok(packets) => packets,
+            Err(error) => return self.settle(Kind::Audio, Err(error.into())),
+        };
+        for packet in packets {
+            let outcome =
+                packet.map_err(Failure::from).and_then(|it| self.sound(at_ms, it, events));
+            self.settle(Kind::Audio, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what `onMetaData` says, and appends to `events` if sounds are called otherwise.
+    pub fn metadata(&mut self, metadata: &Value, events: &mut Vec<Event>) {
+        let labels = labels::read(metadata);
+        if labels != *self.labels {
+            self.labels = Arc::new(labels);
+            events.push(Event::SoundsLabelled(self.labels.clone()));
+        }
     }
 
     /// Takes a data message, or what a script tag holds, and appends the metadata it is to `events`, if
@@ -254,47 +258,25 @@ impl Demuxer {
     fn sound(
         &mut self,
         at_ms: u32,
-        codec: AudioCodec,
-        mut data: Bytes,
+        packet: Packet,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
-        if data.is_empty() {
-            return Err(Failure::Drop("an empty audio frame".to_owned()));
-        }
-        // Where RTMP places the next frame: the tag says it of the first one.
-        let mut placed_ms = None;
-        while !data.is_empty() {
-            let admitted = self.sounds.take(codec, &mut data)?;
-            if let Some(track) = admitted.changed {
-                self.sound_changed(track, events);
+        let Some(number) = SoundNumber::new(packet.track) else {
+            self.counts.other_tracks += 1;
+            return Ok(());
+        };
+        let outcome = packet.tag.map_err(Failure::from).and_then(|tag| {
+            let line = self.sounds.entry(number).or_insert_with(|| Line::new(number));
+            line.take(at_ms, tag, (&mut self.clock, &mut self.counts), events)
+        });
+        match outcome {
+            // Of those beside the first the live does not depend.
+            Err(Failure::Unsupported(_)) if number != SoundNumber::FIRST => {
+                self.counts.other_tracks += 1;
+                Ok(())
             }
-            let Some(timescale) = self.sounds.timescale() else { continue };
-            let at_ms = placed_ms.unwrap_or_else(|| {
-                let reading = self.clock.read(Kind::Audio, at_ms);
-                self.counts.timestamp_jumps += u64::from(reading.jumped);
-                reading.at_ms
-            });
-            placed_ms = Some(at_ms + timescale.rescale(admitted.ticks.into(), Timescale::MILLIS));
-            let counter = self.audio_counter.get_or_insert_with(|| AudioCounter::new(timescale));
-            let stamp = counter.stamp(at_ms, admitted.ticks);
-            self.counts.timestamp_repairs += u64::from(stamp.repaired);
-            let Some(dts_ticks) = stamp.dts_ticks else { continue };
-            events.push(Event::Sample(Sample {
-                kind: Kind::Audio,
-                dts_ticks,
-                cts_ticks: 0,
-                is_sync: true,
-                data: admitted.data,
-            }));
+            outcome => outcome,
         }
-        Ok(())
-    }
-
-    /// Sound goes on in the ticks of its new track.
-    fn sound_changed(&mut self, track: Arc<Track>, events: &mut Vec<Event>) {
-        let rescaled = self.audio_counter.as_ref().map(|counter| counter.rescaled(track.timescale));
-        self.audio_counter = rescaled;
-        events.push(Event::TrackChanged(track));
     }
 
     fn settle(&mut self, kind: Kind, outcome: Result<(), Failure>) -> Result<(), UnsupportedCodec> {

@@ -349,7 +349,10 @@ impl Publisher {
             match event {
                 rtmp::Event::Video { at_ms, body } => self.demuxer.video(at_ms, body, events)?,
                 rtmp::Event::Audio { at_ms, body } => self.demuxer.audio(at_ms, body, events)?,
-                rtmp::Event::Metadata(metadata) => self.hints = Hints::read(&metadata),
+                rtmp::Event::Metadata(metadata) => {
+                    self.hints = Hints::read(&metadata);
+                    self.demuxer.metadata(&metadata, events);
+                }
                 rtmp::Event::Data { at_ms, name, values } => {
                     self.demuxer.data(at_ms, name, values.as_deref(), events);
                 }
@@ -368,7 +371,7 @@ impl Publisher {
         if self.demuxer.counts().other_tracks > 0 && !self.told_other_tracks {
             self.told_other_tracks = true;
             let peer = self.peer;
-            info!(%peer, "several tracks of a kind: the first alone is carried");
+            info!(%peer, "some tracks are not carried: of pictures the first is, of sounds 0 to 7");
         }
     }
 

@@ -67,7 +67,7 @@ impl Live {
     fn codecs(&self) -> Vec<String> {
         let codecs = self.events.iter().filter_map(|event| match event {
             Event::TrackChanged(track) => Some(track.codec_string()),
-            Event::Sample(_) | Event::Metadata(_) => None,
+            _ => None,
         });
         codecs.collect()
     }

@@ -15,15 +15,18 @@
 //! | MP3 frame headers | ISO/IEC 11172-3 §2.4, ISO/IEC 13818-3 §2.4 |
 //! | AC-3 and E-AC-3 frame headers | ETSI TS 102 366 §4.3, Annex E |
 //! | codec strings | RFC 6381 §3.3 |
+//! | language tags | RFC 5646 §2.1 |
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod codec;
 pub mod id;
+mod label;
 mod sample;
 mod time;
 mod track;
 
+pub use label::{Label, Labels, Language, Name, SoundNumber};
 pub use sample::{Event, Metadata, Sample};
 pub use time::Timescale;
 pub use track::{Codec, Kind, Track};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Kind, Track};
+use crate::{Kind, Labels, SoundNumber, Track};
 
 /// The data of one track at one time: a video access unit, or an audio frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,17 @@ pub struct Metadata {
 /// One step of a publisher's media.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A track appears or changes its configuration. A repeated identical configuration is not an
-    /// event.
+    /// The picture or the first sound appears or changes its configuration. A repeated identical
+    /// configuration is not an event.
     TrackChanged(Arc<Track>),
-    /// A sample of a track announced before.
+    /// A sample of the picture or the first sound, announced before.
     Sample(Sample),
     /// Timed metadata.
     Metadata(Metadata),
+    /// The same as [`Event::TrackChanged`] of a sound beside the first.
+    OtherSoundChanged(SoundNumber, Arc<Track>),
+    /// The same as [`Event::Sample`] of a sound beside the first.
+    OtherSound(SoundNumber, Sample),
+    /// The sounds are called otherwise than before.
+    SoundsLabelled(Arc<Labels>),
 }

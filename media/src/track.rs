@@ -7,7 +7,7 @@ use crate::{
     codec::{Picture, Sound, aac, ac3, av1, flac, h264, hevc, mp3, opus, vp9},
 };
 
-/// Which of a live's two tracks.
+/// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The picture.

@@ -26,6 +26,7 @@ mod report;
 mod running;
 mod segment;
 mod segmenter;
+mod sounds;
 mod timeline;
 mod tracks;
 mod ts;
@@ -36,20 +37,25 @@ pub use packager::Packager;
 pub use report::{AudioReport, Report, VideoReport};
 pub use segment::Segment;
 
+use media::SoundNumber;
+
 /// One of the encodings a live is offered in, all from the same samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rendition {
-    /// What the publisher sends, as fragmented MP4 (CMAF), with parts for low latency.
+    /// What the publisher sends, as fragmented MP4 (CMAF), with parts for low latency: its picture and
+    /// its first sound.
     Source,
     /// The same as MPEG-TS, for players that know nothing else.
     SourceTs,
-    /// Its sound alone, as fragmented MP4 with parts: a twentieth of the data.
-    Audio,
+    /// Its picture alone, as fragmented MP4 with parts, to be heard with one of several sounds.
+    Video,
+    /// One of its sounds alone, in the same form: a twentieth of the data.
+    Audio(SoundNumber),
 }
 
 impl Rendition {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Source, Self::SourceTs, Self::Audio];
+    /// The sound that is in the source.
+    pub const SOUND: Self = Self::Audio(SoundNumber::FIRST);
 
     /// Whether it is offered in parts, and by low-latency rules.
     pub fn has_parts(self) -> bool {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use media::{Kind, Timescale};
+use media::{Kind, SoundNumber, Timescale};
 
 use crate::{
     Config, Edge, Progress, Rendition,
@@ -13,6 +13,7 @@ use crate::{
     part::Timed,
     segment::{Head, OpenSegment},
     segmenter::{FirstSegment, Gops, Promise},
+    sounds::{MainTrack, OtherSounds},
     timeline,
     tracks::{Inits, TrackSet},
     ts,
@@ -27,6 +28,8 @@ pub(crate) struct Output {
     pub config: Config,
     pub window: Window,
     pub inits: Inits,
+    /// The sounds beside the first.
+    pub sounds: OtherSounds,
     pub gops: Gops,
     pub counts: Counts,
     /// Frozen with the first segment.
@@ -64,6 +67,8 @@ pub(crate) struct Counts {
     pub repaired: u64,
     pub metadata: u64,
     pub metadata_dropped: u64,
+    /// Times the sounds were called otherwise.
+    pub labellings: u64,
 }
 
 /// Ends of both tracks on the timeline.
@@ -83,26 +88,29 @@ impl Ends {
 
     /// The end of one track, in ticks of `timescale`.
     pub fn of(&self, kind: Kind, timescale: Timescale) -> Option<i64> {
-        let (ticks, from) = match kind {
+        let end = match kind {
             Kind::Video => self.video?,
             Kind::Audio => self.audio?,
         };
-        // Upward, so that nothing starts before it.
-        Some(if from == timescale {
-            ticks
-        } else {
-            from.rescale(ticks, timescale).saturating_add(1)
-        })
+        Some(timeline::end_in(end, timescale))
     }
 
     /// The first whole second at or after both ends.
     pub fn next_second(&self) -> i64 {
-        let ceil = |&(ticks, timescale): &(i64, Timescale)| {
-            -(-ticks).div_euclid(i64::from(timescale.get()))
-        };
-        let ends = self.video.iter().chain(&self.audio).map(ceil);
-        ends.fold(timeline::START_S, i64::max)
+        let ends = self.video.into_iter().chain(self.audio);
+        ends.map(timeline::whole_second_after).fold(timeline::START_S, i64::max)
     }
+}
+
+/// How a segment opens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    /// Timestamps or configuration of the main track break before it.
+    pub discontinuity: bool,
+    pub independent: bool,
+    pub program_date_time_ms: i64,
+    /// Where its first sample is on the main track; `None` if it will have none.
+    pub first_ticks: Option<i64>,
 }
 
 impl Output {
@@ -111,6 +119,7 @@ impl Output {
             config,
             window: Window::default(),
             inits: Inits::default(),
+            sounds: OtherSounds::default(),
             gops: Gops::default(),
             counts: Counts::default(),
             promise: None,
@@ -129,17 +138,16 @@ impl Output {
     }
 
     /// Opens a segment, if none is open.
-    pub fn open_segment(
-        &mut self,
-        tracks: &Arc<TrackSet>,
-        discontinuity: bool,
-        independent: bool,
-        program_date_time_ms: i64,
-    ) {
+    pub fn open_segment(&mut self, tracks: &Arc<TrackSet>, opening: Opening) {
         if self.open.is_some() {
             return;
         }
-        let discontinuity = discontinuity && self.next_msn > 0;
+        let Opening { discontinuity, independent, program_date_time_ms, first_ticks } = opening;
+        let (others, changed) = match first_ticks {
+            Some(at_ticks) if !self.sounds.is_empty() => self.sounds.declare(at_ticks),
+            _ => (Vec::new(), false),
+        };
+        let discontinuity = (discontinuity || changed) && self.next_msn > 0;
         self.counts.discontinuities += u64::from(discontinuity);
         self.counts.dependent_segments += u64::from(!independent);
         let head = Head {
@@ -150,6 +158,7 @@ impl Output {
             independent,
             program_date_time_ms,
             parts: Vec::new(),
+            others,
         };
         // About as large as the last one; what is left over is given back when it closes.
         let capacity = self.last_size_bytes + self.last_size_bytes / 8;
@@ -157,17 +166,33 @@ impl Output {
         self.next_msn += 1;
     }
 
-    /// Makes a part of these samples, and of what is said meanwhile, and adds it to the open segment.
-    pub fn add_part(&mut self, video: &[Timed], audio: &[Timed], said: &[Said]) -> Progress {
+    /// Makes a part of these samples, and of what is said meanwhile, and adds it to the open segment,
+    /// with what waits of the other sounds for the same time.
+    pub fn add_part(
+        &mut self,
+        video: &[Timed],
+        audio: &[Timed],
+        said: &[Said],
+        main: &MainTrack<'_>,
+    ) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
         let tracks = open.head.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
         open.add(self.moof_sequence, video, audio, said);
+        if !self.sounds.is_empty() {
+            open.add_others(self.moof_sequence, |other, room| {
+                self.counts.dropped += self.sounds.take(other, main, &self.config, room);
+                self.counts.samples += room.len() as u64;
+            });
+        }
         self.edge = Some(edge_of(open));
         self.gap_ms = 0;
         self.counts.parts += 1;
         self.counts.metadata += said.len() as u64;
         self.counts.samples += (video.len() + audio.len()) as u64;
+        if !audio.is_empty() {
+            self.sounds.packaged.insert(SoundNumber::FIRST);
+        }
         for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
             if let (Some(last), Some(track)) = (samples.last(), tracks.get(kind)) {
                 let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
@@ -222,7 +247,13 @@ impl Output {
         let longest_ms = silent_ms.min(MAX_SILENCE_MS);
         while self.gap_ms.saturating_add(part_ms.into()) <= longest_ms {
             let at_ms = self.end_wall_ms.unwrap_or(last.program_date_time_ms());
-            self.open_segment(last.tracks(), false, false, at_ms);
+            let opening = Opening {
+                discontinuity: false,
+                independent: false,
+                program_date_time_ms: at_ms,
+                first_ticks: None,
+            };
+            self.open_segment(last.tracks(), opening);
             let Some(open) = &mut self.open else { break };
             open.add_gap(part_ticks);
             self.edge = Some(edge_of(open));
@@ -238,7 +269,12 @@ impl Output {
 
     /// Bytes of the open segment.
     pub fn open_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.bytes.len())
+        self.open.as_ref().map_or(0, OpenSegment::held_bytes)
+    }
+
+    /// The first whole second after all that was packaged.
+    pub fn next_second(&self) -> i64 {
+        self.ends.next_second().max(self.sounds.next_second())
     }
 }
 

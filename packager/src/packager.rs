@@ -16,8 +16,12 @@ use crate::{
     AudioReport, Config, Edge, Error, Progress, Rendition, Report, Segment, VideoReport,
     intake::{Intake, Selection},
     output::Output,
-    playlist::{self, media::Listing},
+    playlist::{
+        self,
+        media::{Listing, Offered},
+    },
     running::{Running, Start, Step, Way},
+    sounds::SoundSet,
     timeline,
     tracks::{Announced, TrackSet},
 };
@@ -83,6 +87,7 @@ impl Packager {
         if self.finished {
             return;
         }
+        self.output.counts.dropped += self.output.sounds.begin();
         self.run = Some(Run {
             announced: Announced::default(),
             wall_clock_ms,
@@ -111,6 +116,22 @@ impl Packager {
             }
             Event::TrackChanged(track) => run.change(track, &mut self.output),
             Event::Sample(sample) => run.take(sample, VecDeque::new(), &mut self.output),
+            // What is beside the first sound waits for the parts that these bring.
+            Event::OtherSoundChanged(number, track) => {
+                let Output { sounds, counts, .. } = &mut self.output;
+                counts.dropped += sounds.announce(number, track);
+                Ok(Progress::default())
+            }
+            Event::OtherSound(number, sample) => {
+                let Output { sounds, counts, .. } = &mut self.output;
+                counts.dropped += sounds.push(number, sample);
+                Ok(Progress::default())
+            }
+            Event::SoundsLabelled(labels) => {
+                self.output.sounds.labels = labels;
+                self.output.counts.labellings += 1;
+                Ok(Progress::default())
+            }
         }
     }
 
@@ -167,10 +188,12 @@ impl Packager {
     }
 
     /// The multivariant playlist that offers a rendition (and, with the source, its sound alone) as
-    /// of now; `None` before there is enough to play.
+    /// of now; `None` before there is enough to play. Where several sounds are listed, the source is
+    /// offered as its picture alone and the sounds to choose from, and its sound as all of them.
     pub fn multivariant_playlist(&self, rendition: Rendition) -> Option<String> {
         let listing = self.listing(rendition)?;
-        playlist::multivariant::render(listing, &self.name, &self.epoch)
+        let labels = &self.output.sounds.labels;
+        playlist::multivariant::render(listing, labels, &self.name, &self.epoch)
     }
 
     /// Whether what is listed can be offered as a rendition: fMP4 carries everything, MPEG-TS not every
@@ -180,22 +203,36 @@ impl Packager {
     }
 
     fn listing(&self, rendition: Rendition) -> Option<Listing<'_>> {
-        let Output { window, open, promise, .. } = &self.output;
+        let Output { window, open, promise, sounds, .. } = &self.output;
         let promise = (*promise)?;
         let (has_audio, has_both) = window.listed().rev().fold((false, false), |(any, both), s| {
             let tracks = s.tracks();
             let audio = tracks.audio.is_some();
             (any || audio, both || audio && tracks.video.is_some())
         });
-        let (is_there, others): (bool, &[Rendition]) = match rendition {
-            _ if !self.offers(rendition) => (false, &[]),
-            Rendition::Source if has_both => (true, &[Rendition::Audio]),
-            Rendition::Source => (true, &[]),
+        // Once there were several sounds, those who chose one go on with it; where it is missing they
+        // are told of gaps.
+        let several = sounds.packaged.has_others();
+        let offered = Offered {
+            source: !several,
+            video: several && window.newest_with_video().is_some(),
+            sounds: match several {
+                true => sounds.packaged,
+                false if has_both => SoundSet::FIRST,
+                false => SoundSet::default(),
+            },
+        };
+        let (is_there, others) = match rendition {
+            _ if !self.offers(rendition) => (false, Offered::default()),
+            Rendition::Source => (true, offered),
             // Nobody who asks for it knows parts: the first segment alone is too short to start on.
-            Rendition::SourceTs => (window.len() > 1 || self.finished, &[]),
-            Rendition::Audio => (has_audio, &[Rendition::Source]),
+            Rendition::SourceTs => (window.len() > 1 || self.finished, Offered::default()),
+            Rendition::Video => (offered.video, offered),
+            Rendition::SOUND if !several => (has_audio, offered),
+            Rendition::Audio(number) => (offered.sounds.contains(number), offered),
         };
         let (open, ended) = (open.as_ref(), self.finished);
+        let others = others.without(rendition);
         is_there.then_some(Listing { rendition, others, window, open, promise, ended })
     }
 
@@ -215,7 +252,11 @@ impl Packager {
     /// The init segment (`ftyp`, `moov`) of that id for a rendition, while a segment held here needs
     /// it.
     pub fn init(&self, rendition: Rendition, id: u32) -> Option<Bytes> {
-        self.output.inits.get(rendition, id)
+        match rendition {
+            Rendition::SOUND => self.output.inits.get(rendition, id),
+            Rendition::Audio(number) => self.output.sounds.init(number, id),
+            _ => self.output.inits.get(rendition, id),
+        }
     }
 
     /// Sequence number of the newest complete segment.
@@ -235,10 +276,11 @@ impl Packager {
     }
 
     /// Grows whenever the multivariant playlists and those without parts change: a segment is listed
-    /// (and others leave), or the live is finished. Two playlists read at the same revision are the
-    /// same.
+    /// (and others leave), sounds are called otherwise, or the live is finished. Two playlists read at
+    /// the same revision are the same.
     pub fn segments_revision(&self) -> u64 {
-        self.output.counts.segments + u64::from(self.finished)
+        let counts = &self.output.counts;
+        counts.segments + counts.labellings + u64::from(self.finished)
     }
 
     /// Grows whenever the media playlist of a rendition changes.
@@ -342,11 +384,10 @@ impl Run {
         queue: &mut VecDeque<Sample>,
         out: &mut Output,
     ) -> Result<Progress, Error> {
-        let believable = -timeline::MAX_TICKS..=timeline::MAX_TICKS;
         let Some(track) = self
             .announced
             .get(sample.kind)
-            .filter(|_| believable.contains(&sample.dts_ticks) && !sample.data.is_empty())
+            .filter(|_| timeline::is_believable(sample.dts_ticks) && !sample.data.is_empty())
         else {
             out.counts.dropped += 1;
             return Ok(Progress::default());

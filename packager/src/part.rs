@@ -115,14 +115,14 @@ impl Part {
         self.len == 0
     }
 
-    /// Whether it holds sound.
-    pub fn has_audio(&self) -> bool {
-        self.audio.is_some()
+    /// Whether it holds samples of a kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.run(kind).is_some()
     }
 
-    /// Decode times of the first samples of picture and sound, each on its own track.
-    pub fn starts(&self) -> (Option<i64>, Option<i64>) {
-        (self.video.map(|run| run.dts_ticks), self.audio.map(|run| run.dts_ticks))
+    /// Decode time of the first sample of a kind, on its own track.
+    pub fn start(&self, kind: Kind) -> Option<i64> {
+        self.run(kind).map(|run| run.dts_ticks)
     }
 
     /// Its bytes among those of its segment.
@@ -140,22 +140,37 @@ impl Part {
         Emsg::read_all(self.bytes(segment).get(..self.emsg_len).unwrap_or_default())
     }
 
-    /// Bytes of a part of its sound alone.
-    pub fn audio_len(&self) -> usize {
-        self.audio.map_or(0, |run| {
-            self.emsg_len + fragment::audio_len(run.count, self.len - self.emsg_len - run.data)
+    /// Bytes of a part of one of its tracks alone.
+    pub fn alone_len(&self, kind: Kind) -> usize {
+        self.run(kind).map_or(0, |run| {
+            self.emsg_len + fragment::alone_len(kind, run.count, self.end(kind) - run.data)
         })
     }
 
-    /// Appends a part of its sound alone, with its metadata, to `out`, made from the bytes of its
-    /// segment.
-    pub fn write_audio(&self, segment: &[u8], tracks: &TrackSet, out: &mut Vec<u8>) {
-        let (Some(run), Some(track)) = (&self.audio, &tracks.audio) else { return };
+    /// Appends a part of one of its tracks alone, with its metadata, to `out`, made from the bytes of
+    /// its segment.
+    pub fn write_alone(&self, kind: Kind, segment: &[u8], tracks: &TrackSet, out: &mut Vec<u8>) {
+        let (Some(run), Some(track)) = (self.run(kind), tracks.get(kind)) else { return };
         for emsg in self.metadata(segment) {
             let at_ticks = tracks.timescale.rescale(emsg.at_ticks, track.timescale);
             Emsg { at_ticks, ..emsg }.write(out, track.timescale);
         }
-        fragment::write_audio(self.fragment(segment), run, out);
+        fragment::write_alone(kind, self.fragment(segment), run, self.end(kind), out);
+    }
+
+    fn run(&self, kind: Kind) -> Option<&Run> {
+        match kind {
+            Kind::Video => self.video.as_ref(),
+            Kind::Audio => self.audio.as_ref(),
+        }
+    }
+
+    /// Where the payload of a track ends in the fragment: the sound comes last.
+    fn end(&self, kind: Kind) -> usize {
+        match (kind, &self.audio) {
+            (Kind::Video, Some(audio)) => audio.data,
+            _ => self.len - self.emsg_len,
+        }
     }
 
     /// The samples of one track, read back from the bytes of its segment.

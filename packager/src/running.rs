@@ -14,9 +14,10 @@ use crate::{
     Error, Progress,
     intake::SAMPLE_OVERHEAD_BYTES,
     metadata::Said,
-    output::Output,
+    output::{Opening, Output},
     part::Timed,
     segmenter::{Cut, Pace, Segmenter},
+    sounds::MainTrack,
     timeline::{self, Lane, Place},
     tracks::TrackSet,
 };
@@ -91,6 +92,7 @@ impl Running {
         };
         let to = landing(before, first_dts_ticks, &tracks, out);
         out.gops.restart();
+        out.sounds.restart();
         Self {
             main: Lane::new(timescale, first_dts_ticks, to, out.config.max_gap_ms),
             side: None,
@@ -244,8 +246,10 @@ impl Running {
         let lane = match &mut self.side {
             Some(lane) => lane,
             None => {
-                let lane = self.side_lane(&sample, track, absent_ms, out);
-                self.side.insert(lane)
+                let floor = out.ends.of(Kind::Audio, track.timescale).unwrap_or(0);
+                let lane =
+                    self.main.beside(track.timescale, sample.dts_ticks, self.newest, &out.config);
+                self.side.insert(lane.not_before(floor))
             }
         };
         let mapped = lane.map(sample.dts_ticks);
@@ -318,26 +322,6 @@ impl Running {
         silent > i64::from(out.config.track_absent_ms)
     }
 
-    /// The way of the sound beside a picture: the picture's, unless their clocks have nothing to
-    /// do with each other; then the first sound is taken to belong to the newest picture.
-    fn side_lane(&self, sample: &Sample, track: &Track, absent_ms: i64, out: &Output) -> Lane {
-        let main = self.tracks.timescale;
-        let per_second = i64::from(main.get());
-        let offset = self.main.map(0);
-        let whole_s = offset.div_euclid(per_second);
-        let rest = main.rescale(offset.rem_euclid(per_second), track.timescale);
-        let offset = whole_s.saturating_mul(track.timescale.get().into()).saturating_add(rest);
-        let lane = |to| Lane::new(track.timescale, sample.dts_ticks, to, out.config.max_gap_ms);
-        let common = sample.dts_ticks.saturating_add(offset);
-        let floor = out.ends.of(Kind::Audio, track.timescale).unwrap_or(0);
-        let skew_ms = lane(common).ahead_ms(common, self.newest, main);
-        if skew_ms.saturating_abs() <= absent_ms {
-            return lane(common).not_before(floor);
-        }
-        let newest = main.rescale(self.newest, track.timescale);
-        lane(newest).not_before(floor)
-    }
-
     fn side_timescale(&self) -> Timescale {
         self.tracks.audio.as_ref().map_or(Timescale::MILLIS, |track| track.timescale)
     }
@@ -375,7 +359,13 @@ impl Running {
             let since = sample.dts_ticks.saturating_sub(self.start);
             let since_ms = self.tracks.timescale.rescale(since, Timescale::MILLIS);
             let wall_ms = self.start_wall_ms.saturating_add(since_ms);
-            out.open_segment(&self.tracks, since == 0, sample.is_sync, wall_ms);
+            let opening = Opening {
+                discontinuity: since == 0,
+                independent: sample.is_sync,
+                program_date_time_ms: wall_ms,
+                first_ticks: Some(sample.dts_ticks),
+            };
+            out.open_segment(&self.tracks, opening);
         }
         self.segmenter.add(sample.is_sync, sample.duration_ticks, &mut out.gops);
         self.last_duration = sample.duration_ticks;
@@ -418,9 +408,15 @@ impl Running {
         }
         set_durations(&mut side);
         let said = self.said(out);
+        let main = MainTrack {
+            lane: &self.main,
+            timescale: self.tracks.timescale,
+            newest: self.newest,
+            until: boundary,
+        };
         let progress = match self.tracks.main {
-            Kind::Video => out.add_part(&self.part, &side, &said),
-            Kind::Audio => out.add_part(&[], &self.part, &said),
+            Kind::Video => out.add_part(&self.part, &side, &said, &main),
+            Kind::Audio => out.add_part(&[], &self.part, &said, &main),
         };
         let added = self.part.iter().chain(&side).map(|s| s.data.len() + SAMPLE_OVERHEAD_BYTES);
         self.pending_bytes = self.pending_bytes.saturating_sub(added.sum());
@@ -449,7 +445,7 @@ impl Running {
 }
 
 /// Within a part the length of an audio frame is the time to the next, so that their sum is exact.
-fn set_durations(side: &mut [Timed]) {
+pub(crate) fn set_durations(side: &mut [Timed]) {
     let mut next: Option<i64> = None;
     for sample in side.iter_mut().rev() {
         if let Some(next) = next {
@@ -466,7 +462,7 @@ fn step_between(from: i64, to: i64) -> u32 {
 /// Where the first sample lands: on the way it had before, if that continues what was packaged.
 fn landing(before: Option<Way>, first: i64, tracks: &TrackSet, out: &Output) -> i64 {
     let timescale = tracks.timescale;
-    let next_second = out.ends.next_second();
+    let next_second = out.next_second();
     if let Some(way) = before.filter(|way| way.timescale == timescale) {
         let mapped = way.lane.map(first);
         let end = |kind| out.ends.of(kind, timescale).unwrap_or(0);

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use media::Kind;
+use media::{Kind, SoundNumber, Track};
 
 use crate::{
     Rendition,
@@ -24,6 +24,8 @@ pub(crate) struct OpenSegment {
     /// is a row of large blocks, where ten small ones a segment, between the buffers of messages,
     /// leave a heap full of holes; and a segment goes to a socket in one piece.
     pub bytes: Vec<u8>,
+    /// The same of each sound beside the first.
+    other_bytes: Vec<Vec<u8>>,
     /// Copies of parts that were asked for: the block they lie in may still move. They go when the
     /// segment closes, from which on parts are slices of it.
     copies: Vec<(Rendition, u32, Bytes)>,
@@ -40,42 +42,101 @@ pub(crate) struct Head {
     pub independent: bool,
     pub program_date_time_ms: i64,
     pub parts: Vec<Part>,
+    /// The sounds beside the first. Most lives have none.
+    pub others: Vec<OtherSound>,
+}
+
+/// A sound beside the first, in one segment.
+#[derive(Debug)]
+pub(crate) struct OtherSound {
+    pub number: SoundNumber,
+    /// That sound alone.
+    pub tracks: Arc<TrackSet>,
+    /// One for each part of the segment, in bytes of its own.
+    pub parts: Vec<Part>,
+}
+
+/// A part as a rendition lists it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    pub length_us: u64,
+    /// It holds nothing for the rendition.
+    pub is_gap: bool,
+    /// Something in it can be decoded alone.
+    pub is_independent: bool,
 }
 
 impl Head {
-    /// Length of a part in a rendition, in microseconds.
-    pub fn part_us(&self, part: &Part, rendition: Rendition) -> u64 {
-        match self.tracks.get(Kind::Audio).filter(|_| rendition == Rendition::Audio) {
-            Some(track) if part.has_audio() => micros(part.audio_ticks, track.timescale.get()),
-            _ => micros(part.duration_ticks, self.tracks.timescale.get()),
-        }
+    /// Its parts as a rendition lists them.
+    pub fn shown(&self, rendition: Rendition) -> impl Iterator<Item = Shown> {
+        let sound = match rendition {
+            Rendition::Audio(number) => self.sound(number),
+            _ => None,
+        };
+        self.parts.iter().enumerate().map(move |(at, part)| {
+            let length_us = micros(part.duration_ticks, self.tracks.timescale.get());
+            let is_independent = part.independent;
+            match rendition {
+                Rendition::Source | Rendition::SourceTs => {
+                    Shown { length_us, is_gap: part.is_gap(), is_independent }
+                }
+                Rendition::Video => {
+                    let is_gap = !part.has(Kind::Video);
+                    Shown { length_us, is_gap, is_independent: is_independent && !is_gap }
+                }
+                Rendition::Audio(_) => {
+                    let part = sound.and_then(|(track, parts)| Some((track, parts.get(at)?)));
+                    match part.filter(|(_, part)| part.has(Kind::Audio)) {
+                        Some((track, part)) => Shown {
+                            length_us: micros(part.audio_ticks, track.timescale.get()),
+                            is_gap: false,
+                            // Every frame of sound can.
+                            is_independent: true,
+                        },
+                        None => Shown { length_us, is_gap: true, is_independent: false },
+                    }
+                }
+            }
+        })
     }
 
-    /// Whether a part holds nothing for a rendition.
-    pub fn is_gap(&self, part: &Part, rendition: Rendition) -> bool {
-        match rendition {
-            Rendition::Source | Rendition::SourceTs => part.is_gap(),
-            Rendition::Audio => !part.has_audio(),
+    /// A sound and the parts it is in; `None` if it is not declared here.
+    pub fn sound(&self, number: SoundNumber) -> Option<(&Arc<Track>, &[Part])> {
+        if number == SoundNumber::FIRST {
+            return Some((self.tracks.audio.as_ref()?, &self.parts));
         }
+        let other = self.others.iter().find(|other| other.number == number)?;
+        Some((other.tracks.audio.as_ref()?, &other.parts))
     }
 
-    /// Whether something in a part can be decoded alone.
-    pub fn is_independent(&self, part: &Part, rendition: Rendition) -> bool {
+    /// The init segment that a rendition of it needs; `None` if there is none.
+    pub fn init_id(&self, rendition: Rendition) -> Option<u32> {
+        let tracks = &self.tracks;
         match rendition {
-            Rendition::Source | Rendition::SourceTs => part.independent,
-            // Every frame of sound can.
-            Rendition::Audio => part.has_audio(),
+            Rendition::Source => Some(tracks.init_id),
+            Rendition::SourceTs => None,
+            Rendition::Video => tracks.video.as_ref().map(|_| tracks.init_id),
+            Rendition::SOUND => tracks.audio.as_ref().map(|_| tracks.init_id),
+            Rendition::Audio(number) => {
+                let other = self.others.iter().find(|other| other.number == number);
+                other.map(|other| other.tracks.init_id)
+            }
         }
     }
 
     /// Wall-clock time of the first sample in a rendition, in Unix milliseconds.
     pub fn program_date_time_ms(&self, rendition: Rendition) -> i64 {
         let at = self.program_date_time_ms;
-        let starts = self.parts.first().map(Part::starts);
-        let audio = self.tracks.get(Kind::Audio).filter(|_| rendition == Rendition::Audio);
-        let (Some(track), Some((Some(picture), Some(sound)))) = (audio, starts) else { return at };
-        let picture = self.tracks.timescale.rescale(picture, track.timescale);
-        let later = track.timescale.rescale(sound - picture, media::Timescale::MILLIS);
+        let Rendition::Audio(number) = rendition else { return at };
+        let first = |parts: &[Part], kind| parts.first().and_then(|part| part.start(kind));
+        let sound =
+            self.sound(number).and_then(|(track, parts)| Some((track, first(parts, Kind::Audio)?)));
+        let (Some(main), Some((track, sound))) = (first(&self.parts, self.tracks.main), sound)
+        else {
+            return at;
+        };
+        let main = self.tracks.timescale.rescale(main, track.timescale);
+        let later = track.timescale.rescale(sound - main, media::Timescale::MILLIS);
         at.saturating_add(later)
     }
 
@@ -87,13 +148,34 @@ impl Head {
 impl OpenSegment {
     /// A segment without parts, with room for `capacity` bytes.
     pub fn new(head: Head, capacity: usize) -> Self {
-        Self { head, bytes: Vec::with_capacity(capacity), copies: Vec::new() }
+        let other_bytes = head.others.iter().map(|_| Vec::new()).collect();
+        Self { head, bytes: Vec::with_capacity(capacity), other_bytes, copies: Vec::new() }
     }
 
     /// Makes a part of these samples, and of what is said meanwhile.
     pub fn add(&mut self, sequence: u32, video: &[Timed], audio: &[Timed], said: &[Said]) {
         let part = Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
         self.head.parts.push(part);
+    }
+
+    /// Makes the part of the same time of each sound beside the first, of the samples that `take`
+    /// puts into its empty room; a gap where it puts none.
+    pub fn add_others(
+        &mut self,
+        sequence: u32,
+        mut take: impl FnMut(&OtherSound, &mut Vec<Timed>),
+    ) {
+        let mut room = Vec::new();
+        let length = self.head.parts.last().map_or(0, |part| part.duration_ticks);
+        for (other, bytes) in self.head.others.iter_mut().zip(&mut self.other_bytes) {
+            take(other, &mut room);
+            let part = match room.is_empty() {
+                true => Part::gap(bytes.len(), length),
+                false => Part::write(bytes, sequence, &other.tracks, &[], &room, &[]),
+            };
+            other.parts.push(part);
+            room.clear();
+        }
     }
 
     /// Adds a part of this length without media.
@@ -106,24 +188,37 @@ impl OpenSegment {
         self.head.duration_ticks()
     }
 
+    /// Bytes of its parts.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.len() + self.other_bytes.iter().map(Vec::len).sum::<usize>()
+    }
+
     /// A part in one rendition, copied at the first call.
     pub fn part(&mut self, index: u32, rendition: Rendition) -> Option<Bytes> {
         let known = self.copies.iter().find(|(r, at, _)| (*r, *at) == (rendition, index));
         if let Some((.., bytes)) = known {
             return Some(bytes.clone());
         }
-        let part = self.head.parts.get(index as usize)?;
-        if self.head.is_gap(part, rendition) {
+        let at = index as usize;
+        let part = self.head.parts.get(at)?;
+        if self.head.shown(rendition).nth(at)?.is_gap {
             return None;
         }
+        let alone = |kind| {
+            let mut alone = Vec::new();
+            part.write_alone(kind, &self.bytes, &self.head.tracks, &mut alone);
+            Bytes::from(alone)
+        };
         let bytes = match rendition {
             Rendition::Source => Bytes::copy_from_slice(part.bytes(&self.bytes)),
-            Rendition::Audio => {
-                let mut alone = Vec::new();
-                part.write_audio(&self.bytes, &self.head.tracks, &mut alone);
-                alone.into()
-            }
             Rendition::SourceTs => return None,
+            Rendition::Video => alone(Kind::Video),
+            Rendition::SOUND => alone(Kind::Audio),
+            Rendition::Audio(number) => {
+                let at_hand = self.head.others.iter().zip(&self.other_bytes);
+                let (other, bytes) = at_hand.into_iter().find(|(it, _)| it.number == number)?;
+                Bytes::copy_from_slice(other.parts.get(at)?.bytes(bytes))
+            }
         };
         self.copies.push((rendition, index, bytes.clone()));
         Some(bytes)
@@ -144,10 +239,12 @@ impl OpenSegment {
         Segment {
             head,
             bytes: self.bytes.into(),
+            other_bytes: self.other_bytes.into_iter().map(Bytes::from).collect(),
             duration_us,
             ts_start,
             ts_end,
             ts: OnceLock::new(),
+            video: OnceLock::new(),
             audio: OnceLock::new(),
         }
     }
@@ -160,16 +257,19 @@ pub struct Segment {
     head: Head,
     /// All its parts, one after the other.
     bytes: Bytes,
+    /// The same of each sound beside the first.
+    other_bytes: Box<[Bytes]>,
     duration_us: u64,
     ts_start: ts::Position,
     ts_end: ts::Position,
     ts: OnceLock<Bytes>,
-    audio: OnceLock<Audio>,
+    video: OnceLock<Alone>,
+    audio: OnceLock<Alone>,
 }
 
-/// The sound of a segment alone.
+/// One track of a segment alone.
 #[derive(Debug)]
-struct Audio {
+struct Alone {
     bytes: Bytes,
     /// Where each part ends.
     ends: Box<[usize]>,
@@ -203,7 +303,7 @@ impl Segment {
 
     /// Whether it holds nothing for a rendition (`EXT-X-GAP`).
     pub fn is_gap(&self, rendition: Rendition) -> bool {
-        self.head.parts.iter().all(|part| self.head.is_gap(part, rendition))
+        self.head.shown(rendition).all(|part| part.is_gap)
     }
 
     /// Wall-clock time of its first sample, in Unix milliseconds.
@@ -224,8 +324,14 @@ impl Segment {
                 let packets = self.ts_end.packets.total() - self.ts_start.packets.total();
                 usize::try_from(packets).unwrap_or(0) * ts::PACKET_LEN
             }
-            Rendition::Audio => self.head.parts.iter().map(Part::audio_len).sum(),
+            Rendition::Video => self.alone_len(Kind::Video),
+            Rendition::SOUND => self.alone_len(Kind::Audio),
+            Rendition::Audio(number) => self.other(number).map_or(0, |(_, bytes)| bytes.len()),
         }
+    }
+
+    fn alone_len(&self, kind: Kind) -> usize {
+        self.head.parts.iter().map(|part| part.alone_len(kind)).sum()
     }
 
     /// Its bytes in a rendition. `None` where that has a gap.
@@ -234,8 +340,9 @@ impl Segment {
             _ if self.is_gap(rendition) => None,
             Rendition::Source => Some(self.bytes.clone()),
             Rendition::SourceTs => Some(self.ts()),
-            Rendition::Audio if !self.has_video() => Some(self.bytes.clone()),
-            Rendition::Audio => Some(self.audio().bytes.clone()),
+            Rendition::Video => Some(self.bytes_alone(Kind::Video)),
+            Rendition::SOUND => Some(self.bytes_alone(Kind::Audio)),
+            Rendition::Audio(number) => Some(self.other(number)?.1.clone()),
         }
     }
 
@@ -243,17 +350,19 @@ impl Segment {
     /// MPEG-TS, which has no parts.
     pub fn part(&self, index: u32, rendition: Rendition) -> Option<Bytes> {
         let index = index as usize;
-        let part = self.head.parts.get(index)?;
+        if self.head.shown(rendition).nth(index)?.is_gap {
+            return None;
+        }
+        let slice = |part: &Part, bytes: &Bytes| bytes.slice(part.at..part.at + part.len);
         match rendition {
+            Rendition::Source => Some(slice(self.head.parts.get(index)?, &self.bytes)),
             Rendition::SourceTs => None,
-            _ if self.head.is_gap(part, rendition) => None,
-            Rendition::Audio if self.has_video() => {
-                let audio = self.audio();
-                let end = *audio.ends.get(index)?;
-                let start = index.checked_sub(1).and_then(|before| audio.ends.get(before));
-                Some(audio.bytes.slice(start.copied().unwrap_or(0)..end))
+            Rendition::Video => self.part_alone(index, Kind::Video),
+            Rendition::SOUND => self.part_alone(index, Kind::Audio),
+            Rendition::Audio(number) => {
+                let (other, bytes) = self.other(number)?;
+                Some(slice(other.parts.get(index)?, bytes))
             }
-            _ => Some(self.bytes.slice(part.at..part.at + part.len)),
         }
     }
 
@@ -278,23 +387,52 @@ impl Segment {
         self.ts.get_or_init(make).clone()
     }
 
-    fn audio(&self) -> &Audio {
-        self.audio.get_or_init(|| {
-            let mut bytes = Vec::with_capacity(self.size_bytes(Rendition::Audio));
+    /// One of its tracks alone, made at the first call; `None` where it is all there is.
+    fn alone(&self, kind: Kind) -> Option<&Alone> {
+        let (cell, other) = match kind {
+            Kind::Video => (&self.video, Kind::Audio),
+            Kind::Audio => (&self.audio, Kind::Video),
+        };
+        self.head.tracks.get(other)?;
+        let make = || {
+            let mut bytes = Vec::with_capacity(self.alone_len(kind));
             let mut write = |part: &Part| {
-                part.write_audio(&self.bytes, &self.head.tracks, &mut bytes);
+                part.write_alone(kind, &self.bytes, &self.head.tracks, &mut bytes);
                 bytes.len()
             };
             let ends = self.head.parts.iter().map(&mut write).collect();
-            Audio { bytes: bytes.into(), ends }
-        })
+            Alone { bytes: bytes.into(), ends }
+        };
+        Some(cell.get_or_init(make))
+    }
+
+    fn bytes_alone(&self, kind: Kind) -> Bytes {
+        self.alone(kind).map_or(&self.bytes, |alone| &alone.bytes).clone()
+    }
+
+    fn part_alone(&self, index: usize, kind: Kind) -> Option<Bytes> {
+        let Some(alone) = self.alone(kind) else {
+            let part = self.head.parts.get(index)?;
+            return Some(self.bytes.slice(part.at..part.at + part.len));
+        };
+        let end = *alone.ends.get(index)?;
+        let start = index.checked_sub(1).and_then(|before| alone.ends.get(before));
+        Some(alone.bytes.slice(start.copied().unwrap_or(0)..end))
+    }
+
+    fn other(&self, number: SoundNumber) -> Option<(&OtherSound, &Bytes)> {
+        let mut others = self.head.others.iter().zip(&self.other_bytes);
+        others.find(|(other, _)| other.number == number)
     }
 
     /// Bytes held now, the other forms included once they exist.
     pub(crate) fn held_bytes(&self) -> usize {
+        let alone = |cell: &OnceLock<Alone>| cell.get().map_or(0, |alone| alone.bytes.len());
         self.bytes.len()
+            + self.other_bytes.iter().map(Bytes::len).sum::<usize>()
             + self.ts.get().map_or(0, Bytes::len)
-            + self.audio.get().map_or(0, |audio| audio.bytes.len())
+            + alone(&self.video)
+            + alone(&self.audio)
     }
 
     pub(crate) fn head(&self) -> &Head {

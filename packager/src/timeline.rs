@@ -9,13 +9,30 @@
 
 use media::Timescale;
 
+use crate::Config;
+
 /// Where the timeline starts, in seconds: room for composition offsets below zero and for the PCR,
 /// which runs before the first picture.
 pub(crate) const START_S: i64 = 10;
 
 /// Decode times beyond this, in ticks, are not believed: a thousand years at 90 kHz, and no sum of
 /// a few of them overflows.
-pub(crate) const MAX_TICKS: i64 = 1 << 51;
+const MAX_TICKS: i64 = 1 << 51;
+
+/// Whether a decode time can be true.
+pub(crate) fn is_believable(dts_ticks: i64) -> bool {
+    (-MAX_TICKS..=MAX_TICKS).contains(&dts_ticks)
+}
+
+/// The end of a track in ticks of another timescale. Upward, so that nothing starts before it.
+pub(crate) fn end_in((ticks, from): (i64, Timescale), timescale: Timescale) -> i64 {
+    if from == timescale { ticks } else { from.rescale(ticks, timescale).saturating_add(1) }
+}
+
+/// The first whole second at or after the end of a track.
+pub(crate) fn whole_second_after((ticks, timescale): (i64, Timescale)) -> i64 {
+    -(-ticks).div_euclid(i64::from(timescale.get()))
+}
 
 /// One track's way onto the timeline.
 #[derive(Debug, Clone)]
@@ -49,10 +66,40 @@ impl Lane {
         }
     }
 
+    /// The same lane, whose next sample is at `dts_ticks`.
+    pub fn starting_at(mut self, dts_ticks: i64) -> Self {
+        self.floor_ticks = self.map(dts_ticks);
+        self
+    }
+
     /// The same lane, but with nothing before `floor_ticks`.
     pub fn not_before(mut self, floor_ticks: i64) -> Self {
         self.floor_ticks = self.floor_ticks.max(floor_ticks);
         self
+    }
+
+    /// The lane of another track of the same publisher, whose next sample is at `dts_ticks`: this
+    /// one's, unless their clocks have nothing to do with each other; then that sample is taken to
+    /// belong to `newest`, where this one's track is.
+    pub fn beside(
+        &self,
+        timescale: Timescale,
+        dts_ticks: i64,
+        newest: i64,
+        config: &Config,
+    ) -> Self {
+        let per_second = i64::from(self.timescale.get());
+        let offset = self.offset_ticks;
+        let whole_s = offset.div_euclid(per_second);
+        let rest = self.timescale.rescale(offset.rem_euclid(per_second), timescale);
+        let offset = whole_s.saturating_mul(timescale.get().into()).saturating_add(rest);
+        let lane = |to| Self::new(timescale, dts_ticks, to, config.max_gap_ms);
+        let common = dts_ticks.saturating_add(offset);
+        let apart_ms = lane(common).ahead_ms(common, newest, self.timescale);
+        if apart_ms.saturating_abs() <= config.track_absent_ms.into() {
+            return lane(common);
+        }
+        lane(self.timescale.rescale(newest, timescale))
     }
 
     /// Where a publisher's time lies on the timeline, unrepaired.

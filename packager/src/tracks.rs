@@ -44,6 +44,8 @@ impl Announced {
 pub(crate) struct TrackSet {
     pub init_id: u32,
     pub init: Bytes,
+    /// The init segment of its picture alone; `init` where there is nothing else.
+    pub video_init: Option<Bytes>,
     /// The init segment of its sound alone; `init` where there is nothing else.
     pub audio_init: Option<Bytes>,
     pub video: Option<Arc<Track>>,
@@ -59,20 +61,23 @@ pub(crate) struct TrackSet {
 impl TrackSet {
     fn new(init_id: u32, tracks: Announced) -> Result<Self, Error> {
         let init = fmp4::init::write(&tracks)?;
-        let audio_init = match &tracks.audio {
-            Some(_) if tracks.video.is_none() => Some(init.clone()),
-            Some(audio) => {
-                let alone = Announced { video: None, audio: Some(audio.clone()) };
-                Some(fmp4::init::write(&alone)?)
+        let alone = |track: &Option<Arc<Track>>| match track {
+            Some(_) if tracks.video.is_none() || tracks.audio.is_none() => Ok(Some(init.clone())),
+            Some(track) => {
+                let mut alone = Announced::default();
+                alone.set(track.clone());
+                fmp4::init::write(&alone).map(Some)
             }
-            None => None,
+            None => Ok(None),
         };
+        let (video_init, audio_init) = (alone(&tracks.video)?, alone(&tracks.audio)?);
         let main = if tracks.video.is_some() { Kind::Video } else { Kind::Audio };
         let timescale = tracks.get(main).map_or(Timescale::MILLIS, |track| track.timescale);
         let ts = ts::Carriage::new(tracks.video.as_deref(), tracks.audio.as_ref());
         Ok(Self {
             init_id,
             init,
+            video_init,
             audio_init,
             video: tracks.video,
             audio: tracks.audio,
@@ -122,7 +127,8 @@ impl Inits {
         match rendition {
             Rendition::Source => Some(set.init.clone()),
             Rendition::SourceTs => None,
-            Rendition::Audio => set.audio_init.clone(),
+            Rendition::Video => set.video_init.clone(),
+            Rendition::Audio(_) => set.audio_init.clone(),
         }
     }
 }

@@ -135,7 +135,7 @@ fn every_one_has_an_id_of_its_own() {
 fn a_segment_is_its_parts_one_after_the_other() {
     let viewer = live(&Source::default(), (0..90).map(|n| (n * 100, said(n * 100, "1"))));
     for segment in viewer.all() {
-        for rendition in [Rendition::Source, Rendition::Audio] {
+        for rendition in [Rendition::Source, Rendition::SOUND] {
             let parts = (0..segment.part_count()).filter_map(|at| segment.part(at, rendition));
             let joined: Vec<u8> = parts.flatten().collect();
             assert_eq!(joined, segment.bytes(rendition).unwrap());
@@ -164,7 +164,7 @@ fn media_is_the_same_with_and_without_it() {
 fn the_sound_alone_says_it_too_in_its_own_timescale() {
     let viewer = live(&Source::default(), [(1_500, said(1_500, "1"))]);
     let found = viewer.all().flat_map(|segment| {
-        let parts = (0..segment.part_count()).filter_map(|at| segment.part(at, Rendition::Audio));
+        let parts = (0..segment.part_count()).filter_map(|at| segment.part(at, Rendition::SOUND));
         parts.flat_map(|part| in_part(&part, 48_000)).collect::<Vec<_>>()
     });
     assert_eq!(found.collect::<Vec<_>>(), [(11_500, "1".to_owned())]);
@@ -186,7 +186,7 @@ fn a_part_asked_for_while_its_segment_is_open_holds_it() {
     };
     let expected = [(12_300, "1".to_owned())];
     assert_eq!(found(Rendition::Source, 90_000), expected);
-    assert_eq!(found(Rendition::Audio, 48_000), expected);
+    assert_eq!(found(Rendition::SOUND, 48_000), expected);
 }
 
 #[test]

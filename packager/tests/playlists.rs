@@ -7,10 +7,10 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use communiconnect_packager::{Packager, Rendition};
-use media::Event;
+use media::{Event, Label, Labels, Language, Name};
 use quick_m3u8::{HlsLine, Reader, config::ParsingOptionsBuilder};
 use support::*;
 
@@ -43,6 +43,9 @@ fn read_by_both(text: &str) {
     let (rest, _) = m3u8_rs::parse_playlist(text.as_bytes()).expect("m3u8-rs reads it");
     assert!(rest.is_empty());
 }
+
+/// What a live with one sound is offered in.
+const OFFERED: [Rendition; 3] = [Rendition::Source, Rendition::SourceTs, Rendition::SOUND];
 
 fn media(viewer: &Viewer, rendition: Rendition) -> String {
     viewer.packager.media_playlist(rendition).unwrap()
@@ -103,16 +106,36 @@ fn multivariant_playlists_name_what_is_really_there() {
 }
 
 #[test]
+fn a_live_in_two_languages() {
+    let mut labels = Labels::default();
+    let [first, second, ..] = &mut labels.0;
+    *first = Label { language: Language::parse("fr"), name: Name::parse("Français") };
+    *second = Label { language: Language::parse("kab"), name: None };
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(bilingual(5));
+    viewer.push([Event::SoundsLabelled(Arc::new(labels))]);
+    let other = Rendition::Audio(support::second());
+    golden("sounds-video", &media(&viewer, Rendition::Video));
+    golden("sounds-second", &media(&viewer, other));
+    for (rendition, name) in [
+        (Rendition::Source, "multivariant-sounds"),
+        (Rendition::SOUND, "multivariant-sounds-alone"),
+    ] {
+        golden(name, &viewer.packager.multivariant_playlist(rendition).unwrap());
+    }
+}
+
+#[test]
 fn there_is_no_playlist_before_the_first_segment_and_both_right_after() {
     let mut packager = packager();
     packager.begin(NOON_MS);
     for event in (Source { seconds: 3, ..Source::default() }).events() {
         let at = match &event {
             Event::Sample(sample) => sample.dts_ticks,
-            Event::TrackChanged(_) | Event::Metadata(_) => 0,
+            _ => 0,
         };
         let progress = packager.push(event).unwrap();
-        for rendition in Rendition::ALL {
+        for rendition in OFFERED {
             let listed = packager.media_playlist(rendition).is_some();
             assert_eq!(listed, packager.multivariant_playlist(rendition).is_some());
             let enough = if rendition == Rendition::SourceTs { 1 } else { 0 };
@@ -130,12 +153,12 @@ fn there_is_no_playlist_before_the_first_segment_and_both_right_after() {
 fn the_playlists_keep_their_revision_until_they_change() {
     let mut packager = packager();
     let read = |packager: &Packager| {
-        let media = Rendition::ALL.map(|rendition| {
+        let media = OFFERED.map(|rendition| {
             let playlists =
                 (packager.media_playlist(rendition), packager.media_playlist_delta(rendition));
             (packager.playlist_revision(rendition), playlists)
         });
-        let multivariant = Rendition::ALL.map(|r| packager.multivariant_playlist(r));
+        let multivariant = OFFERED.map(|r| packager.multivariant_playlist(r));
         (media, (packager.segments_revision(), multivariant))
     };
     let mut media_seen: [BTreeMap<_, _>; 3] = Default::default();

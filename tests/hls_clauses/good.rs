@@ -124,13 +124,17 @@ pub fn segment_bytes(rendition: &str, msn: u64) -> Vec<u8> {
 fn multivariant(at: Duration) -> String {
     let changed = edge_at(at).open > CHANGED;
     let size = if changed { "640x360" } else { "320x180" };
-    let mut text = String::from("#EXTM3U\n");
+    let mut text = String::from(
+        "#EXTM3U\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"s\",NAME=\"A\",LANGUAGE=\"fr\",DEFAULT=YES,AUTOSELECT=YES\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"s\",NAME=\"B\",LANGUAGE=\"ar\",AUTOSELECT=YES\n",
+    );
     for rendition in RENDITIONS {
         let bits = segment_bytes(rendition, 0).len() as u64 * 8 / TARGET_S;
         let _ = writeln!(
             text,
             "#EXT-X-STREAM-INF:BANDWIDTH={bits},AVERAGE-BANDWIDTH={bits},\
-             CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION={size},FRAME-RATE=40.000\n\
+             CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION={size},FRAME-RATE=40.000,AUDIO=\"s\"\n\
              {rendition}.m3u8"
         );
     }

@@ -569,6 +569,18 @@ pub const VIOLATIONS: &[Violation] = &[
         live.multivariants()
             .for_each(|one| one.edit("#EXTM3U", "#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS"));
     }),
+    one("the_group_of_a_variant_is_there", |live| {
+        live.multivariants().for_each(|one| one.edit("AUDIO=\"s\"", "AUDIO=\"other\""));
+    }),
+    one("members_of_a_group_have_different_names", |live| {
+        live.multivariants().for_each(|one| one.edit("NAME=\"B\"", "NAME=\"A\""));
+    }),
+    one("one_member_of_a_group_is_the_default", |live| {
+        live.multivariants().for_each(|one| one.edit("NAME=\"B\"", "NAME=\"B\",DEFAULT=YES"));
+    }),
+    one("members_that_are_chosen_for_viewers_differ", |live| {
+        live.multivariants().for_each(|one| one.edit("LANGUAGE=\"ar\"", "LANGUAGE=\"fr\""));
+    }),
     all("renditions_share_the_target_duration", |live| {
         live.everywhere_in("b", "TARGETDURATION:2", "TARGETDURATION:3");
     })

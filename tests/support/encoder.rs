@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conformance::client::Clock;
-use crate::support::flv::{self, Tag};
+use crate::support::flv::{self, Kind, Tag};
 use crate::support::rtmp::{Client, amf};
 use crate::support::source::Source;
 
@@ -19,6 +19,8 @@ const TURN: Duration = Duration::from_secs(5);
 pub struct Script {
     /// What it sends, again and again.
     pub source: Source,
+    /// The file whose sound it sends beside, as long as the other.
+    pub second_sound: Option<Source>,
     /// How late any tag may be.
     pub jitter: Duration,
     /// What happens on the way.
@@ -56,7 +58,12 @@ impl Encoder {
     /// Plays its script.
     pub fn broadcast(mut self, script: &Script) {
         self.says = script.says;
-        let tags = flv::tags(&script.source.flv());
+        let mut tags = flv::tags(&script.source.flv());
+        if let Some(second) = script.second_sound {
+            let sounds = flv::tags(&second.flv());
+            tags.extend(sounds.iter().filter(|tag| tag.kind == Kind::Audio).map(as_second));
+            tags.sort_by_key(|tag| tag.at_ms);
+        }
         let mut client = self.connect();
         match script.turn {
             Turn::None => {}
@@ -130,6 +137,15 @@ impl Encoder {
         }
         !self.clock.is_over()
     }
+}
+
+/// A tag of AAC behind the classic header, as a packet of one track that is the second of its kind
+/// (Enhanced RTMP v2).
+fn as_second(tag: &Tag) -> Tag {
+    const MULTITRACK: u8 = 0x95;
+    let packet_type = tag.body[1];
+    let header = [&[MULTITRACK, packet_type][..], b"mp4a", &[1]].concat();
+    Tag { body: [&header, &tag.body[2..]].concat().into(), ..tag.clone() }
 }
 
 /// The same delays in every run.

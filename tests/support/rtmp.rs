@@ -62,6 +62,25 @@ impl Client {
         self.send_raw(&[&header[..], &body].concat());
     }
 
+    /// Tells in `onMetaData` what languages the first two sounds are in, which `rml_rtmp` cannot say.
+    pub fn tell_languages(&mut self, first: &str, second: &str) {
+        let name = |text: &str| [&[0, text.len() as u8], text.as_bytes()].concat();
+        let language = |tag: &str| [name("language"), [&[2][..], &name(tag)].concat()].concat();
+        const END: &[u8] = &[0, 0, 9];
+        let body = [
+            [&[2][..], &name("onMetaData"), &[3]].concat(),
+            language(first),
+            [&name("audioTrackIdInfoMap")[..], &[3]].concat(),
+            [&name("1")[..], &[3]].concat(),
+            [language(second), END.to_vec(), END.to_vec(), END.to_vec()].concat(),
+        ]
+        .concat();
+        assert!(body.len() < 128, "one chunk");
+        // On a chunk stream of its own: a header that refers to no other, data in AMF 0.
+        let header = [8, 0, 0, 0, 0, 0, body.len() as u8, 18, 1, 0, 0, 0];
+        self.send_raw(&[&header[..], &body].concat());
+    }
+
     /// Asks to publish.
     ///
     /// # Errors

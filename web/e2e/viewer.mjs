@@ -3,8 +3,11 @@
 //   node viewer.mjs <page URL>
 //
 // Prints one JSON line {state} once the page is there, then obeys lines on stdin:
-//   state   answers {state, current_time, seen}: what the player says, the time of the picture, and
-//           every state it has said so far, in order
+//   state   answers {state, current_time, seen, sounds, loaded}: what the player says, the time of the
+//           picture, every state it has said so far, in order; the sounds there are to choose, and the
+//           files of media that were asked for since the last answer
+//   hear N  chooses the sound at that place, from 0, and answers as to state
+//   alone   leaves the picture out, and answers as to state
 //   quit    leaves
 // Errors go to stderr; the exit code is 1 when the page could not be opened.
 
@@ -22,14 +25,23 @@ if (!url) {
 const { browser, page } = await openPage();
 const say = (value) => console.log(JSON.stringify(value));
 
+const loaded = [];
+page.on('request', (request) => {
+  const file = new URL(request.url()).pathname.split('/').at(-1);
+  if (file.endsWith('.m4s')) loaded.push(file);
+});
+
 try {
   await page.addInitScript(remember);
   await page.goto(url, { waitUntil: 'domcontentloaded', timeout: STEP_MS });
   await page.getByTestId('player').waitFor({ timeout: STEP_MS });
   say(await shown());
   for await (const line of createInterface({ input: process.stdin })) {
-    if (line.trim() === 'quit') break;
-    if (line.trim() === 'state') say(await shown());
+    const [command, place] = line.trim().split(' ');
+    if (command === 'quit') break;
+    if (command === 'hear') await page.getByTestId('sounds').selectOption(place);
+    if (command === 'alone') await page.getByTestId('sound-only').check({ force: true });
+    say(await shown());
   }
 } catch (error) {
   console.error(String(error.stack ?? error));
@@ -38,12 +50,17 @@ try {
   await browser.close();
 }
 
-function shown() {
-  return page.evaluate(() => ({
+async function shown() {
+  const page_says = await page.evaluate(() => ({
     state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
     current_time: document.querySelector('video')?.currentTime ?? 0,
     seen: globalThis.__seen,
+    sounds: Array.from(
+      document.querySelectorAll('[data-testid="sounds"] option'),
+      (option) => option.textContent,
+    ),
   }));
+  return { ...page_says, loaded: loaded.splice(0) };
 }
 
 /** Runs in the page before its own code: keeps what the player says, however shortly. */

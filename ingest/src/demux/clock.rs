@@ -3,7 +3,7 @@
 //! Here: the wrap at 2^32, jumps of an encoder's clock, and the counting of audio samples. Not here:
 //! composition offsets, what is done with the times.
 
-use media::{Kind, Timescale};
+use media::{Kind, SoundNumber, Timescale};
 
 /// A step back beyond this is a new clock, not jitter: jitter is a few frames.
 const MAX_STEP_BACK_MS: i64 = 1_000;
@@ -15,11 +15,11 @@ const MAX_STEP_FORWARD_MS: i64 = 10_000;
 const USUAL_STEP_MS: i64 = 40;
 const MAX_USUAL_STEP_MS: i64 = 100;
 
-/// One time line for both tracks, which share the encoder's clock.
+/// One time line for all tracks, which share the encoder's clock.
 #[derive(Default)]
 pub(super) struct Clock {
     video: Option<Point>,
-    audio: Option<Point>,
+    sounds: [Option<Point>; SoundNumber::COUNT],
 }
 
 /// What a track's clock showed last.
@@ -48,10 +48,25 @@ impl Clock {
     /// When the clock jumps, the track goes on where it was; the other track, when it jumps after it,
     /// goes by the same new clock, so that picture and sound stay together.
     pub fn read(&mut self, kind: Kind, raw_ms: u32) -> Reading {
-        let (own, other) = match kind {
-            Kind::Video => (&mut self.video, self.audio),
-            Kind::Audio => (&mut self.audio, self.video),
-        };
+        match kind {
+            Kind::Video => {
+                let [first, ..] = self.sounds;
+                Self::place(&mut self.video, first, raw_ms)
+            }
+            Kind::Audio => self.read_sound(SoundNumber::FIRST, raw_ms),
+        }
+    }
+
+    /// The same for any sound: those beside the first go by that one, or by the picture.
+    pub fn read_sound(&mut self, number: SoundNumber, raw_ms: u32) -> Reading {
+        let [first, others @ ..] = &mut self.sounds;
+        match number.index().checked_sub(1).and_then(|at| others.get_mut(at)) {
+            Some(own) => Self::place(own, first.or(self.video), raw_ms),
+            None => Self::place(first, self.video, raw_ms),
+        }
+    }
+
+    fn place(own: &mut Option<Point>, other: Option<Point>, raw_ms: u32) -> Reading {
         let (at_ms, jumped) = match (*own, other) {
             (Some(own), other) => own.follow(other, raw_ms),
             (None, Some(other)) => other.join(raw_ms),
@@ -85,7 +100,7 @@ impl Clock {
     }
 
     fn points(&self) -> impl Iterator<Item = Point> {
-        self.video.into_iter().chain(self.audio)
+        self.video.into_iter().chain(self.sounds.into_iter().flatten())
     }
 }
 
@@ -308,6 +323,16 @@ mod tests {
         read_all(&mut clock, Kind::Audio, &[0, 23]);
         assert_eq!(clock.read(Kind::Video, 900_080).at_ms, 80);
         assert_eq!(clock.read(Kind::Audio, 900_046).at_ms, 46);
+    }
+
+    #[test]
+    fn a_second_sound_follows_a_jump_of_the_first() {
+        let mut clock = Clock::default();
+        let second = SoundNumber::new(1).unwrap();
+        read_all(&mut clock, Kind::Audio, &[0, 20]);
+        assert_eq!([0, 20].map(|raw| clock.read_sound(second, raw).at_ms), [0, 20]);
+        assert_eq!(clock.read(Kind::Audio, 900_040).at_ms, 40);
+        assert_eq!(clock.read_sound(second, 900_040).at_ms, 40);
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn demuxer() -> Demuxer {
 fn samples(events: Vec<Event>) -> Vec<Sample> {
     let samples = events.into_iter().filter_map(|event| match event {
         Event::Sample(sample) => Some(sample),
-        Event::TrackChanged(_) | Event::Metadata(_) => None,
+        _ => None,
     });
     samples.collect()
 }
@@ -234,7 +234,7 @@ fn demux(tags: &[(Kind, u32, Bytes)]) -> (Vec<Event>, Counts) {
 fn codecs(events: &[Event]) -> Vec<String> {
     let tracks = events.iter().filter_map(|event| match event {
         Event::TrackChanged(track) => Some(track.codec_string()),
-        Event::Sample(_) | Event::Metadata(_) => None,
+        _ => None,
     });
     tracks.collect()
 }
@@ -404,8 +404,73 @@ fn sound_in_a_form_that_is_not_carried_is_an_error_that_names_it() {
     assert_eq!(demuxer.counts().dropped_tags, 1);
 }
 
+/// Two sounds in one packet of the given type, of AAC and Opus.
+fn two_sounds(packet_type: u8, aac: &[u8], opus: &[u8]) -> Bytes {
+    let track = |four_cc: &[u8; 4], id: u8, body: &[u8]| {
+        [&four_cc[..], &[id, 0, 0, body.len() as u8], body].concat()
+    };
+    let header = [0x95, 0x20 | packet_type];
+    [&header[..], &track(b"mp4a", 0, aac), &track(b"Opus", 2, opus)].concat().into()
+}
+
 #[test]
-fn other_tracks_are_counted_and_the_first_goes_on() {
+fn each_sound_has_its_configuration_and_counts_its_own_samples() {
+    let (events, counts) = demux(&[
+        (Kind::Audio, 0, two_sounds(0, AAC_48000, b"")),
+        (Kind::Audio, 0, two_sounds(1, b"aac", &[0xfc, 1])),
+        (Kind::Audio, 20, tag(b"\x95\x01Opus\x02", &[0xfc, 2])),
+        (Kind::Audio, 21, tag(b"\xAF\x01", b"aac")),
+    ]);
+    let third = SoundNumber::new(2).unwrap();
+    let said: Vec<_> = events
+        .iter()
+        .map(|event| match event {
+            Event::TrackChanged(track) => (SoundNumber::FIRST, track.codec_string(), None),
+            Event::Sample(sample) => (SoundNumber::FIRST, String::new(), Some(sample.dts_ticks)),
+            Event::OtherSoundChanged(number, track) => (*number, track.codec_string(), None),
+            Event::OtherSound(number, sample) => (*number, String::new(), Some(sample.dts_ticks)),
+            Event::SoundsLabelled(_) | Event::Metadata(_) => panic!("{event:?}"),
+        })
+        .collect();
+    let changed = |number, codec: &str| (number, codec.to_owned(), None);
+    let sample = |number, dts_ticks| (number, String::new(), Some(dts_ticks));
+    let expected = [
+        changed(SoundNumber::FIRST, "mp4a.40.2"),
+        changed(third, "Opus"),
+        sample(SoundNumber::FIRST, 0),
+        sample(third, 0),
+        sample(third, 960),
+        sample(SoundNumber::FIRST, 1_024),
+    ];
+    assert_eq!((&said[..], counts.dropped_tags, counts.other_tracks), (&expected[..], 0, 0));
+}
+
+#[test]
+fn a_sound_beside_the_first_that_is_not_carried_ends_nothing() {
+    let (events, counts) = demux(&[
+        (Kind::Audio, 0, tag(b"\x95\x00mp4a\x00", AAC_48000)),
+        (Kind::Audio, 0, tag(b"\x95\x01dtsc\x01", b"dts")),
+        (Kind::Audio, 0, tag(b"\x95\x01mp4a\x08", b"the ninth")),
+        (Kind::Audio, 0, tag(b"\x95\x01mp4a\x03", b"before its configuration")),
+        (Kind::Audio, 0, tag(b"\x95\x01mp4a\x00", b"aac")),
+    ]);
+    assert_eq!((counts.other_tracks, counts.dropped_tags), (2, 1));
+    assert_eq!(samples(events).len(), 1);
+}
+
+#[test]
+fn labels_are_told_when_they_change() {
+    let mut demuxer = Demuxer::default();
+    let mut events = Vec::new();
+    let french = Value::object([("language", Value::string("fr"))]);
+    for metadata in [Value::Null, french.clone(), french, Value::Null] {
+        demuxer.metadata(&metadata, &mut events);
+    }
+    assert!(matches!(&events[..], [Event::SoundsLabelled(_), Event::SoundsLabelled(_)]));
+}
+
+#[test]
+fn other_pictures_are_counted_and_the_first_goes_on() {
     let many = b"\x96\x10hvc1\x01\0\0\x01x\x00\0\0";
     let many = [&many[..], &[HEVC_CONFIG.len() as u8], HEVC_CONFIG].concat();
     let (events, counts) = demux(&[(Kind::Video, 0, many.into())]);

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, Error, enhanced, four_cc_name, take};
+use super::{Error, enhanced, four_cc_name, take};
 
 /// How the sound of a tag is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum AudioCodec {
     Ac3,
 }
 
-/// The body of an audio tag, understood.
+/// What a tag brings of one sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AudioTag {
     /// A configuration record.
@@ -37,7 +37,7 @@ pub enum AudioTag {
         /// A frame; with MP3 and AC-3 perhaps several.
         data: Bytes,
     },
-    /// Nothing to carry: end of sequence, channel layout, another track.
+    /// Nothing to carry: end of sequence, channel layout.
     Nothing,
 }
 
@@ -58,19 +58,59 @@ mod packet_type {
     pub const MULTITRACK: u8 = 5;
 }
 
+/// One sound of an audio tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// The number of the sound (`audioTrackId`); 0 where the tag has none.
+    pub track: u8,
+    /// What it brings; [`Error::Codec`] for what is not carried.
+    pub tag: Result<AudioTag, Error>,
+}
+
+/// The sounds of an audio tag, in their order, as they are read.
+#[derive(Debug, Clone)]
+pub struct Packets(Sounds);
+
+#[derive(Debug, Clone)]
+enum Sounds {
+    /// Of the classic header, if it was not given yet.
+    Classic(Option<AudioTag>),
+    /// Behind the extended one, all of one packet type.
+    Extended { packet_type: u8, tracks: enhanced::Tracks },
+}
+
 /// Reads the body of an audio tag.
 ///
 /// # Errors
 /// [`Error::Codec`] for what is not carried; otherwise when the tag is too short or of an unknown
 /// packet type.
-pub fn parse(mut body: Bytes) -> Result<Body<AudioTag>, Error> {
+pub fn parse(mut body: Bytes) -> Result<Packets, Error> {
     let [first] = take(&mut body, "audio tag")?;
+    let classic = |tag| Ok(Packets(Sounds::Classic(Some(tag))));
     match first >> 4 {
-        AAC => parse_aac(body).map(Body::of),
+        AAC => classic(parse_aac(body)?),
         // Rate and channels of the header cannot say what every frame says.
-        MP3 | MP3_8_KHZ => Ok(Body::of(AudioTag::Frame { codec: AudioCodec::Mp3, data: body })),
+        MP3 | MP3_8_KHZ => classic(AudioTag::Frame { codec: AudioCodec::Mp3, data: body }),
         EXTENDED => parse_extended(first & 0x0F, body),
         other => Err(Error::Codec(codec_name(other))),
+    }
+}
+
+impl Iterator for Packets {
+    type Item = Result<Packet, Error>;
+
+    /// An error of the packet as a whole is the last item.
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Sounds::Classic(tag) => tag.take().map(|tag| Ok(Packet { track: 0, tag: Ok(tag) })),
+            Sounds::Extended { packet_type, tracks } => {
+                let packet = tracks.next()?.map(|track| Packet {
+                    track: track.id,
+                    tag: parse_track(*packet_type, track.four_cc, track.body),
+                });
+                Some(packet)
+            }
+        }
     }
 }
 
@@ -86,15 +126,11 @@ fn parse_aac(mut body: Bytes) -> Result<AudioTag, Error> {
 }
 
 /// `ExAudioTagHeader`: the packet type, modifiers, then tracks with a FourCC.
-fn parse_extended(mut kind: u8, mut body: Bytes) -> Result<Body<AudioTag>, Error> {
+fn parse_extended(mut packet_type: u8, mut body: Bytes) -> Result<Packets, Error> {
     // Sound is timed by counting its samples, which is finer than any refined timestamp.
-    let _offset_ns = enhanced::modifiers(&mut kind, &mut body)?;
-    let tracks = enhanced::tracks(&mut kind, packet_type::MULTITRACK, body)?;
-    let tag = match tracks.first {
-        Some((four_cc, body)) => parse_track(kind, four_cc, body)?,
-        None => AudioTag::Nothing,
-    };
-    Ok(Body { tag, other_tracks: tracks.others })
+    let _offset_ns = enhanced::modifiers(&mut packet_type, &mut body)?;
+    let tracks = enhanced::Tracks::read(&mut packet_type, packet_type::MULTITRACK, body)?;
+    Ok(Packets(Sounds::Extended { packet_type, tracks }))
 }
 
 /// `ExAudioTagBody` of one track.
@@ -142,7 +178,7 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &'static [u8]) -> Result<AudioTag, Error> {
-        super::parse(Bytes::from_static(bytes)).map(|body| body.tag)
+        super::parse(Bytes::from_static(bytes))?.next().expect("a sound")?.tag
     }
 
     fn config(codec: AudioCodec, record: &'static [u8]) -> Result<AudioTag, Error> {
@@ -194,10 +230,28 @@ mod tests {
     }
 
     #[test]
-    fn of_several_tracks_the_first_is_taken_and_the_others_noted() {
-        let bytes = b"\x95\x21mp4a\x01\0\0\x01yOpus\x00\0\0\x01x";
-        let body = super::parse(Bytes::from_static(bytes)).unwrap();
-        assert_eq!((Ok(body.tag), body.other_tracks), (frame(AudioCodec::Opus, b"x"), true));
+    fn a_tag_of_several_sounds_gives_each_with_its_number() {
+        let sounds = |bytes| {
+            let packets = super::parse(Bytes::from_static(bytes)).unwrap();
+            packets.map(|packet| packet.map(|it| (it.track, it.tag))).collect::<Vec<_>>()
+        };
+        let two_codecs = b"\x95\x21mp4a\x01\0\0\x01yOpus\x00\0\0\x01x";
+        let (aac, opus) = (frame(AudioCodec::Aac, b"y"), frame(AudioCodec::Opus, b"x"));
+        assert_eq!(sounds(two_codecs), [Ok((1, aac)), Ok((0, opus))]);
+        let one_codec = b"\x95\x10Opus\x00\0\0\x01a\x03\0\0\x01b";
+        let [a, b] = [b"a", b"b"].map(|record| config(AudioCodec::Opus, record));
+        assert_eq!(sounds(one_codec), [Ok((0, a)), Ok((3, b))]);
+        assert_eq!(sounds(b"\x95\x01mp4a\x02x"), [Ok((2, frame(AudioCodec::Aac, b"x")))]);
+    }
+
+    #[test]
+    fn a_codec_that_is_not_carried_hides_no_other_sound() {
+        let bytes = b"\x95\x21dtsc\x01\0\0\x01yOpus\x00\0\0\x01x";
+        let mut packets = super::parse(Bytes::from_static(bytes)).unwrap();
+        let unknown = Err(Error::Codec("\"dtsc\"".to_owned()));
+        assert_eq!(packets.next(), Some(Ok(Packet { track: 1, tag: unknown })));
+        let opus = frame(AudioCodec::Opus, b"x");
+        assert_eq!(packets.next(), Some(Ok(Packet { track: 0, tag: opus })));
     }
 
     #[test]
@@ -207,16 +261,14 @@ mod tests {
             (b"\x7F", "G.711 A-law (FLV id 7)"),
             (b"\x90dtsc", "\"dtsc\""),
         ] {
-            let bytes = Bytes::from_static(bytes);
-            assert_eq!(super::parse(bytes), Err(Error::Codec(name.to_owned())));
+            assert_eq!(parse(bytes), Err(Error::Codec(name.to_owned())));
         }
     }
 
     #[test]
     fn short_tags_are_errors() {
         for bytes in [&b""[..], b"\xAF", b"\x90mp4", b"\x97\x02\0", b"\x95"] {
-            let result = super::parse(Bytes::from_static(bytes));
-            assert!(matches!(result, Err(Error::Truncated { .. })), "{bytes:x?}");
+            assert!(matches!(parse(bytes), Err(Error::Truncated { .. })), "{bytes:x?}");
         }
     }
 }

@@ -3,8 +3,7 @@
 //! Here: modifiers (`ModEx`) and which tracks a tag holds. Not here: packet types and bodies
 //! (`audio`, `video`).
 //!
-//! One track of each kind is carried: track 0, which the specification recommends for the one most
-//! receivers want. What else a tag holds is passed over.
+//! Track 0 is the one that the specification recommends for what most receivers want.
 
 use bytes::Bytes;
 
@@ -45,61 +44,108 @@ pub(super) fn modifiers(packet_type: &mut u8, body: &mut Bytes) -> Result<u32, E
     Ok(offset_ns)
 }
 
-/// What a tag holds of the one track that is carried.
+/// One track of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tracks {
-    /// Codec and body of track 0, if it is there.
-    pub first: Option<(FourCc, Bytes)>,
-    /// Whether there are others.
-    pub others: bool,
+pub(super) struct Track {
+    /// Its number among those of its kind.
+    pub id: u8,
+    /// Its codec.
+    pub four_cc: FourCc,
+    /// Its body, by the packet's type.
+    pub body: Bytes,
 }
 
-/// Reads the tracks of a packet, and leaves its real type in `packet_type` where that is
-/// `multitrack`, the type that says that several may follow.
-pub(super) fn tracks(
-    packet_type: &mut u8,
-    multitrack: u8,
-    mut body: Bytes,
-) -> Result<Tracks, Error> {
+/// The tracks of a packet, in their order, as they are read.
+#[derive(Debug, Clone)]
+pub(super) struct Tracks {
+    form: Form,
+    rest: Bytes,
+}
+
+/// How the tracks of a packet follow each other (`AvMultitrackType`).
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// One that has no number, to the end.
+    Plain,
+    /// One that has, to the end.
+    OneTrack(FourCc),
+    /// Many of one codec.
+    ManyTracks(FourCc),
+    /// Many, each with its codec.
+    ManyCodecs,
+    /// None is left.
+    Done,
+}
+
+impl Tracks {
     const WHAT: &str = "multitrack packet";
-    const ONE_TRACK: u8 = 0;
-    const MANY_TRACKS_MANY_CODECS: u8 = 2;
-    if *packet_type != multitrack {
-        let four_cc = take(&mut body, "FourCC")?;
-        return Ok(Tracks { first: Some((four_cc, body)), others: false });
-    }
-    let [types] = take(&mut body, WHAT)?;
-    *packet_type = types & 0x0F;
-    let form = types >> 4;
-    if *packet_type == multitrack || form > MANY_TRACKS_MANY_CODECS {
-        return Err(Error::Unknown { what: WHAT, value: types });
-    }
-    let common = if form == MANY_TRACKS_MANY_CODECS { None } else { Some(take(&mut body, WHAT)?) };
-    let mut tracks = Tracks { first: None, others: false };
-    while !body.is_empty() {
-        let four_cc = match common {
-            Some(four_cc) => four_cc,
-            None => take(&mut body, WHAT)?,
+
+    /// Reads what stands before the tracks of a packet, and leaves its real type in `packet_type`
+    /// where that is `multitrack`, the type that says that several may follow.
+    pub fn read(packet_type: &mut u8, multitrack: u8, mut rest: Bytes) -> Result<Self, Error> {
+        if *packet_type != multitrack {
+            return Ok(Self { form: Form::Plain, rest });
+        }
+        let [types] = take(&mut rest, Self::WHAT)?;
+        *packet_type = types & 0x0F;
+        let form = match types >> 4 {
+            _ if *packet_type == multitrack => None,
+            0 => Some(Form::OneTrack(take(&mut rest, Self::WHAT)?)),
+            1 => Some(Form::ManyTracks(take(&mut rest, Self::WHAT)?)),
+            2 => Some(Form::ManyCodecs),
+            _ => None,
         };
-        let [id] = take(&mut body, WHAT)?;
-        let len = match form {
-            ONE_TRACK => body.len(),
+        let form = form.ok_or(Error::Unknown { what: Self::WHAT, value: types })?;
+        Ok(Self { form, rest })
+    }
+
+    fn take_next(&mut self) -> Result<Track, Error> {
+        let four_cc = match self.form {
+            Form::OneTrack(four_cc) | Form::ManyTracks(four_cc) => four_cc,
+            Form::Plain => take(&mut self.rest, "FourCC")?,
+            Form::ManyCodecs | Form::Done => take(&mut self.rest, Self::WHAT)?,
+        };
+        let [id] = match self.form {
+            Form::Plain => [0],
+            _ => take(&mut self.rest, Self::WHAT)?,
+        };
+        let len = match self.form {
+            Form::Plain | Form::OneTrack(_) => self.rest.len(),
             _ => {
-                let [a, b, c] = take(&mut body, WHAT)?;
+                let [a, b, c] = take(&mut self.rest, Self::WHAT)?;
                 u32::from_be_bytes([0, a, b, c]) as usize
             }
         };
-        if len > body.len() {
-            return Err(Error::Truncated { what: WHAT, need: len, have: body.len() });
+        if len > self.rest.len() {
+            let have = self.rest.len();
+            return Err(Error::Truncated { what: Self::WHAT, need: len, have });
         }
-        let track = body.split_to(len);
-        if id == 0 && tracks.first.is_none() {
-            tracks.first = Some((four_cc, track));
-        } else {
-            tracks.others = true;
+        let mut body = self.rest.split_to(len);
+        if matches!(self.form, Form::ManyTracks(_) | Form::ManyCodecs) {
+            // A sample is held, and counted, by its own length, and must not keep the others alive.
+            body = Bytes::copy_from_slice(&body);
         }
+        if self.rest.is_empty() {
+            self.form = Form::Done;
+        }
+        Ok(Track { id, four_cc, body })
     }
-    Ok(tracks)
+}
+
+impl Iterator for Tracks {
+    type Item = Result<Track, Error>;
+
+    /// After an error nothing more comes.
+    fn next(&mut self) -> Option<Self::Item> {
+        if matches!(self.form, Form::Done) {
+            return None;
+        }
+        let track = self.take_next();
+        if track.is_err() {
+            self.form = Form::Done;
+        }
+        Some(track)
+    }
 }
 
 #[cfg(test)]
@@ -110,14 +156,14 @@ mod tests {
 
     const MULTITRACK: u8 = 6;
 
-    fn read(bytes: &'static [u8]) -> Result<(u8, Tracks), Error> {
+    fn read(bytes: &'static [u8]) -> Result<(u8, Vec<Track>), Error> {
         let mut packet_type = MULTITRACK;
-        let tracks = tracks(&mut packet_type, MULTITRACK, Bytes::from_static(bytes))?;
-        Ok((packet_type, tracks))
+        let tracks = Tracks::read(&mut packet_type, MULTITRACK, Bytes::from_static(bytes))?;
+        Ok((packet_type, tracks.collect::<Result<_, _>>()?))
     }
 
-    fn of(four_cc: &[u8; 4], body: &'static [u8], others: bool) -> Tracks {
-        Tracks { first: Some((*four_cc, Bytes::from_static(body))), others }
+    fn track(id: u8, four_cc: &[u8; 4], body: &'static [u8]) -> Track {
+        Track { id, four_cc: *four_cc, body: Bytes::from_static(body) }
     }
 
     #[test]
@@ -156,24 +202,32 @@ mod tests {
 
     #[test]
     fn one_track_goes_to_the_end() {
-        assert_eq!(read(b"\x01hvc1\x00body"), Ok((1, of(b"hvc1", b"body", false))));
+        assert_eq!(read(b"\x01hvc1\x00body"), Ok((1, vec![track(0, b"hvc1", b"body")])));
+        assert_eq!(read(b"\x01hvc1\x02body"), Ok((1, vec![track(2, b"hvc1", b"body")])));
+        assert_eq!(read(b"\x02mp4a\x01"), Ok((2, vec![track(1, b"mp4a", b"")])));
     }
 
     #[test]
-    fn one_track_with_another_number_is_another_track() {
-        assert_eq!(read(b"\x01hvc1\x02body"), Ok((1, Tracks { first: None, others: true })));
-    }
-
-    #[test]
-    fn of_many_tracks_the_one_numbered_zero_is_taken_wherever_it_is() {
+    fn many_tracks_of_one_codec_follow_each_other_in_any_order() {
         let bytes = b"\x13av01\x01\0\0\x03one\x00\0\0\x04zero\x02\0\0\x00";
-        assert_eq!(read(bytes), Ok((3, of(b"av01", b"zero", true))));
+        let of = |id, body| track(id, b"av01", body);
+        assert_eq!(read(bytes), Ok((3, vec![of(1, b"one"), of(0, b"zero"), of(2, b"")])));
     }
 
     #[test]
     fn many_codecs_are_named_track_by_track() {
         let bytes = b"\x20avc1\x00\0\0\x01ahvc1\x01\0\0\x01b";
-        assert_eq!(read(bytes), Ok((0, of(b"avc1", b"a", true))));
+        assert_eq!(read(bytes), Ok((0, vec![track(0, b"avc1", b"a"), track(1, b"hvc1", b"b")])));
+    }
+
+    #[test]
+    fn a_packet_cut_short_gives_the_tracks_before_the_cut() {
+        let mut kind = MULTITRACK;
+        let bytes = Bytes::from_static(b"\x11mp4a\x00\0\0\x01a\x01\0\0\x09b");
+        let mut tracks = Tracks::read(&mut kind, MULTITRACK, bytes).unwrap();
+        assert_eq!(tracks.next(), Some(Ok(track(0, b"mp4a", b"a"))));
+        assert!(matches!(tracks.next(), Some(Err(Error::Truncated { need: 9, have: 1, .. }))));
+        assert_eq!(tracks.next(), None);
     }
 
     #[test]
@@ -197,7 +251,8 @@ mod tests {
             let mut body = Bytes::from(bytes);
             let mut packet_type = packet_type;
             if modifiers(&mut packet_type, &mut body).is_ok() {
-                let _ = tracks(&mut packet_type, MULTITRACK, body);
+                let tracks = Tracks::read(&mut packet_type, MULTITRACK, body);
+                tracks.into_iter().flatten().for_each(drop);
             }
         }
     }

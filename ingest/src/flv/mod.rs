@@ -14,22 +14,6 @@ pub mod video;
 
 use bytes::{Buf, Bytes};
 
-/// What the body of a tag brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body<T> {
-    /// What is carried of it.
-    pub tag: T,
-    /// Whether it held tracks that are not.
-    pub other_tracks: bool,
-}
-
-impl<T> Body<T> {
-    /// All of a tag that holds one track.
-    fn of(tag: T) -> Self {
-        Self { tag, other_tracks: false }
-    }
-}
-
 /// Why a tag is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, Error, enhanced, four_cc_name, take};
+use super::{Error, enhanced, four_cc_name, take};
 
 /// How the pictures of a tag are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +60,28 @@ mod packet_type {
     pub const MULTITRACK: u8 = 6;
 }
 
+/// The body of a video tag: one picture is carried, that of track 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// What is carried of it.
+    pub tag: VideoTag,
+    /// Whether it held tracks that are not.
+    pub other_tracks: bool,
+}
+
+impl Body {
+    /// All of a tag that holds one track.
+    fn of(tag: VideoTag) -> Self {
+        Self { tag, other_tracks: false }
+    }
+}
+
 /// Reads the body of a video tag.
 ///
 /// # Errors
 /// [`Error::Codec`] for what is not carried; otherwise when the tag is too short or of an unknown
 /// packet type.
-pub fn parse(mut body: Bytes) -> Result<Body<VideoTag>, Error> {
+pub fn parse(mut body: Bytes) -> Result<Body, Error> {
     let [first] = take(&mut body, "video tag")?;
     if first & 0x80 != 0 {
         return parse_extended(first, body);
@@ -93,18 +109,22 @@ fn parse_avc(codec: VideoCodec, mut body: Bytes) -> Result<VideoTag, Error> {
 }
 
 /// `ExVideoTagHeader`: the packet type where the codec was, modifiers, then tracks with a FourCC.
-fn parse_extended(first: u8, mut body: Bytes) -> Result<Body<VideoTag>, Error> {
+fn parse_extended(first: u8, mut body: Bytes) -> Result<Body, Error> {
     let mut kind = first & 0x0F;
     let offset_ns = enhanced::modifiers(&mut kind, &mut body)?;
     if kind != packet_type::METADATA && first >> 4 & 7 == COMMAND_FRAME {
         return Ok(Body::of(VideoTag::Nothing));
     }
-    let tracks = enhanced::tracks(&mut kind, packet_type::MULTITRACK, body)?;
-    let tag = match tracks.first {
-        Some((four_cc, body)) => parse_track(kind, four_cc, offset_ns, body)?,
-        None => VideoTag::Nothing,
-    };
-    Ok(Body { tag, other_tracks: tracks.others })
+    let mut parsed = Body { tag: VideoTag::Nothing, other_tracks: false };
+    for track in enhanced::Tracks::read(&mut kind, packet_type::MULTITRACK, body)? {
+        let track = track?;
+        if track.id == 0 && parsed.tag == VideoTag::Nothing {
+            parsed.tag = parse_track(kind, track.four_cc, offset_ns, track.body)?;
+        } else {
+            parsed.other_tracks = true;
+        }
+    }
+    Ok(parsed)
 }
 
 /// `ExVideoTagBody` of one track.

@@ -9,11 +9,12 @@ use super::amf0::Value;
 mod caps_ex {
     /// Connects again when it is asked to.
     pub const RECONNECT: u32 = 0x01;
+    /// Reads packets of several tracks. Of pictures one is carried.
+    pub const MULTITRACK: u32 = 0x02;
     /// Reads packets behind modifiers.
     pub const MOD_EX: u32 = 0x04;
     /// Times pictures by nanoseconds where they are told.
     pub const TIMESTAMP_NANO_OFFSET: u32 = 0x08;
-    // 0x02 would promise several tracks: one of each kind is carried.
 }
 
 /// The codecs we carry, as FourCC.
@@ -46,7 +47,8 @@ impl Capabilities {
 
 /// What we answer to a peer that knows Enhanced RTMP: properties of the result of `connect`.
 pub fn ours() -> [(String, Value); 4] {
-    let caps = caps_ex::RECONNECT | caps_ex::MOD_EX | caps_ex::TIMESTAMP_NANO_OFFSET;
+    let caps =
+        caps_ex::RECONNECT | caps_ex::MULTITRACK | caps_ex::MOD_EX | caps_ex::TIMESTAMP_NANO_OFFSET;
     let list = VIDEO.iter().chain(&AUDIO).map(|name| Value::string(*name));
     let map = |names: &[&str]| {
         let flags = names.iter().map(|name| ((*name).to_owned(), Value::Number(CAN_FORWARD)));

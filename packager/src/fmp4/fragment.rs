@@ -3,6 +3,8 @@
 //! Layout (ISO/IEC 14496-12 §8.8): `moof` { `mfhd`, a `traf` per track { `tfhd`, `tfdt` version 1,
 //! `trun` version 1 } }, then `mdat` with the samples of the video, then those of the audio.
 
+use media::Kind;
+
 use super::{AUDIO_TRACK_ID, VIDEO_TRACK_ID};
 use crate::part::{Run, Timed};
 
@@ -49,28 +51,28 @@ pub(crate) fn write(
     (video_run, audio_run)
 }
 
-/// Bytes of a fragment with this many frames of sound alone.
-pub(crate) fn audio_len(count: usize, payload_len: usize) -> usize {
-    BOX_LEN + MFHD_LEN + AUDIO.traf_len(count) + BOX_LEN + payload_len
+/// Bytes of a fragment with this many samples of one track alone.
+pub(crate) fn alone_len(kind: Kind, count: usize, payload_len: usize) -> usize {
+    BOX_LEN + MFHD_LEN + Shape::of(kind).traf_len(count) + BOX_LEN + payload_len
 }
 
-/// Appends a fragment with the sound of `fragment` alone, whose samples lie there as `run` says. Its
-/// sequence number stays.
-pub(crate) fn write_audio(fragment: &[u8], run: &Run, out: &mut Vec<u8>) {
+/// Appends a fragment with one track of `fragment` alone, whose samples lie there as `run` says, up to
+/// the offset `end`. Its sequence number stays.
+pub(crate) fn write_alone(kind: Kind, fragment: &[u8], run: &Run, end: usize, out: &mut Vec<u8>) {
     const SEQUENCE: std::ops::Range<usize> = BOX_LEN + FULL_BOX_LEN..BOX_LEN + MFHD_LEN;
-    let table = run.table..run.table + run.count * AUDIO_ENTRY_LEN;
-    // The sound comes last in a fragment.
+    let shape = Shape::of(kind);
+    let table = run.table..run.table + run.count * shape.entry_len;
     let (Some(sequence), Some(table), Some(payload)) =
-        (fragment.get(SEQUENCE), fragment.get(table), fragment.get(run.data..))
+        (fragment.get(SEQUENCE), fragment.get(table), fragment.get(run.data..end))
     else {
         return;
     };
-    let moof_len = BOX_LEN + MFHD_LEN + AUDIO.traf_len(run.count);
-    out.reserve(audio_len(run.count, payload.len()));
+    let moof_len = BOX_LEN + MFHD_LEN + shape.traf_len(run.count);
+    out.reserve(alone_len(kind, run.count, payload.len()));
     put_box(out, moof_len, b"moof");
     put_full_box(out, MFHD_LEN, b"mfhd", 0, 0);
     out.extend_from_slice(sequence);
-    AUDIO.put_head(out, run.dts_ticks, run.count, moof_len + BOX_LEN);
+    shape.put_head(out, run.dts_ticks, run.count, moof_len + BOX_LEN);
     out.extend_from_slice(table);
     put_box(out, BOX_LEN + payload.len(), b"mdat");
     out.extend_from_slice(payload);
@@ -126,6 +128,13 @@ const AUDIO: Shape = Shape {
 };
 
 impl Shape {
+    const fn of(kind: Kind) -> &'static Self {
+        match kind {
+            Kind::Video => &VIDEO,
+            Kind::Audio => &AUDIO,
+        }
+    }
+
     fn tfhd_len(&self) -> usize {
         FULL_BOX_LEN + 4 + if self.default_flags.is_some() { 4 } else { 0 }
     }

@@ -8,6 +8,7 @@ use crate::{
     Rendition, Segment,
     segment::{Head, OpenSegment},
     segmenter::Promise,
+    sounds::SoundSet,
     window::Window,
 };
 
@@ -30,11 +31,38 @@ const PARTS_TARGETS: u64 = 3;
 pub(crate) struct Listing<'a> {
     pub rendition: Rendition,
     /// The other renditions of the same presentation.
-    pub others: &'a [Rendition],
+    pub others: Offered,
     pub window: &'a Window,
     pub open: Option<&'a OpenSegment>,
     pub promise: Promise,
     pub ended: bool,
+}
+
+/// Some renditions with parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Offered {
+    pub source: bool,
+    pub video: bool,
+    pub sounds: SoundSet,
+}
+
+impl Offered {
+    /// The same without one.
+    pub fn without(mut self, rendition: Rendition) -> Self {
+        match rendition {
+            Rendition::Source => self.source = false,
+            Rendition::SourceTs => {}
+            Rendition::Video => self.video = false,
+            Rendition::Audio(number) => self.sounds = self.sounds.without(number),
+        }
+        self
+    }
+
+    fn iter(self) -> impl Iterator<Item = Rendition> {
+        let pictures = [(self.source, Rendition::Source), (self.video, Rendition::Video)];
+        let pictures = pictures.into_iter().filter_map(|(is_there, it)| is_there.then_some(it));
+        pictures.chain(self.sounds.iter().map(Rendition::Audio))
+    }
 }
 
 impl Listing<'_> {
@@ -67,7 +95,7 @@ impl Listing<'_> {
         // EXT-X-SKIP needs 9, EXT-X-MAP outside I-frame playlists 6, decimal EXTINF 3 (§8).
         let version = match self.rendition {
             _ if is_delta => 9,
-            Rendition::Source | Rendition::Audio => 6,
+            Rendition::Source | Rendition::Video | Rendition::Audio(_) => 6,
             Rendition::SourceTs => 3,
         };
         writeln!(text, "#EXTM3U")?;
@@ -94,7 +122,7 @@ impl Listing<'_> {
         if left > 0 || is_owed() {
             writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{left}")?;
         }
-        if self.rendition == Rendition::Audio || self.all_independent() {
+        if matches!(self.rendition, Rendition::Audio(_)) || self.all_independent() {
             writeln!(text, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
         Ok(())
@@ -116,7 +144,7 @@ impl Listing<'_> {
         let mut init_id = None;
         for (at, segment) in self.window.listed().enumerate() {
             if at < skipped {
-                init_id = Some(segment.init_id());
+                init_id = segment.head().init_id(self.rendition).or(init_id);
                 continue;
             }
             self.segment_head(text, segment.head(), &mut init_id)?;
@@ -146,14 +174,10 @@ impl Listing<'_> {
             writeln!(text, "#EXT-X-DISCONTINUITY")?;
         }
         // Said again after every discontinuity, changed or not: players that reset there need it.
-        let id = head.tracks.init_id;
-        let has_init = match self.rendition {
-            Rendition::Source => true,
-            Rendition::SourceTs => false,
-            Rendition::Audio => head.tracks.audio_init.is_some(),
-        };
-        if has_init && (head.discontinuity || *init_id != Some(id)) {
-            writeln!(text, "#EXT-X-MAP:URI=\"{}init-{id}.mp4\"", prefix(self.rendition))?;
+        if let Some(id) = head.init_id(self.rendition)
+            && (head.discontinuity || *init_id != Some(id))
+        {
+            writeln!(text, "#EXT-X-MAP:URI=\"{}init-{id}.mp4\"", Prefix(self.rendition))?;
             *init_id = Some(id);
         }
         let at_ms = head.program_date_time_ms(self.rendition);
@@ -161,14 +185,14 @@ impl Listing<'_> {
     }
 
     fn parts(&self, text: &mut String, head: &Head) -> fmt::Result {
-        for (index, part) in head.parts.iter().enumerate() {
-            let length = Seconds(head.part_us(part, self.rendition));
+        for (index, part) in head.shown(self.rendition).enumerate() {
+            let length = Seconds(part.length_us);
             let uri = PartUri(self.rendition, head.msn, index);
             write!(text, "#EXT-X-PART:DURATION={length},URI=\"{uri}\"")?;
-            if head.is_independent(part, self.rendition) {
+            if part.is_independent {
                 write!(text, ",INDEPENDENT=YES")?;
             }
-            if head.is_gap(part, self.rendition) {
+            if part.is_gap {
                 write!(text, ",GAP=YES")?;
             }
             writeln!(text)?;
@@ -191,10 +215,10 @@ impl Listing<'_> {
         };
         // All renditions are made of the same parts.
         for (other, (msn, part)) in self.others.iter().zip(last.into_iter().cycle()) {
-            let uri = playlist_name(*other);
+            let uri = PlaylistUri(other);
             writeln!(
                 text,
-                "#EXT-X-RENDITION-REPORT:URI=\"{uri}.m3u8\",LAST-MSN={msn},LAST-PART={part}"
+                "#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={msn},LAST-PART={part}"
             )?;
         }
         Ok(())
@@ -208,17 +232,16 @@ impl Listing<'_> {
 
     fn open_us(&self) -> u64 {
         let head = self.open_head();
-        head.map_or(0, |head| head.parts.iter().map(|p| head.part_us(p, self.rendition)).sum())
+        head.map_or(0, |head| head.shown(self.rendition).map(|part| part.length_us).sum())
     }
 
     /// As `EXTINF` says it: where that has parts, their sum.
     fn segment_us(&self, segment: &Segment) -> u64 {
         match self.rendition {
-            Rendition::Source | Rendition::SourceTs => segment.duration_us(),
-            Rendition::Audio => {
-                let head = segment.head();
-                head.parts.iter().map(|part| head.part_us(part, self.rendition)).sum()
+            Rendition::Audio(_) => {
+                segment.head().shown(self.rendition).map(|part| part.length_us).sum()
             }
+            _ => segment.duration_us(),
         }
     }
 
@@ -263,19 +286,32 @@ impl Listing<'_> {
     }
 }
 
-/// A playlist's name, without its extension.
-pub(crate) fn playlist_name(rendition: Rendition) -> &'static str {
-    match rendition {
-        Rendition::Source => "source",
-        Rendition::SourceTs => "source-ts",
-        Rendition::Audio => "audio",
+/// Where the media playlist of a rendition is, beside the others.
+pub(crate) struct PlaylistUri(pub Rendition);
+
+impl Display for PlaylistUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Rendition::Source => f.write_str("source.m3u8"),
+            Rendition::SourceTs => f.write_str("source-ts.m3u8"),
+            Rendition::Video => f.write_str("video.m3u8"),
+            Rendition::SOUND => f.write_str("audio.m3u8"),
+            Rendition::Audio(number) => write!(f, "audio-{}.m3u8", number.index() + 1),
+        }
     }
 }
 
-fn prefix(rendition: Rendition) -> &'static str {
-    match rendition {
-        Rendition::Source | Rendition::SourceTs => "",
-        Rendition::Audio => "audio-",
+/// What the names of its segments, parts and init segments begin with. People count sounds from one.
+struct Prefix(Rendition);
+
+impl Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Rendition::Source | Rendition::SourceTs => Ok(()),
+            Rendition::Video => f.write_str("video-"),
+            Rendition::SOUND => f.write_str("audio-"),
+            Rendition::Audio(number) => write!(f, "audio-{}-", number.index() + 1),
+        }
     }
 }
 
@@ -284,7 +320,7 @@ struct SegmentUri(Rendition, u64);
 impl Display for SegmentUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let extension = if self.0 == Rendition::SourceTs { "ts" } else { "m4s" };
-        write!(f, "{}{}.{extension}", prefix(self.0), self.1)
+        write!(f, "{}{}.{extension}", Prefix(self.0), self.1)
     }
 }
 
@@ -292,7 +328,7 @@ struct PartUri(Rendition, u64, usize);
 
 impl Display for PartUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}.{}.m4s", prefix(self.0), self.1, self.2)
+        write!(f, "{}{}.{}.m4s", Prefix(self.0), self.1, self.2)
     }
 }
 

@@ -1,6 +1,12 @@
 //! Bit rates and picture rates, measured over what is held.
 
-use crate::{Rendition, output::Output, segment::Segment, window::Window};
+use crate::{
+    Rendition,
+    output::Output,
+    part::Part,
+    segment::{Head, Segment},
+    window::Window,
+};
 
 /// What a broadcaster sees move: the last seconds.
 const RECENT_US: u64 = 4_000_000;
@@ -15,19 +21,18 @@ pub(crate) struct Recent {
 /// Measures the newest parts, those of the open segment included.
 pub(crate) fn recent(output: &Output) -> Recent {
     let (mut bytes, mut pictures, mut length_us) = (0_u64, 0_u64, 0_u64);
-    let mut add = |part: &crate::part::Part, per_second: u32| {
-        bytes += part.len as u64;
+    let mut add = |head: &Head, (at, part): (usize, &Part)| {
+        let others = head.others.iter().filter_map(|other| other.parts.get(at));
+        bytes += others.chain([part]).map(|part| part.len as u64).sum::<u64>();
         pictures += u64::from(part.pictures);
-        length_us += micros(part.duration_ticks, per_second);
+        length_us += micros(part.duration_ticks, head.tracks.timescale.get());
         length_us < RECENT_US
     };
-    let newest = output.open.iter().flat_map(|open| {
-        open.head.parts.iter().rev().map(|part| (part, open.head.tracks.timescale.get()))
-    });
-    let older = output.window.listed().rev().flat_map(|segment| {
-        segment.parts().iter().rev().map(|part| (part, segment.tracks().timescale.get()))
-    });
-    newest.chain(older).all(|(part, per_second)| add(part, per_second));
+    let open = output.open.iter().map(|open| &open.head);
+    let heads = open.chain(output.window.listed().rev().map(|segment| segment.head()));
+    let mut newest =
+        heads.flat_map(|head| head.parts.iter().enumerate().rev().map(move |part| (head, part)));
+    newest.all(|(head, part)| add(head, part));
     if length_us == 0 {
         return Recent::default();
     }

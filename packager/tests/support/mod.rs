@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use communiconnect_packager::{Config, Packager, Progress, Rendition, Segment};
 use media::{
-    Event, Kind, Sample, Track,
+    Event, Kind, Sample, SoundNumber, Track,
     codec::{aac, h264},
     id::{Epoch, PlaybackName},
 };
@@ -160,6 +160,43 @@ impl Source {
         let tracks = self.video.iter().chain(&self.audio).cloned().map(Event::TrackChanged);
         tracks.chain(self.samples().into_iter().map(Event::Sample)).collect()
     }
+}
+
+/// The number of the second sound.
+pub fn second() -> SoundNumber {
+    SoundNumber::new(1).unwrap()
+}
+
+/// The second sound of a publisher: AAC at 44.1 kHz, in samples that no other sound has.
+pub fn second_sound(seconds: std::ops::Range<i64>) -> Vec<Sample> {
+    let frames = seconds.start * 44_100 / 1_024..seconds.end * 44_100 / 1_024;
+    frames.map(|n| sound(n * 1_024, 1_000_000 + n as u32)).collect()
+}
+
+/// `source` with a second sound beside it, interleaved by time, announced with its first sample.
+pub fn with_second(source: &Source, track: &Arc<Track>, samples: Vec<Sample>) -> Vec<Event> {
+    let mut announced = Some(Event::OtherSoundChanged(second(), track.clone()));
+    let rate = i64::from(track.timescale.get());
+    let mut waiting = samples.into_iter().peekable();
+    let mut events = Vec::new();
+    for event in source.events() {
+        if let Event::Sample(sample) = &event {
+            let rate_of_this = if sample.kind == Kind::Video { 90_000 } else { 48_000 };
+            let at_ms = sample.dts_ticks * 1_000 / rate_of_this;
+            while let Some(next) = waiting.next_if(|it| it.dts_ticks * 1_000 / rate <= at_ms) {
+                events.extend(announced.take());
+                events.push(Event::OtherSound(second(), next));
+            }
+        }
+        events.push(event);
+    }
+    events
+}
+
+/// A publisher with two sounds, of 48 and 44.1 kHz.
+pub fn bilingual(seconds: i64) -> Vec<Event> {
+    let source = Source { seconds, ..Source::default() };
+    with_second(&source, &audio_track_44100(), second_sound(0..seconds))
 }
 
 /// Pushes events; keeps every segment ever completed, and every playlist ever seen.

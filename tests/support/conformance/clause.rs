@@ -45,6 +45,8 @@ pub enum Scene {
     Fast,
     /// More than one media playlist of the same multivariant playlist.
     Renditions,
+    /// Several sounds to choose from.
+    Sounds,
     /// The same media in several media playlists, of one multivariant playlist or of several.
     Twins,
     /// Something is marked as a gap.
@@ -234,6 +236,10 @@ pub const CLAUSES: &[Clause] = &[
     of("frame_rate_has_three_decimals", "4.4.6.2", Must, &[Video]),
     of("frame_rate_is_that_of_the_pictures", "4.4.6.2", Must, &[Fmp4, Video]),
     of("independent_segments_is_said_once", "4.4.2.1", Should, &[]),
+    of("the_group_of_a_variant_is_there", "4.4.6.2", Must, &[Sounds]),
+    of("members_of_a_group_have_different_names", "4.4.6.1.1", Must, &[Sounds]),
+    of("one_member_of_a_group_is_the_default", "4.4.6.1.1", Must, &[Sounds]),
+    of("members_that_are_chosen_for_viewers_differ", "4.4.6.1.1", Should, &[Sounds]),
     // Several renditions.
     of("renditions_share_the_target_duration", "6.2.4", Must, &[Twins]),
     of("renditions_share_discontinuities", "6.2.4", Must, &[Twins]),

@@ -17,8 +17,8 @@ pub struct Multivariant {
     pub independent_segments: bool,
     /// `EXT-X-STREAM-INF`.
     pub variants: Vec<Variant>,
-    /// The URIs of `EXT-X-MEDIA`, as written.
-    pub renditions: Vec<String>,
+    /// `EXT-X-MEDIA`.
+    pub renditions: Vec<Attributes>,
 }
 
 /// One variant.
@@ -52,7 +52,14 @@ impl Multivariant {
                 "#EXT-X-STREAM-INF" => awaited = Some(playlist.list(value, line)),
                 "#EXT-X-MEDIA" => {
                     let list = playlist.list(value, line);
-                    playlist.renditions.extend(list.quoted("URI").map(str::to_owned));
+                    let is_whole = list.bare("TYPE").is_some()
+                        && list.quoted("GROUP-ID").is_some()
+                        && list.quoted("NAME").is_some();
+                    // What is wrong with the list itself is told already.
+                    if !is_whole && list != Attributes::default() {
+                        playlist.faults.push(("required_attributes_are_there", line.into()));
+                    }
+                    playlist.renditions.push(list);
                 }
                 _ if line.is_empty() || line.starts_with('#') => {}
                 _ => match awaited.take() {
@@ -73,8 +80,16 @@ impl Multivariant {
 
     /// The URLs of all media playlists in it, queries included, when it was read at `path`.
     pub fn media_playlists(&self, path: &str) -> Vec<String> {
-        let variants = self.variants.iter().map(|variant| &variant.uri);
-        variants.chain(&self.renditions).map(|uri| resolve(path, uri)).collect()
+        let variants = self.variants.iter().map(|variant| variant.uri.as_str());
+        let renditions = self.renditions.iter().filter_map(|one| one.quoted("URI"));
+        variants.chain(renditions).map(|uri| resolve(path, uri)).collect()
+    }
+
+    /// The members of a group of sounds.
+    pub fn sounds<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Attributes> {
+        self.renditions.iter().filter(move |one| {
+            one.bare("TYPE") == Some("AUDIO") && one.quoted("GROUP-ID") == Some(group)
+        })
     }
 
     fn list(&mut self, value: &str, line: &str) -> Attributes {

@@ -124,6 +124,7 @@ export const fr = {
     play: 'Lire',
     pause: 'Pause',
     volume: 'Volume',
+    language: 'Langue',
     fullscreen: 'Plein écran',
     exitFullscreen: 'Quitter le plein écran',
     tapToPlay: 'Toucher pour regarder',

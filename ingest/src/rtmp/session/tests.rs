@@ -129,7 +129,7 @@ fn a_peer_that_knows_enhanced_rtmp_is_told_what_is_carried() {
     let answers = peer.answers();
     let said = &answers[0].1.object;
     // Reconnect, ModEx and its nanoseconds; not Multitrack.
-    assert_eq!(said.property("capsEx"), Some(&Value::Number(13.0)));
+    assert_eq!(said.property("capsEx"), Some(&Value::Number(15.0)));
     let Some(Value::Array(list)) = said.property("fourCcList") else { panic!("no list") };
     for (map, four_cc) in [("videoFourCcInfoMap", "hvc1"), ("audioFourCcInfoMap", "Opus")] {
         let flags = said.property(map).and_then(|map| map.property(four_cc));

@@ -1,5 +1,6 @@
 //! The multivariant playlist, held against the media it offers (§4.4.6.2, §6.2.4).
 
+use super::super::attributes::Attributes;
 use super::super::boxes::{self, Init};
 use super::super::exchange::{Exchange, bare, resolve};
 use super::super::memory::{Known, Rendition};
@@ -30,7 +31,29 @@ pub fn multivariant(report: &mut Report, exchange: &Exchange, playlist: &Multiva
             let rounded = variant.attributes.decimal("FRAME-RATE").is_some() && decimals <= 3;
             report.check("frame_rate_has_three_decimals", rounded, words);
         }
+        if let Some(group) = variant.attributes.quoted("AUDIO") {
+            let members: Vec<_> = playlist.sounds(group).collect();
+            report.check("the_group_of_a_variant_is_there", !members.is_empty(), words);
+            self::group(report, exchange, &members);
+        }
     }
+}
+
+/// Judges the members of a group of sounds.
+fn group(report: &mut Report, exchange: &Exchange, members: &[&Attributes]) {
+    let words = || format!("{}: {members:?}", exchange.what());
+    let differ = |members: &[Vec<Option<&str>>]| {
+        members.iter().enumerate().all(|(at, one)| !members[..at].contains(one))
+    };
+    let says = |one: &&Attributes, name: &str| one.bare(name) == Some("YES");
+    let names: Vec<_> = members.iter().map(|one| vec![one.quoted("NAME")]).collect();
+    report.check("members_of_a_group_have_different_names", differ(&names), words);
+    let defaults = members.iter().filter(|one| says(one, "DEFAULT")).count();
+    report.check("one_member_of_a_group_is_the_default", defaults <= 1, words);
+    let chosen = members.iter().filter(|one| says(one, "AUTOSELECT"));
+    let told = ["LANGUAGE", "ASSOC-LANGUAGE", "CHARACTERISTICS"];
+    let told: Vec<_> = chosen.map(|one| told.map(|name| one.quoted(name)).to_vec()).collect();
+    report.check("members_that_are_chosen_for_viewers_differ", differ(&told), words);
 }
 
 /// Judges every multivariant playlist by what its variants listed at that time.
@@ -44,6 +67,14 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
             if !listed.is_empty() {
                 rates(report, ground, seen, variant, rendition, &listed);
                 formats(report, ground, seen, variant, &listed);
+            }
+            let group = variant.attributes.quoted("AUDIO").unwrap_or_default();
+            let sounds = seen.playlist.sounds(group).filter_map(|sound| sound.quoted("URI"));
+            for path in sounds.map(|uri| resolve(&seen.path, uri)).filter(|one| *one != path) {
+                let Some(sound) = ground.renditions.get(&path) else { continue };
+                for known in listed_then(seen, sound) {
+                    named(report, ground, seen, variant, known);
+                }
             }
         }
     }
@@ -126,11 +157,6 @@ fn formats(
     listed: &[&Known],
 ) {
     let words = || format!("{}: {:?}", seen.words, variant.attributes);
-    let said = variant.attributes.quoted("CODECS").unwrap_or_default();
-    let said: Vec<&str> = said.split(',').map(str::trim).collect();
-    let named = |codec: &str| {
-        said.iter().any(|one| *one == codec || (!codec.contains('.') && one.starts_with(codec)))
-    };
     let mut sizes = Vec::new();
     let (mut fastest, mut unknown): (Option<f64>, bool) = (None, false);
     for known in listed {
@@ -138,14 +164,8 @@ fn formats(
             unknown = true;
             continue;
         };
-        for track in init.tracks.values() {
-            if !said.iter().all(|one| one.is_empty()) {
-                report.check("codecs_name_every_format", named(&track.codec), || {
-                    format!("{}: {} in {}", words(), track.codec, known.path)
-                });
-            }
-            sizes.extend(track.size);
-        }
+        named(report, ground, seen, variant, known);
+        sizes.extend(init.tracks.values().filter_map(|track| track.size));
         if let Some(rate) = picture_rate(ground, known, init) {
             fastest = Some(fastest.unwrap_or(0.0).max(rate));
         }
@@ -167,6 +187,28 @@ fn formats(
     if let Some(rate) = rate {
         let covers = fastest <= rate * RATE_SLACK && rate <= fastest * 1.5;
         report.check("frame_rate_is_that_of_the_pictures", covers, words);
+    }
+}
+
+/// Whether `CODECS` names what is in a segment.
+fn named(
+    report: &mut Report,
+    ground: &Ground<'_>,
+    seen: &MultivariantSeen,
+    variant: &Variant,
+    known: &Known,
+) {
+    let said = variant.attributes.quoted("CODECS").unwrap_or_default();
+    let init = known.segment.map.as_ref().and_then(|map| init_of(ground, map));
+    let Some(init) = init.filter(|_| !said.is_empty()) else { return };
+    for track in init.tracks.values() {
+        let codec = track.codec.as_str();
+        let mut said = said.split(',').map(str::trim);
+        let is_named =
+            said.any(|one| one == codec || !codec.contains('.') && one.starts_with(codec));
+        report.check("codecs_name_every_format", is_named, || {
+            format!("{}: {:?}: {codec} in {}", seen.words, variant.attributes, known.path)
+        });
     }
 }
 

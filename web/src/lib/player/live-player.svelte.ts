@@ -2,12 +2,13 @@
 // recovers. What is shown for it is decided in `machine`; how it looks, in `LivePlayer.svelte`.
 
 import type HlsClass from 'hls.js';
-import type { ErrorData, Level, LevelParsed } from 'hls.js';
+import type { ErrorData, Level, LevelParsed, MediaPlaylist } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { mediaPlaylistPath } from '../urls';
 import { initial, next, type Happening, type State } from './machine';
+import { choices, type Sound } from './sounds';
 
 const TICK_MS = 300;
 /** A gap shorter than this is not worth a spinner. */
@@ -66,6 +67,10 @@ export class LivePlayer {
   soundOnly = $state(false);
   /** What of its data a viewer saves by that, from 0 to 1. Null where there is no sound alone. */
   soundSaves = $state<number | null>(null);
+  /** The sounds to choose from; none where there is one. */
+  sounds = $state.raw<Sound[]>([]);
+  /** The chosen one, by its place among them. */
+  sound = $state(0);
   /** Seconds behind the newest picture. Null when unknown. */
   latency = $state<number | null>(null);
   behind = $state(false);
@@ -75,7 +80,10 @@ export class LivePlayer {
   readonly #source: Source;
   readonly #abort = new AbortController();
   #hls: HlsClass | null = null;
-  #rates: { bits: number; seconds: number }[] = [];
+  /** Of the last segments, by what is in them: pictures and sounds may come apart. */
+  #rates: Record<string, { bits: number; seconds: number }[]> = {};
+  /** Sounds apart from the picture are beyond the light build: a third less for all the others. */
+  #needsFull = false;
   #repairs: number[] = [];
   /** The media playlist being played: each run of the server has its own. */
   #playlist: string | null = null;
@@ -140,7 +148,7 @@ export class LivePlayer {
   setSoundOnly(soundOnly: boolean): void {
     if (soundOnly === this.soundOnly) return;
     this.soundOnly = soundOnly;
-    this.#rates = [];
+    this.#rates = {};
     this.bitrate = null;
     // Sound that cannot be heard is nothing.
     if (soundOnly) this.setMuted(false);
@@ -149,8 +157,22 @@ export class LivePlayer {
     void this.#connect();
   }
 
+  /** Another of the sounds. */
+  setSound(sound: number): void {
+    if (sound === this.sound || !this.sounds[sound]) return;
+    this.sound = sound;
+    if (this.soundOnly) void this.#connect();
+    else this.#tune();
+  }
+
+  /** The list of the chosen sound alone: hls.js knows no choice where there is no picture. */
+  get #soundPlaylist(): string | null {
+    return (this.soundOnly && this.sound > 0 && this.sounds[this.sound]?.url) || null;
+  }
+
   get #url(): string {
-    return this.soundOnly ? this.#source.soundUrl : this.#source.url;
+    if (!this.soundOnly) return this.#source.url;
+    return this.#soundPlaylist ?? this.#source.soundUrl;
   }
 
   setMuted(muted: boolean): void {
@@ -216,7 +238,7 @@ export class LivePlayer {
   async #attach(): Promise<void> {
     if (!hasMediaSource()) return this.#attachNative();
     const [{ default: Hls }, { hlsConfig }] = await Promise.all([
-      import('hls.js/light'),
+      this.#needsFull ? import('hls.js') : import('hls.js/light'),
       import('./hls-config'),
     ]);
     if (this.#abort.signal.aborted) return;
@@ -227,9 +249,12 @@ export class LivePlayer {
     const hls = new Hls(hlsConfig(this.soundOnly, connection));
     this.#hls = hls;
     this.received ??= 0;
-    hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => {
+    hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
       if (!this.soundOnly) this.soundSaves = savings(levels);
+      if (this.#soundPlaylist === null) this.#list(audioTracks);
     });
+    hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.#tune());
+    hls.on(Hls.Events.AUDIO_TRACK_LOADED, (_, { stats }) => this.#count(stats.loaded));
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
       const url = levels[0]?.uri;
       this.#playlist = url ? new URL(url, location.href).pathname : null;
@@ -243,11 +268,34 @@ export class LivePlayer {
     hls.on(Hls.Events.FRAG_LOADED, (_, { frag, part }) => {
       const bytes = (part ?? frag).stats.loaded;
       this.#count(bytes);
-      this.#rate(bytes * 8, (part ?? frag).duration);
+      this.#rate(frag.type, bytes * 8, (part ?? frag).duration);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
+  }
+
+  /** Takes the sounds that a multivariant playlist lists, and connects anew where these call for it. */
+  #list(tracks: MediaPlaylist[]): void {
+    const chosen = this.sounds[this.sound]?.name;
+    this.sounds = choices(tracks);
+    this.sound = Math.max(
+      0,
+      this.sounds.findIndex(({ name }) => name === chosen),
+    );
+    const full = !this.soundOnly && this.sounds.length > 0;
+    const again = this.soundOnly ? this.sound > 0 : full && !this.#needsFull;
+    this.#needsFull ||= full;
+    // Not in the midst of what hls.js is doing.
+    if (again) this.#later('connect', 0, () => void this.#connect());
+  }
+
+  /** Has hls.js play the chosen sound. */
+  #tune(): void {
+    const hls = this.#hls;
+    const name = this.sounds[this.sound]?.name;
+    const track = hls?.audioTracks.findIndex((track) => track.name === name) ?? -1;
+    if (hls && track >= 0 && hls.audioTrack !== track) hls.audioTrack = track;
   }
 
   #attachNative(): void {
@@ -343,13 +391,20 @@ export class LivePlayer {
   }
 
   #missing(retryAfterSeconds: number | null): void {
+    this.#forgetSounds();
     this.#happen({ type: 'playlist-missing' });
     this.#askedAt = 0;
     const seconds = Math.min(Math.max(retryAfterSeconds ?? RETRY_DEFAULT_S, 1), RETRY_MAX_S);
     this.#reconnectIn(seconds);
   }
 
+  /** Their lists are of one run of the server: the next one is asked what there is. */
+  #forgetSounds(): void {
+    if (this.#soundPlaylist !== null) this.sound = 0;
+  }
+
   #failed(cause: 'network' | 'media'): void {
+    this.#forgetSounds();
     this.#happen({ type: 'failed', cause });
     this.#retry();
   }
@@ -444,11 +499,13 @@ export class LivePlayer {
     this.received = (this.received ?? 0) + bytes;
   }
 
-  #rate(bits: number, seconds: number): void {
+  #rate(type: string, bits: number, seconds: number): void {
     if (!(seconds > 0)) return;
-    this.#rates = [...this.#rates, { bits, seconds }].slice(-RATE_SEGMENTS);
-    const sum = (key: 'bits' | 'seconds') => this.#rates.reduce((all, one) => all + one[key], 0);
-    this.bitrate = sum('bits') / sum('seconds');
+    this.#rates[type] = [...(this.#rates[type] ?? []), { bits, seconds }].slice(-RATE_SEGMENTS);
+    this.bitrate = Object.values(this.#rates).reduce((total, rates) => {
+      const sum = (key: 'bits' | 'seconds') => rates.reduce((all, one) => all + one[key], 0);
+      return total + sum('bits') / sum('seconds');
+    }, 0);
   }
 
   #later(name: string, ms: number, then: () => void): void {
