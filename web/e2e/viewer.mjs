@@ -3,8 +3,9 @@
 //   node viewer.mjs <page URL>
 //
 // Prints one JSON line {state} once the page is there, then obeys lines on stdin:
-//   state   answers {state, current_time, seen}: what the player says, the time of the picture, and
-//           every state it has said so far, in order
+//   state   answers {state, seen, current_time, buffered_to, width, error, opened_ms}: what the player
+//           says, and every state it has said so far, in order; the time of the picture, and how far
+//           media have come; the picture's width; the element's error; when this page was loaded
 //   quit    leaves
 // Errors go to stderr; the exit code is 1 when the page could not be opened.
 
@@ -39,11 +40,19 @@ try {
 }
 
 function shown() {
-  return page.evaluate(() => ({
-    state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
-    current_time: document.querySelector('video')?.currentTime ?? 0,
-    seen: globalThis.__seen,
-  }));
+  return page.evaluate(() => {
+    const video = document.querySelector('video');
+    const ranges = video?.buffered;
+    return {
+      state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
+      seen: globalThis.__seen,
+      current_time: video?.currentTime ?? 0,
+      buffered_to: ranges?.length ? ranges.end(ranges.length - 1) : 0,
+      width: video?.videoWidth ?? 0,
+      error: video?.error?.message ?? null,
+      opened_ms: performance.timeOrigin,
+    };
+  });
 }
 
 /** Runs in the page before its own code: keeps what the player says, however shortly. */
