@@ -1,18 +1,20 @@
-//! Players that go on, and how far behind they are: the page's own hls.js.
+//! Players that go on, and how far behind they are: the page's own hls.js, and Shaka Player.
 //!
-//! Here: what a viewer sees while his encoder dies and comes back. Not here: that other programs can
-//! publish and play at all (`interop.rs`), what the playlists say meanwhile (`life_of_a_live.rs`,
-//! `hls_conformance.rs`).
+//! Here: what a viewer sees while his encoder dies and comes back, and how late. Not here: that other
+//! programs can publish and play at all (`interop.rs`), what the playlists say meanwhile
+//! (`life_of_a_live.rs`, `hls_conformance.rs`); how late exactly (`make latency`).
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use support::api::Live;
 use support::page::Page;
-use support::peer::Peer;
+use support::peer::{Peer, output_of};
 use support::playlist::Watch;
 use support::source::{self, Source, USUAL, VIDEO, Video};
 use support::{House, wait};
@@ -92,6 +94,52 @@ fn chromium_plays_on_through_ten_deaths_of_the_encoder() {
     assert_eq!(shown["opened_ms"], opened, "the page was never loaded again: {shown}");
     let seen = shown["seen"].as_array().expect("what the player said");
     assert!(!seen.iter().any(|state| state == "error" || state == "ended"), "{shown}");
+}
+
+/// A busy machine draws late: what is measured on an idle one is a second.
+const LATE_MS: u64 = 3_000;
+
+#[test]
+fn chromium_shows_the_page_of_a_live_soon_after_its_encoder_with_the_date_of_its_clock() {
+    let (house, live, _encoder) = clock();
+    let report = latency(&house, "page", &live.watch_page());
+    assert_soon(&report);
+    let [dated, drawn] = ["date", "clock"].map(|by| report[by]["median"].as_u64());
+    let (dated, drawn) = (dated.expect("a date"), drawn.expect("a clock that can be read"));
+    assert!(dated.abs_diff(drawn) < 1_000, "PROGRAM-DATE-TIME is not the encoder's: {report}");
+}
+
+#[test]
+fn shaka_player_shows_a_live_soon_after_its_encoder() {
+    let (house, live, _encoder) = clock();
+    assert_soon(&latency(&house, "shaka", &live.fmp4()));
+}
+
+/// A live of an encoder that shows the time.
+fn clock() -> (House, Live, Peer) {
+    let house = House::start();
+    let live = house.live();
+    let encoder = source::push_clock(&house.rtmp_url(&live.key), house.folder());
+    Watch::begin(house.http, &live.fmp4()).poll_for_more(2, SHOWN_WITHIN);
+    (house, live, encoder)
+}
+
+/// What `latency.mjs` measured in a quarter of a minute.
+fn latency(house: &House, player: &str, path: &str) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/e2e/latency.mjs");
+    let mut node = Command::new("node");
+    node.arg(script).args([player, &house.url(path), "15"]);
+    let report = output_of(node, SHOWN_WITHIN + Duration::from_secs(15));
+    serde_json::from_slice(&report).expect("one line of JSON")
+}
+
+#[track_caller]
+fn assert_soon(report: &Value) {
+    let median = report["clock"]["median"].as_u64();
+    assert!(median.is_some_and(|ms| ms < LATE_MS), "{report}");
+    assert!(report["errors"].as_array().is_some_and(Vec::is_empty), "{report}");
+    // Ten seconds of pictures, even from a browser that must leave some out.
+    assert!(report["clock"]["pictures"].as_u64() > Some(100), "{report}");
 }
 
 /// FFmpeg with the key of `live`, its timestamps some hours from zero.

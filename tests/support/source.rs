@@ -153,6 +153,13 @@ pub fn push_from(file: &Path, url: &str, starts_at: Duration, folder: &Path) -> 
     Peer::spawn("ffmpeg", ffmpeg, folder)
 }
 
+/// A camera that shows the time, for `latency.mjs` to read.
+pub fn push_clock(url: &str, folder: &Path) -> Peer {
+    let mut clock = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/clock.sh"));
+    clock.arg(url);
+    Peer::spawn("clock", clock, folder)
+}
+
 /// GStreamer remuxes the file to `url` through `sink`: `rtmp2sink` is its own, `rtmpsink` is librtmp.
 ///
 /// Its `flvmux` counts from the first presentation time and sends what is earlier as zero: with
