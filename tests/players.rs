@@ -96,6 +96,25 @@ fn chromium_plays_on_through_ten_deaths_of_the_encoder() {
     assert!(!seen.iter().any(|state| state == "error" || state == "ended"), "{shown}");
 }
 
+#[test]
+fn chromium_hears_a_live_without_its_picture_and_is_not_offered_the_sound_it_has() {
+    let house = House::start();
+    let live = house.live();
+    let _encoder = push(&house, &live, &BRISK, 0);
+    Watch::begin(house.http, &live.fmp4()).poll_for_more(2, SHOWN_WITHIN);
+    let mut page = Page::open("viewer.mjs", &house, &live.watch_page());
+    wait::until_true("it is offered", SHOWN_WITHIN, || {
+        let shown = page.ask("state");
+        is_playing(&shown) && shown["offers_sound"] == true
+    });
+    page.ask("tap sound-only");
+    let shown = wait::until("the sound alone", SHOWN_WITHIN, || {
+        let shown = page.ask("state");
+        (shown["width"] == 0 && is_playing(&shown)).then_some(shown)
+    });
+    assert_eq!(shown["offers_sound"], false, "{shown}");
+}
+
 /// A busy machine draws late: what is measured on an idle one is a second.
 const LATE_MS: u64 = 3_000;
 

@@ -3,10 +3,12 @@
 //   node viewer.mjs <page URL>
 //
 // Prints one JSON line {state} once the page is there, then obeys lines on stdin:
-//   state   answers {state, seen, current_time, buffered_to, width, error, opened_ms}: what the player
-//           says, and every state it has said so far, in order; the time of the picture, and how far
-//           media have come; the picture's width; the element's error; when this page was loaded
-//   quit    leaves
+//   state      answers {state, seen, offers_sound, current_time, buffered_to, width, error, opened_ms}:
+//              what the player says, and every state it has said so far, in order; whether it offers to
+//              turn the sound on; the time of the picture, and how far media have come; the picture's
+//              width; the element's error; when this page was loaded
+//   tap <id>   presses what has that data-testid, and answers as to `state`
+//   quit       leaves
 // Errors go to stderr; the exit code is 1 when the page could not be opened.
 
 import { createInterface } from 'node:readline';
@@ -29,8 +31,10 @@ try {
   await page.getByTestId('player').waitFor({ timeout: STEP_MS });
   say(await shown());
   for await (const line of createInterface({ input: process.stdin })) {
-    if (line.trim() === 'quit') break;
-    if (line.trim() === 'state') say(await shown());
+    const [command, id] = line.trim().split(' ');
+    if (command === 'quit') break;
+    if (command === 'tap') await page.getByTestId(id).click({ timeout: STEP_MS });
+    say(await shown());
   }
 } catch (error) {
   console.error(String(error.stack ?? error));
@@ -46,6 +50,7 @@ function shown() {
     return {
       state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
       seen: globalThis.__seen,
+      offers_sound: document.querySelector('[data-testid="unmute"]') !== null,
       current_time: video?.currentTime ?? 0,
       buffered_to: ranges?.length ? ranges.end(ranges.length - 1) : 0,
       width: video?.videoWidth ?? 0,

@@ -156,11 +156,13 @@ export class LivePlayer {
   setMuted(muted: boolean): void {
     this.#video.muted = muted;
     if (!muted && this.#video.volume === 0) this.#video.volume = 1;
+    this.#readSound();
   }
 
   setVolume(volume: number): void {
     this.#video.volume = volume;
     this.#video.muted = volume === 0;
+    this.#readSound();
   }
 
   /** Jumps to the newest picture that can be played without a stall. */
@@ -288,16 +290,19 @@ export class LivePlayer {
     on('ended', () => void this.#endReached());
     on('pause', () => (this.paused = true));
     on('play', () => (this.paused = false));
-    on('volumechange', () => {
-      this.muted = video.muted;
-      this.volume = video.volume;
-    });
+    on('volumechange', () => this.#readSound());
     on('resize', () => this.#describe(this.#hls?.levels[0]));
     on('loadedmetadata', () => this.#describe(this.#hls?.levels[0]));
     on('error', () => {
       // With hls.js, its own error events tell more.
       if (!this.#hls && video.hasAttribute('src')) this.#failed('network');
     });
+  }
+
+  /** Not by its event alone: a `load` just after the change drops it. */
+  #readSound(): void {
+    this.muted = this.#video.muted;
+    this.volume = this.#video.volume;
   }
 
   #hlsError(Hls: typeof HlsClass, data: ErrorData): void {
