@@ -7,6 +7,7 @@ import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { mediaPlaylistPath } from '../urls';
+import { hlsConfig, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
 
 const TICK_MS = 300;
@@ -217,15 +218,12 @@ export class LivePlayer {
 
   async #attach(): Promise<void> {
     if (!hasMediaSource()) return this.#attachNative();
-    const [{ default: Hls }, { hlsConfig }] = await Promise.all([
-      import('hls.js/light'),
-      import('./hls-config'),
-    ]);
+    const { default: Hls } = await import('hls.js/light');
     if (this.#abort.signal.aborted) return;
     if (!Hls.isSupported()) return this.#attachNative();
     // Two calls may have crossed while the library was loading.
     this.#detach();
-    const { connection } = navigator as { connection?: { effectiveType?: string } };
+    const { connection } = navigator as { connection?: Connection };
     const hls = new Hls(hlsConfig(this.soundOnly, connection));
     this.#hls = hls;
     this.received ??= 0;
@@ -248,8 +246,25 @@ export class LivePlayer {
       this.#rate(bytes * 8, (part ?? frag).duration);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
+    if (!hls.config.lowLatencyMode) this.#showFromTheFirst(hls);
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
+  }
+
+  /**
+   * hls.js begins where its delay falls, which may be the end of the first segment it has: one more
+   * would have to come before anything is seen, over a link that was found weak.
+   */
+  #showFromTheFirst(hls: HlsClass): void {
+    const video = this.#video;
+    const { signal } = this.#abort;
+    const back = () => {
+      const { buffered } = video;
+      if (hls !== this.#hls || buffered.length === 0) return;
+      const first = buffered.start(0);
+      if (video.currentTime > first) video.currentTime = first;
+    };
+    video.addEventListener('seeked', back, { once: true, signal });
   }
 
   #attachNative(): void {
