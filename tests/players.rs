@@ -13,10 +13,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use support::api::Live;
+use support::gstreamer;
 use support::page::Page;
 use support::peer::{Peer, output_of};
 use support::playlist::Watch;
-use support::source::{self, Source, USUAL, VIDEO, Video};
+use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
 use support::{House, wait};
 
 /// For a player, on a busy machine, to show something new.
@@ -113,6 +114,25 @@ fn chromium_hears_a_live_without_its_picture_and_is_not_offered_the_sound_it_has
         (shown["width"] == 0 && is_playing(&shown)).then_some(shown)
     });
     assert_eq!(shown["offers_sound"], false, "{shown}");
+}
+
+#[test]
+fn gstreamer_plays_across_the_return_of_an_encoder() {
+    let house = House::start();
+    let live = house.live();
+    for _ in 0..2 {
+        let url = house.rtmp_url(&live.key);
+        let mut encoder = source::push_by_ffmpeg(&USUAL.flv(), &url, Pace::Unpaced, house.folder());
+        encoder.wait_success(SHOWN_WITHIN);
+        wait::until_true("everything is read", SHOWN_WITHIN, || live.state() == "interrupted");
+    }
+    live.stop();
+    for player in ["playbin3", "playbin"] {
+        for path in [live.fmp4(), live.ts()] {
+            let played = gstreamer::pictures_played(&house, player, &path);
+            assert_eq!(played, 2 * 360, "{player}: pictures of {path}");
+        }
+    }
 }
 
 /// A busy machine draws late: what is measured on an idle one is a second.

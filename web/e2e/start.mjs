@@ -4,7 +4,8 @@
 //
 // Prints the waterfall, one request a line: when it was sent, when its answer began and ended, in
 // milliseconds since the address was entered; bytes received; what. Then one JSON line {link,
-// effective_type, page_bytes, first_frame_ms}: page_bytes are those of the page, its scripts and styles.
+// effective_type, page_bytes, first_frame_ms, stalls, stall_ms}: page_bytes are those of the page, its
+// scripts and styles; stalls are those of the ten seconds after the first picture.
 // The link is the browser's own emulation: bandwidth for all requests, round trip for each.
 
 import { openPage } from './browser.mjs';
@@ -16,6 +17,8 @@ const LINKS = {
   none: null,
 };
 const START_MS = 60_000;
+const WATCHED_MS = 10_000;
+/** Parts are many: so many lines are enough. */
 const MEDIA_SHOWN = 6;
 
 const [url, name] = process.argv.slice(2);
@@ -36,13 +39,14 @@ try {
   await page.waitForFunction(() => globalThis.__observed.first_frame_ms !== null, null, {
     timeout: START_MS,
   });
+  await page.waitForTimeout(WATCHED_MS);
   const shown = await page.evaluate(() => ({
     effective_type: navigator.connection?.effectiveType ?? null,
-    first_frame_ms: globalThis.__observed.first_frame_ms,
+    ...globalThis.__observed,
   }));
   print(shown.first_frame_ms);
-  const pages = [...requests.values()].filter(({ path }) => !/^\/(api|hls)\//.test(path));
-  const page_bytes = pages.reduce((sum, { bytes }) => sum + bytes, 0);
+  const ours = [...requests.values()].filter(({ path }) => !/^\/(api|hls)\//.test(path));
+  const page_bytes = ours.reduce((sum, { bytes }) => sum + bytes, 0);
   console.log(JSON.stringify({ link: name, page_bytes, ...shown }));
 } catch (error) {
   console.error(String(error.stack ?? error));
