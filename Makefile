@@ -38,9 +38,10 @@ bench: web ## speeds beside nginx in the same run; rewrites docs/performance.md
 	@scripts/peers.sh bench
 	@scripts/bench.sh
 
-latency: web ## how far behind its encoder Chromium shows a live, five minutes long (SECONDS_LONG=300)
+latency: web ## how far behind its encoder Chromium shows a live, and how soon over weak links: eight minutes
 	@scripts/peers.sh tests
-	@scripts/latency.sh $(or $(SECONDS_LONG),300)
+	@scripts/latency.sh
+	@scripts/first-picture.sh
 
 fuzz: tools ## a minute of hostile bytes for every parser (SECONDS_EACH=60)
 	@scripts/peers.sh fuzz

@@ -1,6 +1,7 @@
 # To be sourced by what measures: a server of its own and a live that waits for its encoder.
 #
 #   start_live BINARY    sets $server (process), $site, $rtmp_url, $hls_url, $watch_url
+#   wait_for_pictures    returns once viewers may come
 #   stop_live            ends it, and removes what it wrote
 
 start_live() {
@@ -28,7 +29,6 @@ start_live() {
   watch_url=$site$(jq -r '.watch_url | sub("^https?://[^/]+"; "")' <<<"$live")
 }
 
-# Until viewers may come: the first picture is there.
 wait_for_pictures() {
   for _ in {1..30}; do
     ! curl -sSf -o /dev/null "$hls_url" 2>/dev/null || return 0
@@ -43,4 +43,5 @@ stop_live() {
   kill "$server" 2>/dev/null || true
   wait "$server" 2>/dev/null || true
   rm -rf "$live_folder"
+  live_folder=''
 }
