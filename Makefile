@@ -8,7 +8,7 @@ export FUZZ_TARGET_DIR ?= $(CACHE)/fuzz
 export PATH := $(CACHE)/node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench fuzz web tools
+.PHONY: help demo run test check bench latency fuzz web tools
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,11 @@ check: web ## formatting, lints, documentation, the page's lint, types and tests
 bench: web ## speeds beside nginx in the same run; rewrites docs/performance.md
 	@scripts/peers.sh bench
 	@scripts/bench.sh
+
+latency: web ## how far behind its encoder Chromium shows a live, and how soon over weak links: eight minutes
+	@scripts/peers.sh tests
+	@scripts/latency.sh
+	@scripts/first-picture.sh
 
 fuzz: tools ## a minute of hostile bytes for every parser (SECONDS_EACH=60)
 	@scripts/peers.sh fuzz

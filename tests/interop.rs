@@ -15,6 +15,7 @@ use serde_json::Value;
 use support::House;
 use support::api::Live;
 use support::fingerprint::Fingerprint;
+use support::gstreamer;
 use support::obs::Obs;
 use support::page::Page;
 use support::peer::{Peer, all_output_of, output_of};
@@ -134,7 +135,7 @@ fn ffprobe_reads_both_containers() {
 fn gstreamer_hlsdemux_plays_both_containers() {
     let (house, live) = published(&USUAL);
     for path in [live.fmp4(), live.ts()] {
-        assert_eq!(played_by_gstreamer(&house, "playbin", &path), 360, "pictures of {path}");
+        assert_eq!(gstreamer::pictures_played(&house, "playbin", &path), 360, "pictures of {path}");
     }
 }
 
@@ -142,7 +143,11 @@ fn gstreamer_hlsdemux_plays_both_containers() {
 fn gstreamer_hlsdemux2_plays_both_containers() {
     let (house, live) = published(&USUAL);
     for path in [live.fmp4(), live.ts()] {
-        assert_eq!(played_by_gstreamer(&house, "playbin3", &path), 360, "pictures of {path}");
+        assert_eq!(
+            gstreamer::pictures_played(&house, "playbin3", &path),
+            360,
+            "pictures of {path}"
+        );
     }
 }
 
@@ -393,27 +398,6 @@ fn decodes_cleanly(url: &str) {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-loglevel", "error", "-xerror", "-i", url, "-f", "null", "-"]);
     output_of(ffmpeg, PLAYED_WITHIN);
-}
-
-/// How many pictures a player made of GStreamer decodes: `playbin` asks for its older demuxer of
-/// HLS, `playbin3` for the newer one.
-fn played_by_gstreamer(house: &House, player: &str, path: &str) -> usize {
-    let pictures = house.folder().join(format!("{player}.gray"));
-    let into_file = format!(
-        "video-sink=videoconvert ! video/x-raw,format=GRAY8 ! filesink location={}",
-        pictures.display()
-    );
-    let ranks = match player {
-        "playbin" => "hlsdemux:MAX,hlsdemux2:NONE",
-        _ => "hlsdemux2:MAX,hlsdemux:NONE",
-    };
-    let mut gst = Command::new("gst-launch-1.0");
-    gst.env("GST_PLUGIN_FEATURE_RANK", ranks);
-    gst.args(["--quiet", player]).arg(format!("uri={}", house.url(path)));
-    gst.args([&into_file, "audio-sink=fakesink"]);
-    output_of(gst, PLAYED_WITHIN);
-    let bytes = std::fs::metadata(&pictures).expect("pictures").len() as usize;
-    bytes / (320 * 180)
 }
 
 fn curl(arguments: &[&str]) -> String {

@@ -1,11 +1,12 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 import { twins } from './vite.twins';
+import { watchPage } from './vite.watch';
 
 const SERVER = process.env.COMMUNICONNECT_SERVER ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [svelte(), twins()],
+  plugins: [svelte(), watchPage(), twins()],
   build: {
     // Phones a few years old are the rule among members: their browsers set the floor, not ours.
     target: ['chrome94', 'firefox93', 'safari15.4'],

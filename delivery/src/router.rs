@@ -132,7 +132,9 @@ impl Delivery {
                 if rendition == Rendition::SourceTs && !segment.has_ts() {
                     return Err(Failure::NotInMpegTs);
                 }
-                let bytes = segment.bytes(rendition).ok_or(Failure::UnknownSegment)?;
+                // A gap has no media, and is asked for by who does not know of gaps: GStreamer gives a
+                // live up for a 404, and goes on after an empty segment.
+                let bytes = segment.bytes(rendition).unwrap_or_default();
                 immutable(bytes, content_type(rendition))
             }
             MediaPath::Part { rendition, msn, index, .. } => {

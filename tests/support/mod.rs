@@ -12,6 +12,7 @@ pub mod boxes;
 pub mod enhanced;
 pub mod fingerprint;
 pub mod flv;
+pub mod gstreamer;
 pub mod http;
 pub mod obs;
 pub mod packets;

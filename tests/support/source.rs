@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 /// H.264 by x264.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Video {
     /// `320x180`.
     pub size: &'static str,
@@ -34,10 +34,13 @@ pub struct Video {
     pub forced: &'static [u32],
     /// Consecutive B-frames.
     pub b_frames: u32,
+    /// `baseline`, `main`, `high`: what of H.264 it uses, and says in its SPS.
+    pub profile: &'static str,
 }
 
 /// 30 pictures a second with B-frames and an IDR every two seconds.
-pub const VIDEO: Video = Video { size: "320x180", rate: "30", gop: 60, forced: &[], b_frames: 2 };
+pub const VIDEO: Video =
+    Video { size: "320x180", rate: "30", gop: 60, forced: &[], b_frames: 2, profile: "high" };
 
 /// What most tests publish: six segments.
 pub const USUAL: Source = Source { video: Some(VIDEO), audio_hz: Some(48_000), seconds: 12 };
@@ -58,6 +61,7 @@ impl Source {
             if let Some(video) = self.video {
                 let (gop, b_frames) = (video.gop.to_string(), video.b_frames.to_string());
                 ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]);
+                ffmpeg.args(["-profile:v", video.profile]);
                 ffmpeg.args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]);
                 // A fixed pattern: B-frames wherever they were asked for, whatever the picture.
                 ffmpeg.args(["-bf", &b_frames, "-x264-params", "b-adapt=0", "-b:v", "400k"]);
@@ -78,7 +82,8 @@ impl Source {
         let video = self.video.map_or("novideo".into(), |video| {
             let rate = video.rate.replace('/', ":");
             let forced: String = video.forced.iter().map(|at| format!("+{at}")).collect();
-            format!("{}-{rate}fps-g{}{forced}-b{}", video.size, video.gop, video.b_frames)
+            let Video { size, gop, b_frames, profile, .. } = video;
+            format!("{size}-{rate}fps-g{gop}{forced}-b{b_frames}-{profile}")
         });
         let audio = self.audio_hz.map_or("noaudio".into(), |hz| format!("{hz}Hz"));
         cached(&format!("source-{video}-{audio}-{}s.flv", self.seconds), make)
@@ -136,6 +141,23 @@ pub fn push_by_ffmpeg(file: &Path, url: &str, pace: Pace, folder: &Path) -> Peer
     }
     ffmpeg.arg("-i").arg(file).args(["-c", "copy", "-f", "flv", url]);
     Peer::spawn("ffmpeg", ffmpeg, folder)
+}
+
+/// FFmpeg remuxes the file to `url` as a camera would, again and again, with timestamps that begin at
+/// `starts_at`.
+pub fn push_from(file: &Path, url: &str, starts_at: Duration, folder: &Path) -> Peer {
+    let mut ffmpeg = ffmpeg();
+    ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(file);
+    ffmpeg.args(["-output_ts_offset", &starts_at.as_secs().to_string()]);
+    ffmpeg.args(["-c", "copy", "-f", "flv", url]);
+    Peer::spawn("ffmpeg", ffmpeg, folder)
+}
+
+/// A camera that shows the time, for `latency.mjs` to read.
+pub fn push_clock(url: &str, folder: &Path) -> Peer {
+    let mut clock = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/clock.sh"));
+    clock.arg(url);
+    Peer::spawn("clock", clock, folder)
 }
 
 /// GStreamer remuxes the file to `url` through `sink`: `rtmp2sink` is its own, `rtmpsink` is librtmp.

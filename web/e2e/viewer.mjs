@@ -3,12 +3,15 @@
 //   node viewer.mjs <page URL>
 //
 // Prints one JSON line {state} once the page is there, then obeys lines on stdin:
-//   state   answers {state, current_time, seen, sounds, loaded}: what the player says, the time of the
-//           picture, every state it has said so far, in order; the sounds there are to choose, and the
-//           files of media that were asked for since the last answer
-//   hear N  chooses the sound at that place, from 0, and answers as to state
-//   alone   leaves the picture out, and answers as to state
-//   quit    leaves
+//   state      answers {state, seen, sounds, offers_sound, current_time, buffered_to, width, error,
+//              opened_ms, loaded}: what the player says, and every state it has said so far, in order;
+//              the sounds there are to choose; whether it offers to turn the sound on; the time of the
+//              picture, and how far media have come; the picture's width; the element's error; when
+//              this page was loaded; the files of media asked for since the last answer
+//   tap <id>   presses what has that data-testid, and answers as to `state`
+//   hear <n>   chooses the sound at that place, from 0, and answers as to `state`
+//   alone      leaves the picture out, and answers as to `state`
+//   quit       leaves
 // Errors go to stderr; the exit code is 1 when the page could not be opened.
 
 import { createInterface } from 'node:readline';
@@ -37,9 +40,10 @@ try {
   await page.getByTestId('player').waitFor({ timeout: STEP_MS });
   say(await shown());
   for await (const line of createInterface({ input: process.stdin })) {
-    const [command, place] = line.trim().split(' ');
+    const [command, what] = line.trim().split(' ');
     if (command === 'quit') break;
-    if (command === 'hear') await page.getByTestId('sounds').selectOption(place);
+    if (command === 'tap') await page.getByTestId(what).click({ timeout: STEP_MS });
+    if (command === 'hear') await page.getByTestId('sounds').selectOption(what);
     if (command === 'alone') await page.getByTestId('sound-only').check({ force: true });
     say(await shown());
   }
@@ -51,15 +55,24 @@ try {
 }
 
 async function shown() {
-  const page_says = await page.evaluate(() => ({
-    state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
-    current_time: document.querySelector('video')?.currentTime ?? 0,
-    seen: globalThis.__seen,
-    sounds: Array.from(
-      document.querySelectorAll('[data-testid="sounds"] option'),
-      (option) => option.textContent,
-    ),
-  }));
+  const page_says = await page.evaluate(() => {
+    const video = document.querySelector('video');
+    const ranges = video?.buffered;
+    return {
+      state: document.querySelector('[data-testid="player"]')?.getAttribute('data-state') ?? null,
+      seen: globalThis.__seen,
+      sounds: Array.from(
+        document.querySelectorAll('[data-testid="sounds"] option'),
+        (option) => option.textContent,
+      ),
+      offers_sound: document.querySelector('[data-testid="unmute"]') !== null,
+      current_time: video?.currentTime ?? 0,
+      buffered_to: ranges?.length ? ranges.end(ranges.length - 1) : 0,
+      width: video?.videoWidth ?? 0,
+      error: video?.error?.message ?? null,
+      opened_ms: performance.timeOrigin,
+    };
+  });
   return { ...page_says, loaded: loaded.splice(0) };
 }
 

@@ -4,11 +4,10 @@
 //
 // Prints one JSON line: {playing, state, seconds_played, stalls, stall_ms, currentTime, latency,
 // videoWidth, videoHeight, readyState, dropped_frames, total_frames, bytes, first_frame_ms, errors}.
-// `stalls` counts the media element's `waiting` events after the first `playing`, but for those of a
-// seek, which the player makes to come nearer to the edge, and those over within a picture's time. Exits with 0 when
-// pictures moved for the time asked, less the start, without a stall; else with 1.
+// Exits with 0 when pictures moved for the time asked, less the start, without a stall; else with 1.
 
 import { openPage } from './browser.mjs';
+import { observe } from './observe.mjs';
 
 /** A live may take this long to show its first picture. */
 const START_MS = 30_000;
@@ -89,34 +88,4 @@ function sample() {
 
 function summary(now, from) {
   return { ...now, seconds_played: Number(Math.max(0, now.currentTime - from).toFixed(2)) };
-}
-
-/** Runs in the page before its own code: counts what the media element goes through. */
-function observe() {
-  const seen = { stalls: 0, stall_ms: 0, first_frame_ms: null };
-  globalThis.__observed = seen;
-  let dryAt = null;
-  // Media events do not bubble, but they are captured on their way down.
-  document.addEventListener(
-    'playing',
-    () => {
-      seen.first_frame_ms ??= Math.round(performance.now());
-      if (dryAt !== null) {
-        const dry = performance.now() - dryAt;
-        seen.stall_ms += Math.round(dry);
-        if (dry < 1000 / 30) seen.stalls -= 1;
-      }
-      dryAt = null;
-    },
-    true,
-  );
-  document.addEventListener(
-    'waiting',
-    ({ target }) => {
-      if (seen.first_frame_ms === null || target.seeking) return;
-      seen.stalls += 1;
-      dryAt = performance.now();
-    },
-    true,
-  );
 }

@@ -192,6 +192,8 @@ async fn a_silent_publisher_is_told_of_in_gaps() {
     let playlist = house.get(&house.path("source.m3u8")).await;
     let gap = "#EXT-X-GAP\n#EXTINF:2,\n4.m4s\n";
     assert!(playlist.text().contains(gap), "{}", playlist.text());
+    let without_media = house.get(&house.path("4.m4s")).await;
+    assert_eq!((without_media.status, without_media.body.len()), (StatusCode::OK, 0));
     assert_eq!(playlist.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     let back = house.get(&house.path("7.0.m4s")).await;
     assert_eq!(back.status, StatusCode::OK, "{}", playlist.text());

@@ -17,6 +17,11 @@ describe('hlsConfig', () => {
     expect(hlsConfig(true, { effectiveType: '4g' }).lowLatencyMode).toBe(false);
   });
 
+  it('is calm where a part could not arrive in its own time', () => {
+    expect(hlsConfig(false, { effectiveType: '4g', rtt: 50 }).lowLatencyMode).toBe(true);
+    expect(hlsConfig(false, { effectiveType: '4g', rtt: 150 }).lowLatencyMode).toBe(false);
+  });
+
   it('is one that hls.js takes', () => {
     for (const soundOnly of [false, true]) {
       expect(() => new Hls(hlsConfig(soundOnly, undefined))).not.toThrow();

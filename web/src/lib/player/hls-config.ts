@@ -49,10 +49,16 @@ const calm: Partial<HlsConfig> = {
   maxLiveSyncPlaybackRate: 1,
 };
 
-interface Connection {
+/** What a browser may know of its link (Network Information API). */
+export interface Connection {
   saveData?: boolean;
   effectiveType?: string;
+  /** Round trip, in milliseconds. */
+  rtt?: number;
 }
+
+/** hls.js asks for one part at a time: a round trip and its bytes must fit into its 200 ms. */
+const ROUND_TRIP_MAX_MS = 100;
 
 /**
  * Low latency costs five answers a second, some 50 kbit/s of headers and playlists: nothing beside
@@ -63,6 +69,8 @@ export function hlsConfig(
   connection: Connection | undefined,
 ): Partial<HlsConfig> {
   const weak =
-    connection?.saveData === true || /^(slow-)?[23]g$/.test(connection?.effectiveType ?? '');
+    connection?.saveData === true ||
+    /^(slow-)?[23]g$/.test(connection?.effectiveType ?? '') ||
+    (connection?.rtt ?? 0) > ROUND_TRIP_MAX_MS;
   return soundOnly || weak ? calm : quick;
 }

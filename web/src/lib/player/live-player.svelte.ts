@@ -7,6 +7,7 @@ import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { mediaPlaylistPath } from '../urls';
+import { hlsConfig, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
 import { choices, type Sound } from './sounds';
 
@@ -178,11 +179,13 @@ export class LivePlayer {
   setMuted(muted: boolean): void {
     this.#video.muted = muted;
     if (!muted && this.#video.volume === 0) this.#video.volume = 1;
+    this.#readSound();
   }
 
   setVolume(volume: number): void {
     this.#video.volume = volume;
     this.#video.muted = volume === 0;
+    this.#readSound();
   }
 
   /** Jumps to the newest picture that can be played without a stall. */
@@ -237,15 +240,12 @@ export class LivePlayer {
 
   async #attach(): Promise<void> {
     if (!hasMediaSource()) return this.#attachNative();
-    const [{ default: Hls }, { hlsConfig }] = await Promise.all([
-      this.#needsFull ? import('hls.js') : import('hls.js/light'),
-      import('./hls-config'),
-    ]);
+    const { default: Hls } = await (this.#needsFull ? import('hls.js') : import('hls.js/light'));
     if (this.#abort.signal.aborted) return;
     if (!Hls.isSupported()) return this.#attachNative();
     // Two calls may have crossed while the library was loading.
     this.#detach();
-    const { connection } = navigator as { connection?: { effectiveType?: string } };
+    const { connection } = navigator as { connection?: Connection };
     const hls = new Hls(hlsConfig(this.soundOnly, connection));
     this.#hls = hls;
     this.received ??= 0;
@@ -271,6 +271,7 @@ export class LivePlayer {
       this.#rate(frag.type, bytes * 8, (part ?? frag).duration);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
+    if (!hls.config.lowLatencyMode) this.#showFromTheFirst(hls);
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
   }
@@ -296,6 +297,22 @@ export class LivePlayer {
     const name = this.sounds[this.sound]?.name;
     const track = hls?.audioTracks.findIndex((track) => track.name === name) ?? -1;
     if (hls && track >= 0 && hls.audioTrack !== track) hls.audioTrack = track;
+  }
+
+  /**
+   * hls.js begins where its delay falls, which may be the end of the first segment it has: one more
+   * would have to come before anything is seen, over a link that was found weak.
+   */
+  #showFromTheFirst(hls: HlsClass): void {
+    const video = this.#video;
+    const { signal } = this.#abort;
+    const back = () => {
+      const { buffered } = video;
+      if (hls !== this.#hls || buffered.length === 0) return;
+      const first = buffered.start(0);
+      if (video.currentTime > first) video.currentTime = first;
+    };
+    video.addEventListener('seeked', back, { once: true, signal });
   }
 
   #attachNative(): void {
@@ -336,16 +353,19 @@ export class LivePlayer {
     on('ended', () => void this.#endReached());
     on('pause', () => (this.paused = true));
     on('play', () => (this.paused = false));
-    on('volumechange', () => {
-      this.muted = video.muted;
-      this.volume = video.volume;
-    });
+    on('volumechange', () => this.#readSound());
     on('resize', () => this.#describe(this.#hls?.levels[0]));
     on('loadedmetadata', () => this.#describe(this.#hls?.levels[0]));
     on('error', () => {
       // With hls.js, its own error events tell more.
       if (!this.#hls && video.hasAttribute('src')) this.#failed('network');
     });
+  }
+
+  /** Not by its event alone: a `load` just after the change drops it. */
+  #readSound(): void {
+    this.muted = this.#video.muted;
+    this.volume = this.#video.volume;
   }
 
   #hlsError(Hls: typeof HlsClass, data: ErrorData): void {
