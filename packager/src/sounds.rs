@@ -224,59 +224,60 @@ impl Line {
     }
 
     fn take(&mut self, main: &MainTrack<'_>, config: &Config, room: &mut Vec<Timed>) -> u64 {
-        let absent_ms = i64::from(config.track_absent_ms);
-        let Some(timescale) = self.tracks.as_ref().map(|tracks| tracks.timescale) else { return 0 };
-        let joined = main.timescale.rescale(self.joined_ticks, timescale);
-        let until = main.until.map(|at| main.timescale.rescale(at, timescale));
         let mut dropped = 0;
-        while let Some(next) = self.waiting.front() {
-            let lane = self.lane.get_or_insert_with(|| {
-                // The newest tells whether the clocks agree: the oldest may wait since long ago.
-                let newest = self.waiting.back().map_or(next.dts_ticks, |it| it.dts_ticks);
-                let lane = main.lane.beside(timescale, newest, main.newest, config);
-                let lane = lane.starting_at(next.dts_ticks);
-                lane.not_before(self.end.map_or(0, |end| timeline::end_in(end, timescale)))
-            });
-            let mapped = lane.map(next.dts_ticks);
-            if lane.ahead_ms(mapped, main.newest, main.timescale) > absent_ms {
-                // Its clock jumped: it lands beside the main track, with the next part.
-                self.lane = None;
-                break;
-            }
-            if until.is_some_and(|until| mapped >= until) {
-                break;
-            }
-            let (dts_ticks, step_ticks) = (next.dts_ticks, next.duration_ticks.max(1));
-            let place = if mapped.saturating_add(step_ticks.into()) <= joined {
-                None
-            } else {
-                match lane.place_after_silence(dts_ticks, step_ticks) {
-                    Place::At(at) => Some(at),
-                    Place::Break => {
-                        self.lane = None;
-                        None
-                    }
-                }
-            };
-            let Some(sample) = self.pop() else { break };
-            match place {
-                Some(dts_ticks) => room.push(Timed {
+        while let Some(landing) = self.next_landing(main, config) {
+            let Some(Waiting { duration_ticks, data, .. }) = self.pop() else { break };
+            match landing {
+                Place::At(dts_ticks) => room.push(Timed {
                     dts_ticks,
                     cts_ticks: 0,
-                    duration_ticks: sample.duration_ticks,
+                    duration_ticks,
                     is_sync: true,
                     ts_len: 0,
-                    data: sample.data,
+                    data,
                 }),
-                None => dropped += 1,
+                Place::Break => dropped += 1,
             }
         }
         set_durations(room);
-        if let Some(last) = room.last() {
+        if let (Some(last), Some(tracks)) = (room.last(), &self.tracks) {
             let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
-            self.end = Some((end, timescale));
+            self.end = Some((end, tracks.timescale));
         }
         dropped
+    }
+
+    /// Where the oldest sample that waits lands; nowhere if it lies before all that may be said of the
+    /// sound, or its clock went back. `None` if it belongs to a later part.
+    fn next_landing(&mut self, main: &MainTrack<'_>, config: &Config) -> Option<Place> {
+        let timescale = self.tracks.as_ref()?.timescale;
+        let next = self.waiting.front()?;
+        let lane = self.lane.get_or_insert_with(|| {
+            // The newest tells whether the clocks agree: the oldest may wait since long ago.
+            let newest = self.waiting.back().unwrap_or(next);
+            let lane = main.lane.beside(timescale, newest.dts_ticks, main.newest, config);
+            let end = self.end.map_or(0, |end| timeline::end_in(end, timescale));
+            lane.starting_at(next.dts_ticks).not_before(end)
+        });
+        let mapped = lane.map(next.dts_ticks);
+        if lane.ahead_ms(mapped, main.newest, main.timescale) > config.track_absent_ms.into() {
+            // Its clock jumped: it lands beside the main track, with the next part.
+            self.lane = None;
+            return None;
+        }
+        if main.until.is_some_and(|until| mapped >= main.timescale.rescale(until, timescale)) {
+            return None;
+        }
+        let step_ticks = next.duration_ticks.max(1);
+        let joined = main.timescale.rescale(self.joined_ticks, timescale);
+        if mapped.saturating_add(step_ticks.into()) <= joined {
+            return Some(Place::Break);
+        }
+        let place = lane.place_after_silence(next.dts_ticks, step_ticks);
+        if place == Place::Break {
+            self.lane = None;
+        }
+        Some(place)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use communiconnect_packager::{Packager, Rendition, Segment};
 use media::{Event, Label, Labels, Language, Name, SoundNumber};
+use proptest::prelude::*;
 use support::*;
 
 fn other() -> Rendition {
@@ -344,4 +345,87 @@ fn what_a_hostile_encoder_says_of_a_second_sound_is_dropped() {
     let flood = (0..100_000).map(|n| Event::OtherSound(second(), sound(600 * 44_100, n)));
     viewer.push(flood);
     assert!(viewer.packager.report().samples_dropped_total > dropped + 50_000);
+}
+
+/// What a second sound may do at once, of its own accord or by a defect.
+#[derive(Debug, Clone)]
+enum Whim {
+    /// So many frames are lost.
+    Silence(u8),
+    /// Its clock jumps by so many milliseconds.
+    Jump(i64),
+    /// So many frames come together, for later.
+    Burst(u8),
+    /// It is of another configuration.
+    Change(bool),
+}
+
+fn whims() -> impl Strategy<Value = Vec<(u16, Whim)>> {
+    let whim = prop_oneof![
+        any::<u8>().prop_map(Whim::Silence),
+        prop_oneof![-5_000..5_000_i64, any::<i64>()].prop_map(Whim::Jump),
+        any::<u8>().prop_map(Whim::Burst),
+        any::<bool>().prop_map(Whim::Change),
+    ];
+    prop::collection::vec((0_u16..400, whim), 0..6)
+}
+
+/// The events of a source, and beside them a second sound with these whims, by the frame at which it
+/// has them.
+fn with_whims(source: &Source, whims: &[(u16, Whim)]) -> Vec<Event> {
+    let tracks = [aac_track(&[0x12, 0x10]), aac_track(&[0x12, 0x08])];
+    let mut events = vec![Event::OtherSoundChanged(second(), tracks[0].clone())];
+    let (mut number, mut dts_ticks) = (0_u32, 0_i64);
+    for event in source.events() {
+        events.push(event);
+        let mut count = 1;
+        for (_, whim) in whims.iter().filter(|(at, _)| u32::from(*at) == number) {
+            match whim {
+                Whim::Silence(frames) => {
+                    dts_ticks = dts_ticks.saturating_add(1_024 * i64::from(*frames))
+                }
+                Whim::Jump(ms) => dts_ticks = dts_ticks.saturating_add(ms.saturating_mul(44)),
+                Whim::Burst(frames) => count += u32::from(*frames),
+                Whim::Change(mono) => {
+                    let track = tracks[usize::from(*mono)].clone();
+                    events.push(Event::OtherSoundChanged(second(), track));
+                }
+            }
+        }
+        for _ in 0..count {
+            events.push(Event::OtherSound(second(), sound(dts_ticks, number)));
+            dts_ticks = dts_ticks.saturating_add(1_024);
+            number += 1;
+        }
+    }
+    events
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_a_second_sound_does_the_source_stays_as_it_is(whims in whims()) {
+        let source = Source { seconds: 5, ..Source::default() };
+        let alone = Viewer::of(&source);
+        let mut viewer = watch(with_whims(&source, &whims));
+        viewer.finish();
+        let bytes = |viewer: &Viewer, rendition| {
+            viewer.all().map(|segment| segment.bytes(rendition)).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(bytes(&alone, Rendition::Source), bytes(&viewer, Rendition::Source));
+        let promise = |viewer: &Viewer| (viewer.packager.target_duration_s(), viewer.packager.part_target_ms());
+        prop_assert_eq!(promise(&alone), promise(&viewer));
+        let mut last = 0;
+        for segment in viewer.all() {
+            let parts = (0..segment.part_count()).filter_map(|at| segment.part(at, other()));
+            let joined = parts.collect::<Vec<_>>().concat();
+            prop_assert_eq!(joined, segment.bytes(other()).unwrap_or_default());
+            prop_assert_eq!(segment.size_bytes(other()), segment.bytes(other()).unwrap_or_default().len());
+            for frame in read_alone(segment, other()).1 {
+                prop_assert!(frame.dts > last, "no time is used twice");
+                last = frame.dts;
+            }
+        }
+    }
 }

@@ -2,14 +2,14 @@
 // recovers. What is shown for it is decided in `machine`; how it looks, in `LivePlayer.svelte`.
 
 import type HlsClass from 'hls.js';
-import type { ErrorData, Level, LevelParsed, MediaPlaylist } from 'hls.js';
+import type { ErrorData, Level, MediaPlaylist } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { mediaPlaylistPath } from '../urls';
 import { hlsConfig, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
-import { choices, type Sound } from './sounds';
+import { choices, savings, type Sound } from './sounds';
 
 const TICK_MS = 300;
 /** A gap shorter than this is not worth a spinner. */
@@ -532,15 +532,6 @@ export class LivePlayer {
     clearTimeout(this.#timers.get(name));
     this.#timers.set(name, setTimeout(then, ms));
   }
-}
-
-/** What the sound alone leaves out of all there is, by the averages the server measured. */
-function savings(levels: LevelParsed[]): number | null {
-  const rate = ({ attrs, bitrate }: LevelParsed) =>
-    attrs.decimalInteger('AVERAGE-BANDWIDTH') || bitrate;
-  const sound = levels.find((level) => !level.videoCodec && !level.width);
-  const most = Math.max(0, ...levels.filter((level) => level !== sound).map(rate));
-  return sound && most > 0 ? Math.max(0, 1 - rate(sound) / most) : null;
 }
 
 const hasMediaSource = (): boolean => 'MediaSource' in window || 'ManagedMediaSource' in window;

@@ -1,4 +1,6 @@
-// The sounds of a live, and what they are called.
+// The sounds of a live: what they are called, and what one alone saves.
+
+import type { LevelParsed } from 'hls.js';
 
 /** A sound to choose. */
 export interface Sound {
@@ -36,4 +38,13 @@ function label(name: string, lang: string | undefined): string {
   } catch {
     return name;
   }
+}
+
+/** What the sound alone leaves out of all there is, by the averages the server measured. */
+export function savings(levels: LevelParsed[]): number | null {
+  const rate = ({ attrs, bitrate }: LevelParsed) =>
+    attrs.decimalInteger('AVERAGE-BANDWIDTH') || bitrate;
+  const sound = levels.find((level) => !level.videoCodec && !level.width);
+  const most = Math.max(0, ...levels.filter((level) => level !== sound).map(rate));
+  return sound && most > 0 ? Math.max(0, 1 - rate(sound) / most) : null;
 }
