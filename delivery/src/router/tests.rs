@@ -25,6 +25,7 @@ use tower::ServiceExt;
 use super::*;
 
 mod low_latency;
+mod tickets;
 mod viewers;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
@@ -82,11 +83,15 @@ impl House {
     }
 
     fn packaging(config: Config, packager: packager::Config) -> Self {
+        Self::build(config, packager, Access::Everyone)
+    }
+
+    fn build(config: Config, packager: packager::Config, access: Access) -> Self {
         let hub = Hub::new();
         let name: PlaybackName = "a".parse().unwrap();
         let epoch = Epoch::from_random([1, 2, 3, 4, 5]);
         let packager = Packager::new(packager, name.clone(), epoch);
-        let channel = hub.open(name, packager).unwrap();
+        let channel = hub.open(name, packager, access).unwrap();
         Self { router: router(hub, config, Keys::derive(b"secret")), channel }
     }
 
