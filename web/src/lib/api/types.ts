@@ -131,6 +131,7 @@ export interface LivePost {
     status: LiveStatus;
     started_at: string | null;
     viewers_count?: number | null;
+    audience?: Audience;
     hls_url?: string | null;
     playback_name?: string | null;
     title?: string | null;
