@@ -60,7 +60,8 @@ impl Live {
         let epoch = Epoch::from_random([7; 5]);
         let hub = Hub::new();
         let packager = Packager::new(Config::default(), name.clone(), epoch);
-        let channel = hub.open(name.clone(), packager).expect("the hub is empty");
+        let channel =
+            hub.open(name.clone(), packager, hub::Access::Everyone).expect("the hub is empty");
         let mut publisher = channel.claim(1_700_000_000_000);
         let mut source = Source::new();
         let mut events = source.tracks();

@@ -108,6 +108,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.packager.clone(),
         config.lives.clone(),
         config.delivery.count_viewers,
+        delivery::Tickets::new(&config.delivery, &keys),
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 

@@ -10,6 +10,7 @@
 //! ```
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,12 +19,13 @@ use std::{
 };
 
 use dashmap::DashMap;
-use hub::{Channel, Hub};
+use delivery::Tickets;
+use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
 use serde::Deserialize;
-use store::{LiveRow, LiveState, Store};
+use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -83,6 +85,7 @@ struct Inner {
     packager: packager::Config,
     config: Config,
     counts_viewers: bool,
+    tickets: Tickets,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -154,6 +157,7 @@ impl Lives {
         packager: packager::Config,
         config: Config,
         counts_viewers: bool,
+        tickets: Tickets,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -161,6 +165,7 @@ impl Lives {
             packager,
             config,
             counts_viewers,
+            tickets,
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -404,7 +409,11 @@ impl Lives {
         }
         let epoch = Epoch::from_random(random());
         let packager = Packager::new(self.0.packager.clone(), row.playback_name.clone(), epoch);
-        let channel = match self.0.hub.open(row.playback_name.clone(), packager) {
+        let access = match row.audience {
+            Audience::Public => Access::Everyone,
+            Audience::Quartier => Access::Ticket,
+        };
+        let channel = match self.0.hub.open(row.playback_name.clone(), packager, access) {
             Ok(channel) => channel,
             // Two requests opened it at once: the other one's is the one.
             Err(hub::OpenError::AlreadyOpen) => return known().ok_or_else(full),
@@ -530,6 +539,11 @@ impl api::LiveControl for Lives {
         let live = || self.0.open.get(name).map(|live| live.channel.clone());
         let count = || live().map_or(0, |channel| channel.viewers(tokio::time::Instant::now()));
         self.0.counts_viewers.then(count)
+    }
+
+    fn ticket(&self, name: &PlaybackName, address: IpAddr) -> String {
+        let now_s = u64::try_from(now_ms() / 1_000).unwrap_or_default();
+        self.0.tickets.give(name, address, now_s).to_string()
     }
 
     fn end(&self, _id: LiveId, name: &PlaybackName) {

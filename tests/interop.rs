@@ -154,7 +154,10 @@ fn gstreamer_hlsdemux2_plays_both_containers() {
 #[test]
 fn curl_reads_playlists_over_http_1_and_2_plain_and_gzipped() {
     let (house, live) = published(&USUAL);
-    let url = house.url(&live.fmp4());
+    // A viewer has a session of his own in his playlist, and keeps the one he brings.
+    let own = house.get(&live.fmp4()).text();
+    let (_, session) = own.trim_end().rsplit_once('?').expect("a session");
+    let url = house.url(&format!("{}?{session}", live.fmp4()));
     for (version, expected) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
         let plain = curl(&[version, &url]);
         assert!(plain.starts_with("#EXTM3U"), "{version}: {plain}");
@@ -218,6 +221,27 @@ fn a_member_goes_live_through_the_pages_in_chromium_and_stops() {
     }
     assert_eq!(page.ask("stop")["state"], "ended");
     encoder.wait(OBS_WITHIN);
+}
+
+#[test]
+fn a_live_for_the_quartier_plays_in_chromium_for_its_author_and_not_for_a_stranger() {
+    let house = House::start();
+    let mut author = Page::open_with("journey.mjs", &house, "", &["quartier"]);
+    let told = author.hear();
+    let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    let _encoder =
+        source::push_by_ffmpeg(&PHONE.flv(), &text("url"), Pace::Endless, house.folder());
+    wait::until_true("the preview plays, and is a viewer", OBS_WITHIN, || {
+        let shown = author.ask("state");
+        shown["player"] == "playing" && shown["viewers"] == "1 spectateur"
+    });
+    author.ask("watch");
+    wait::until_true("the page plays", OBS_WITHIN, || author.ask("state")["player"] == "playing");
+
+    let page = text("watch_url").replace(&house.url(""), "");
+    let mut stranger = Page::open("viewer.mjs", &house, &page);
+    stranger.hear();
+    wait::until_true("he is told", OBS_WITHIN, || stranger.ask("state")["state"] == "refused");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Here: the questions, and the shape of the answers. Not here: the answers (the server gives
 //! them), anything about bytes.
 
+use std::net::IpAddr;
+
 use media::id::{LiveId, PlaybackName};
 use serde::Serialize;
 use store::LiveRow;
@@ -18,6 +20,9 @@ pub trait LiveControl: Send + Sync + 'static {
 
     /// How many watch a live now, nobody once it has ended; `None` where viewers are not counted.
     fn viewers(&self, name: &PlaybackName) -> Option<usize>;
+
+    /// A ticket for a live that is not for everybody, given to who comes from `address`.
+    fn ticket(&self, name: &PlaybackName, address: IpAddr) -> String;
 
     /// Ends a live: its publisher is cut, its playlists are closed. Nothing happens if it is not
     /// on the air.

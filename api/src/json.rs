@@ -196,6 +196,11 @@ pub fn unknown_key(id: impl std::fmt::Display) -> String {
     format!("Clé primaire « {id} » non valide - l'objet n'existe pas.")
 }
 
+/// The message about a text that is none of those a field may be.
+pub fn no_choice(text: &str) -> String {
+    format!("« {text} » n'est pas un choix valide.")
+}
+
 fn wrong_key_type(found: &str) -> String {
     format!("Type incorrect. Attendait une clé primaire, a reçu {found}.")
 }

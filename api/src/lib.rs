@@ -6,6 +6,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | routes and what every request passes through | `router` |
+//! | who may watch what | `audience` |
 //! | who is asking: sign-in, sessions | `auth`, `token`, `password` |
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
@@ -13,6 +14,7 @@
 //! | resources | `users`, `geography`, `posts`, `lives` |
 
 mod address;
+mod audience;
 mod auth;
 mod clock;
 mod config;

@@ -11,14 +11,15 @@ use axum::{
 use http::{StatusCode, request::Parts};
 use media::id::{LiveId, PlaybackName, StreamKey};
 use serde::Serialize;
-use store::{Author, LiveRow, LiveState, NewLive};
+use store::{Audience, Author, LiveRow, LiveState, NewLive, QuartierId, User};
 
 use crate::{
     address::Client,
+    audience::{Circle, Playlists, Visit},
     auth::AuthUser,
     control::Incoming,
     error::Error,
-    json::{Fields, PathId, Text, moment, path_param},
+    json::{Fields, PathId, Text, moment, no_choice, path_param},
     random::{NoRandomness, random_bytes},
     router::{Api, Shared},
     site::Site,
@@ -35,6 +36,9 @@ pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
 
 const NO_LIVE: Error = Error::Missing("Live non trouvé");
 const NOT_STARTED: &str = "Erreur lors du démarrage du live. Veuillez réessayer.";
+const SIGN_IN: &str =
+    "Connectez-vous pour regarder ce direct : il est réservé au quartier de son auteur.";
+const NOT_YOURS: &str = "Ce direct est réservé aux membres du quartier de son auteur.";
 const NO_QUARTIER: &str = "Vous devez être assigné à un quartier pour démarrer un live";
 
 /// The routes of lives.
@@ -50,6 +54,7 @@ pub fn router() -> Router<Shared> {
 pub struct Public {
     live: LiveRow,
     author: Author,
+    quartier: QuartierId,
     is_anonymous: bool,
 }
 
@@ -69,6 +74,7 @@ struct Started {
     watch_url: String,
     title: String,
     description: String,
+    audience: &'static str,
 }
 
 #[derive(Serialize)]
@@ -89,11 +95,12 @@ struct Status {
     watch_url: String,
     playback_name: String,
     title: String,
+    audience: &'static str,
     viewers_count: Option<usize>,
     incoming: Option<Incoming>,
 }
 
-/// A live, for its viewers, who need no account.
+/// A live, for its viewers, who need no account where it is for everybody.
 #[derive(Serialize)]
 struct Watched {
     playback_name: String,
@@ -104,6 +111,7 @@ struct Watched {
     started_at: Option<String>,
     ended_at: Option<String>,
     author: AuthorBody,
+    audience: &'static str,
     viewers_count: Option<usize>,
     hls_url: String,
     hls_ts_url: String,
@@ -112,6 +120,7 @@ struct Watched {
 async fn start(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     site: Site,
     fields: Fields,
 ) -> Result<(StatusCode, Json<Started>), Error> {
@@ -128,6 +137,7 @@ async fn start(
         title: wanted.title,
         description: wanted.description,
         content: wanted.content,
+        audience: wanted.audience,
         key_hash: key.hash(),
         playback_name: PlaybackName::from_random(random_bytes().map_err(random)?),
         now_ms,
@@ -135,7 +145,8 @@ async fn start(
     let live = api.store.create_live(new).await.map_err(not_started)?;
     api.control.created(&live);
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was asked for");
-    Ok((StatusCode::CREATED, Json(Started::new(live, &key, &site))))
+    let visit = Visit { api: &api, client, site: &site };
+    Ok((StatusCode::CREATED, Json(Started::new(live, &key, &visit))))
 }
 
 /// Ends a live. `video_data`, which the existing client sends, names a file of its own browser and
@@ -167,6 +178,7 @@ async fn stop(
 async fn status(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<Status>, Error> {
@@ -179,7 +191,8 @@ async fn status(
         _ => api.control.status(&live.playback_name),
     };
     let viewers = api.control.viewers(&live.playback_name);
-    Ok(Json(Status::new(live, incoming, viewers, &site)))
+    let visit = Visit { api: &api, client, site: &site };
+    Ok(Json(Status::new(live, incoming, viewers, &visit)))
 }
 
 async fn watch(
@@ -187,10 +200,23 @@ async fn watch(
     client: Client,
     site: Site,
     Name(name): Name,
+    mut asked: Parts,
 ) -> Result<Json<Watched>, Error> {
     let found = api.watched.get(&name, &api.clock, async || public(&api, &client, &name).await);
     let public = found.await?.ok_or(Error::NotFound)?;
-    Ok(Json(Watched::new(&public, api.control.viewers(&name), &site)))
+    if public.live.audience != Audience::Public {
+        // Who sends a session for a live that takes none is not asked for a good one.
+        let reader = match AuthUser::from_request_parts(&mut asked, &api).await {
+            Ok(AuthUser(reader)) => reader,
+            Err(Error::NoSession) => return Err(Error::Forbidden(SIGN_IN)),
+            Err(error) => return Err(error),
+        };
+        if !public.admits(&reader) {
+            return Err(Error::Forbidden(NOT_YOURS));
+        }
+    }
+    let visit = Visit { api: &api, client, site: &site };
+    Ok(Json(Watched::new(&public, api.control.viewers(&name), &visit)))
 }
 
 /// Reads a live from the database. Whoever makes it look for a name that nobody has pays as for
@@ -202,7 +228,16 @@ async fn public(api: &Api, client: &Client, name: &PlaybackName) -> Result<Optio
     };
     let Some(post) = api.store.post(live.id).await? else { return Ok(None) };
     api.limits.forgive_request(client);
-    Ok(Some(Public { live, author: post.author, is_anonymous: post.is_anonymous }))
+    let quartier = post.quartier.id;
+    Ok(Some(Public { live, author: post.author, quartier, is_anonymous: post.is_anonymous }))
+}
+
+impl Public {
+    fn admits(&self, reader: &User) -> bool {
+        let Self { live, quartier, .. } = self;
+        let (audience, author, quartier) = (live.audience, live.author, *quartier);
+        Circle { audience, author, quartier }.admits(reader)
+    }
 }
 
 /// The playback name of the path. One that cannot be is unknown, and the database is not asked.
@@ -222,6 +257,7 @@ struct Wanted {
     title: String,
     description: String,
     content: String,
+    audience: Audience,
 }
 
 impl Wanted {
@@ -229,6 +265,14 @@ impl Wanted {
         let title = fields.text("title", TITLE);
         let description = fields.text("description", LONG_TEXT);
         let content = fields.text("content", LONG_TEXT);
+        let audience = fields.text("audience", Text::OPTIONAL);
+        let audience = audience.map(|text| match Audience::parse(&text) {
+            Some(audience) => audience,
+            None => {
+                fields.refuse::<()>("audience", no_choice(&text));
+                Audience::default()
+            }
+        });
         fields.finish()?;
         let or = |text: Option<String>, default: &str| {
             text.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned())
@@ -237,25 +281,28 @@ impl Wanted {
             title: or(title, "Live streaming"),
             description: description.unwrap_or_default(),
             content: or(content, "Live en cours"),
+            audience: audience.unwrap_or_default(),
         })
     }
 }
 
 impl Started {
-    fn new(live: LiveRow, key: &StreamKey, site: &Site) -> Self {
-        let name = &live.playback_name;
+    fn new(live: LiveRow, key: &StreamKey, visit: &Visit<'_>) -> Self {
+        let (name, site) = (&live.playback_name, visit.site);
+        let Playlists { hls_url, hls_ts_url } = visit.playlists(name, live.audience);
         Self {
             live_id: live.id.get(),
             stream_key: key.reveal().to_owned(),
             post_id: live.id.get(),
             rtmp_url: site.rtmp_url(key),
-            hls_url: site.hls(name),
+            hls_url,
             message: "Live démarré avec succès",
             id: live.id.get(),
             playback_name: name.to_string(),
             rtmp_server: site.rtmp_server().to_owned(),
-            hls_ts_url: site.hls_ts(name),
+            hls_ts_url,
             watch_url: site.watch(name),
+            audience: live.audience.as_str(),
             title: live.title,
             description: live.description,
         }
@@ -267,15 +314,16 @@ impl Status {
         live: LiveRow,
         incoming: Option<Incoming>,
         viewers_count: Option<usize>,
-        site: &Site,
+        visit: &Visit<'_>,
     ) -> Self {
         Self {
             status: live.state.as_str(),
             created_at: moment(live.created_ms),
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
-            hls_url: site.hls(&live.playback_name),
-            watch_url: site.watch(&live.playback_name),
+            hls_url: visit.playlists(&live.playback_name, live.audience).hls_url,
+            watch_url: visit.site.watch(&live.playback_name),
+            audience: live.audience.as_str(),
             playback_name: live.playback_name.to_string(),
             title: live.title,
             viewers_count,
@@ -285,18 +333,20 @@ impl Status {
 }
 
 impl Watched {
-    fn new(public: &Public, viewers_count: Option<usize>, site: &Site) -> Self {
-        let Public { live, author, is_anonymous } = public;
+    fn new(public: &Public, viewers_count: Option<usize>, visit: &Visit<'_>) -> Self {
+        let Public { live, author, is_anonymous, .. } = public;
+        let Playlists { hls_url, hls_ts_url } = visit.playlists(&live.playback_name, live.audience);
         Self {
             playback_name: live.playback_name.to_string(),
             status: live.state.as_str(),
             created_at: moment(live.created_ms),
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
-            author: AuthorBody::new(author, *is_anonymous, None, site),
+            author: AuthorBody::new(author, *is_anonymous, None, visit.site),
+            audience: live.audience.as_str(),
             viewers_count,
-            hls_url: site.hls(&live.playback_name),
-            hls_ts_url: site.hls_ts(&live.playback_name),
+            hls_url,
+            hls_ts_url,
             title: live.title.clone(),
             description: live.description.clone(),
         }

@@ -4,16 +4,16 @@
 //! (`lives`).
 
 use axum::{Json, Router, extract::State, routing::get};
-use media::id::UserId;
 use serde::Serialize;
 use store::{LiveState, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope, User};
 
 use crate::{
+    address::Client,
+    audience::{Circle, Visit},
     auth::AuthUser,
-    control::LiveControl,
     error::Error,
     geography::QuartierBody,
-    json::{PathId, moment},
+    json::{PathId, moment, no_choice},
     page::{List, Listed},
     router::Shared,
     site::Site,
@@ -68,28 +68,34 @@ struct LiveBody {
     ended_at: Option<String>,
     /// Null where viewers are not counted.
     viewers_count: Option<usize>,
-    hls_url: String,
-    hls_ts_url: String,
+    audience: &'static str,
+    /// Null for who may not watch.
+    hls_url: Option<String>,
+    hls_ts_url: Option<String>,
     watch_url: String,
 }
 
 async fn list(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     list: List,
 ) -> Result<Json<Listed<PostBody>>, Error> {
     let page = api.store.posts(&query(&list, &user)?).await?;
-    Ok(Json(list.listed(page, |post| PostBody::new(post, user.id, &*api.control, &list.site))?))
+    let visit = Visit { api: &api, client, site: &list.site };
+    Ok(Json(list.listed(page, |post| PostBody::new(post, &user, &visit))?))
 }
 
 async fn read(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<PostBody>, Error> {
     let post = api.store.post(PostId::new(id)).await?.ok_or(Error::NotFound)?;
-    Ok(Json(PostBody::new(&post, user.id, &*api.control, &site)))
+    let visit = Visit { api: &api, client, site: &site };
+    Ok(Json(PostBody::new(&post, &user, &visit)))
 }
 
 /// Which posts `user` is asking for: those of his commune, or all while he has no quartier.
@@ -102,13 +108,13 @@ fn query(list: &List, user: &User) -> Result<PostQuery, Error> {
         None => (None, None),
         // A live is marked by `is_live_post`; its type is `info`.
         Some("live") => (None, Some(true)),
-        Some(text) => (Some(post_type(text).ok_or_else(|| no_choice("type", text))?), None),
+        Some(text) => (Some(post_type(text).ok_or_else(|| no_such("type", text))?), None),
     };
     let is_live_post = match list.param("is_live_post") {
         None => None,
         Some(text) if text.eq_ignore_ascii_case("true") || text == "1" => Some(true),
         Some(text) if text.eq_ignore_ascii_case("false") || text == "0" => Some(false),
-        Some(text) => return Err(no_choice("is_live_post", text)),
+        Some(text) => return Err(no_such("is_live_post", text)),
     };
     let sort = match list.param("sort") {
         Some("created_at") => PostSort::Oldest,
@@ -131,17 +137,18 @@ fn post_type(text: &str) -> Option<PostType> {
     [Info, Event, Help, Announcement, Discussion].into_iter().find(|kind| kind.as_str() == text)
 }
 
-fn no_choice(field: &str, text: &str) -> Error {
-    Error::field(field, format!("« {text} » n'est pas un choix valide."))
+fn no_such(field: &str, text: &str) -> Error {
+    Error::field(field, no_choice(text))
 }
 
 impl PostBody {
     /// Shows a post to `reader`.
-    fn new(post: &Post, reader: UserId, control: &dyn LiveControl, site: &Site) -> Self {
-        let on_air = post.live.as_ref().filter(|live| live.state != LiveState::Ended);
+    fn new(post: &Post, reader: &User, visit: &Visit<'_>) -> Self {
+        let live = post.live.as_ref().map(|live| LiveBody::new(post, live, reader, visit));
+        let is_on = post.live.as_ref().is_some_and(|live| live.state != LiveState::Ended);
         Self {
             id: post.id.get(),
-            author: AuthorBody::new(&post.author, post.is_anonymous, Some(reader), site),
+            author: AuthorBody::new(&post.author, post.is_anonymous, Some(reader.id), visit.site),
             quartier: QuartierBody::new(&post.quartier),
             title: post.title.clone(),
             content: post.content.clone(),
@@ -163,28 +170,32 @@ impl PostBody {
             is_liked_by_user: false,
             has_media: false,
             media_count: 0,
-            hls_url: on_air.map(|live| site.hls(&live.playback_name)),
-            live: post.live.as_ref().map(|live| {
-                let viewers = control.viewers(&live.playback_name);
-                LiveBody::new(live, &post.title, viewers, site)
-            }),
+            hls_url: live.as_ref().filter(|_| is_on).and_then(|live| live.hls_url.clone()),
+            live,
         }
     }
 }
 
 impl LiveBody {
-    fn new(live: &PostLive, title: &str, viewers_count: Option<usize>, site: &Site) -> Self {
+    fn new(post: &Post, live: &PostLive, reader: &User, visit: &Visit<'_>) -> Self {
+        let name = &live.playback_name;
+        let (audience, author, quartier) = (live.audience, post.author.id, post.quartier.id);
+        let may_watch = Circle { audience, author, quartier }.admits(reader);
+        let playlists = may_watch.then(|| visit.playlists(name, audience));
+        let (hls_url, hls_ts_url) =
+            playlists.map(|playlists| (playlists.hls_url, playlists.hls_ts_url)).unzip();
         Self {
             status: live.state.as_str(),
-            title: title.to_owned(),
+            title: post.title.clone(),
             description: live.description.clone(),
-            playback_name: live.playback_name.to_string(),
+            playback_name: name.to_string(),
             started_at: live.started_ms.map(moment),
             ended_at: live.ended_ms.map(moment),
-            viewers_count,
-            hls_url: site.hls(&live.playback_name),
-            hls_ts_url: site.hls_ts(&live.playback_name),
-            watch_url: site.watch(&live.playback_name),
+            viewers_count: visit.api.control.viewers(name),
+            audience: audience.as_str(),
+            hls_url,
+            hls_ts_url,
+            watch_url: visit.site.watch(name),
         }
     }
 }

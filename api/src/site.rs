@@ -25,14 +25,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// The multivariant playlist, fMP4.
-    pub fn hls(&self, name: &PlaybackName) -> String {
-        format!("{}/hls/{name}.m3u8", self.http)
+    /// The multivariant playlist, fMP4; with the ticket of one viewer, where the live asks for one.
+    pub fn hls(&self, name: &PlaybackName, ticket: Option<&str>) -> String {
+        self.playlist(name, "", ticket)
     }
 
-    /// The multivariant playlist, MPEG-TS.
-    pub fn hls_ts(&self, name: &PlaybackName) -> String {
-        format!("{}/hls/{name}-ts.m3u8", self.http)
+    /// The multivariant playlist, MPEG-TS; with a ticket likewise.
+    pub fn hls_ts(&self, name: &PlaybackName, ticket: Option<&str>) -> String {
+        self.playlist(name, "-ts", ticket)
     }
 
     /// The page where a live is watched.
@@ -58,6 +58,11 @@ impl Site {
     /// Server and key in one, for encoders with one field. For the owner's eyes only.
     pub fn rtmp_url(&self, key: &StreamKey) -> String {
         format!("{}/{}", self.rtmp, key.reveal())
+    }
+
+    fn playlist(&self, name: &PlaybackName, container: &str, ticket: Option<&str>) -> String {
+        let query = ticket.map(|ticket| format!("?ticket={ticket}")).unwrap_or_default();
+        format!("{}/hls/{name}{container}.m3u8{query}", self.http)
     }
 
     fn of(config: &Config, host: Option<&Authority>, is_https: bool) -> Self {
@@ -131,7 +136,9 @@ mod tests {
     fn without_configuration_the_host_of_the_request_is_used() {
         let site = site(Config::default(), "192.168.1.7:8080");
         let name = "abc".parse().unwrap();
-        assert_eq!(site.hls(&name), "http://192.168.1.7:8080/hls/abc.m3u8");
+        assert_eq!(site.hls(&name, None), "http://192.168.1.7:8080/hls/abc.m3u8");
+        let with_ticket = site.hls_ts(&name, Some("10ff"));
+        assert_eq!(with_ticket, "http://192.168.1.7:8080/hls/abc-ts.m3u8?ticket=10ff");
         assert_eq!(site.rtmp_server(), "rtmp://192.168.1.7/live");
     }
 

@@ -132,6 +132,12 @@ pub(crate) fn failure(failure: Failure) -> Response {
     with_body(response, Bytes::from_static(failure.json().as_bytes()), Counter::noop())
 }
 
+/// The same answer, which no cache may repeat.
+pub(crate) fn unkept(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, caching::NEVER);
+    response
+}
+
 /// What a request asks of `len` immutable bytes. A condition on another entity tag than theirs asks
 /// for the whole (RFC 9110 §13.1.5).
 fn wanted(asked: &HeaderMap, len: u64) -> Wanted {

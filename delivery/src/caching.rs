@@ -15,25 +15,47 @@ pub(crate) const IMMUTABLE_ETAG: &str = "\"1\"";
 /// `Cache-Control` of a failure that may pass.
 pub(crate) const FAILURE: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
-/// `Cache-Control` of a failure that says something about this server, now.
+/// `Cache-Control` of a failure that says something about this server or this viewer, now.
 pub(crate) const NEVER: HeaderValue = HeaderValue::from_static("no-store");
 
 /// `Cache-Control` of what is one viewer's own.
 pub(crate) const OWN: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// `Cache-Control` of playlists: as many seconds as they are good for.
-#[derive(Debug)]
-pub(crate) struct MaxAge(Vec<HeaderValue>);
+/// Who may keep an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// Any cache on the way.
+    Anybody,
+    /// The viewer's own alone: it is of a private live.
+    Viewer,
+}
 
-impl MaxAge {
+/// `Cache-Control` of what is served, made once.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Of playlists: as many seconds as they are good for.
+    playlists: Vec<HeaderValue>,
+    /// Of segments.
+    pub(crate) segment: HeaderValue,
+}
+
+impl Kept {
     /// Six times the longest target duration.
     const MAX_S: u32 = 360;
     /// A blocking playlist answers one position, which soon nobody asks for.
     const BLOCKING_TARGETS: u32 = 6;
 
-    pub(crate) fn new() -> Self {
-        let value = |seconds| HeaderValue::try_from(format!("public, max-age={seconds}"));
-        Self((0..=Self::MAX_S).map_while(|seconds| value(seconds).ok()).collect())
+    pub(crate) fn new(by: Keeper, config: &Config) -> Self {
+        let by = match by {
+            Keeper::Anybody => "public",
+            Keeper::Viewer => "private",
+        };
+        let value = |seconds| HeaderValue::try_from(format!("{by}, max-age={seconds}"));
+        let segment = format!("{by}, max-age={}, immutable", config.segment_max_age_s);
+        Self {
+            playlists: (0..=Self::MAX_S).map_while(|seconds| value(seconds).ok()).collect(),
+            segment: HeaderValue::try_from(segment).expect("letters and digits make a header"),
+        }
     }
 
     /// A playlist as it is now: half its target duration, rounded down to whole seconds.
@@ -48,14 +70,8 @@ impl MaxAge {
 
     fn seconds(&self, seconds: u32) -> HeaderValue {
         let at = seconds.min(Self::MAX_S) as usize;
-        self.0.get(at).cloned().unwrap_or(NEVER)
+        self.playlists.get(at).cloned().unwrap_or(NEVER)
     }
-}
-
-/// `Cache-Control` of a segment.
-pub(crate) fn segment(config: &Config) -> HeaderValue {
-    HeaderValue::try_from(format!("public, max-age={}, immutable", config.segment_max_age_s))
-        .expect("letters and digits make a header")
 }
 
 #[cfg(test)]
@@ -64,18 +80,20 @@ mod tests {
 
     #[test]
     fn a_playlist_is_kept_half_its_target_duration_and_six_at_a_position() {
-        let max_age = MaxAge::new();
+        let kept = Kept::new(Keeper::Anybody, &Config::default());
         for (target_duration_s, plain, blocking) in
             [(1, 0, 6), (2, 1, 12), (5, 2, 30), (60, 30, 360)]
         {
-            assert_eq!(max_age.plain(target_duration_s), format!("public, max-age={plain}"));
-            assert_eq!(max_age.blocking(target_duration_s), format!("public, max-age={blocking}"));
+            assert_eq!(kept.plain(target_duration_s), format!("public, max-age={plain}"));
+            assert_eq!(kept.blocking(target_duration_s), format!("public, max-age={blocking}"));
         }
-        assert_eq!(max_age.blocking(u32::MAX), "public, max-age=360");
+        assert_eq!(kept.blocking(u32::MAX), "public, max-age=360");
     }
 
     #[test]
     fn a_segment_is_immutable() {
-        assert_eq!(segment(&Config::default()), "public, max-age=3600, immutable");
+        let segment = |by| Kept::new(by, &Config::default()).segment;
+        assert_eq!(segment(Keeper::Anybody), "public, max-age=3600, immutable");
+        assert_eq!(segment(Keeper::Viewer), "private, max-age=3600, immutable");
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of delivery.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 /// Settings of delivery. Every one has a default that suits a server of its own.
@@ -32,6 +34,16 @@ pub struct Config {
     /// media playlists by URLs of his own. Segments and parts stay shared. Behind a CDN that serves
     /// playlists too, the count is of those who reach this server: turn it off there.
     pub count_viewers: bool,
+    /// How long a ticket for a private live is good, in seconds.
+    ///
+    /// Half a day outlasts any live; who was let in by mistake is out tomorrow. The page fetches another
+    /// when its own has expired.
+    pub ticket_life_s: u32,
+    /// Whether a ticket is good from the address alone that it was given to (in IPv6: its /64).
+    ///
+    /// A ticket that is passed on is then of no use elsewhere. But phones change their address between
+    /// Wi-Fi and mobile data, and behind a proxy this server sees one address for all: off by default.
+    pub ticket_binds_address: bool,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -48,6 +60,8 @@ impl Default for Config {
             max_waiting_per_live: 50_000,
             max_waiting_per_address: 5_000,
             count_viewers: true,
+            ticket_life_s: 43_200,
+            ticket_binds_address: false,
             segment_max_age_s: 3_600,
         }
     }
@@ -58,6 +72,9 @@ impl Config {
     const MAX_WAIT_MS: u64 = 60_000;
     /// More waiting requests than one process has sockets for.
     const MAX_WAITING: usize = 1_000_000;
+
+    /// Shorter ones would be renewed all the time; longer ones would outlive every live.
+    const TICKET_LIFE_S: RangeInclusive<u32> = 60..=604_800;
 
     /// Checks the settings.
     ///
@@ -75,6 +92,10 @@ impl Config {
         }
         if !(1..=Self::MAX_WAITING).contains(&self.max_waiting_per_address) {
             return Err(format!("max_waiting_per_address: 1 to {}", Self::MAX_WAITING));
+        }
+        if !Self::TICKET_LIFE_S.contains(&self.ticket_life_s) {
+            let (least, most) = Self::TICKET_LIFE_S.into_inner();
+            return Err(format!("ticket_life_s: {least} to {most}"));
         }
         Ok(())
     }

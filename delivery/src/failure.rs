@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Ended,
     /// The live has a codec that MPEG-TS does not carry.
     NotInMpegTs,
+    /// The live is private, and no good ticket came.
+    NoTicket,
     /// Too many requests wait already.
     Busy,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
@@ -51,6 +53,7 @@ impl Failure {
             | Self::NotStarted
             | Self::NotInMpegTs
             | Self::Ended => StatusCode::NOT_FOUND,
+            Self::NoTicket => StatusCode::FORBIDDEN,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -87,6 +90,9 @@ impl Failure {
             Self::NotInMpegTs => {
                 r#"{"detail":"Ce direct n’existe pas en MPEG-TS, qui ne transporte pas son codec : lisez-le sans « -ts ».","code":"not_in_mpegts"}"#
             }
+            Self::NoTicket => {
+                r#"{"detail":"Ce direct est réservé, ou votre accès a expiré : rouvrez sa page.","code":"no_ticket"}"#
+            }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
@@ -114,7 +120,7 @@ impl Failure {
     /// How long caches may repeat the answer.
     pub(crate) fn cache_control(self) -> HeaderValue {
         match self {
-            Self::Busy | Self::Method | Self::Range { .. } => caching::NEVER,
+            Self::NoTicket | Self::Busy | Self::Method | Self::Range { .. } => caching::NEVER,
             _ => caching::FAILURE,
         }
     }
@@ -128,7 +134,8 @@ mod tests {
     fn every_failure_is_json_with_a_detail_and_a_code() {
         use Failure::*;
         let paths = [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended];
-        let others = [NotInMpegTs, Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
+        let others =
+            [NotInMpegTs, NoTicket, Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
         for failure in paths.into_iter().chain(others) {
             let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
             assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");

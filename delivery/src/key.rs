@@ -1,7 +1,7 @@
 //! Signatures on what viewers carry in their URLs.
 //!
 //! Here: the keys, and the one way a text is made of signed bytes. Not here: what is signed
-//! (`session`).
+//! (`session`, `ticket`).
 
 use std::fmt;
 
@@ -12,12 +12,16 @@ use sha2::Sha256;
 #[derive(Debug, Clone)]
 pub struct Keys {
     pub(crate) sessions: Key,
+    pub(crate) tickets: Key,
 }
 
 impl Keys {
     /// The keys that a secret of the server gives, always the same.
     pub fn derive(secret: &[u8]) -> Self {
-        Self { sessions: Key::derive(secret, b"communiconnect viewing session") }
+        Self {
+            sessions: Key::derive(secret, b"communiconnect viewing session"),
+            tickets: Key::derive(secret, b"communiconnect playback ticket"),
+        }
     }
 }
 

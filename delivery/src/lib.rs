@@ -10,8 +10,10 @@
 //! | ranges, entity tags, content coding | RFC 9110 |
 //! | CORS | Fetch Standard §3.2 |
 //! | priorities | RFC 9218 |
+//! | signatures in URLs | RFC 2104 |
 //!
-//! A request costs a map look-up, one short lock and clones of `Bytes`. No layer stands before it:
+//! A request costs a map look-up, one short lock and clones of `Bytes`; where viewers are counted, a
+//! playlist costs two locks and an HMAC more, and everything of a private live an HMAC. No layer stands before it:
 //! playlists come gzipped from `hub`, media does not compress, and there is nothing here to trace
 //! that the metrics do not say.
 
@@ -30,6 +32,7 @@ mod path;
 mod priority;
 mod router;
 mod session;
+mod ticket;
 mod turns;
 mod waiting;
 
@@ -38,4 +41,5 @@ pub use directives::{Directives, Malformed, Position};
 pub use key::Keys;
 pub use path::MediaPath;
 pub use router::Delivery;
+pub use ticket::{Ticket, Tickets};
 pub use turns::Turns;

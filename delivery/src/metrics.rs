@@ -29,12 +29,13 @@ const KINDS: [(Kind, &str); 6] = [
 ];
 
 /// Every status delivery answers with.
-const STATUSES: [(StatusCode, &str); 9] = [
+const STATUSES: [(StatusCode, &str); 10] = [
     (StatusCode::OK, "200"),
     (StatusCode::NO_CONTENT, "204"),
     (StatusCode::PARTIAL_CONTENT, "206"),
     (StatusCode::NOT_MODIFIED, "304"),
     (StatusCode::BAD_REQUEST, "400"),
+    (StatusCode::FORBIDDEN, "403"),
     (StatusCode::NOT_FOUND, "404"),
     (StatusCode::METHOD_NOT_ALLOWED, "405"),
     (StatusCode::RANGE_NOT_SATISFIABLE, "416"),

@@ -7,7 +7,13 @@
 use media::{SoundNumber, id::PlaybackName};
 use packager::Rendition;
 
+use crate::Ticket;
+
 /// The resource that a path names. Borrows from the path; allocates nothing.
+///
+/// Of a private live everything below the epoch stands in a folder that is called like a ticket:
+/// `/hls/{name}/{epoch}/{ticket}/source.m3u8`. What a playlist there names is then asked for under the same
+/// ticket, though the text is the same for all. The multivariant playlist has it in its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaPath<'a> {
     /// `/hls/{name}.m3u8`, `/hls/{name}-ts.m3u8`, `/hls/{name}-audio.m3u8`: the multivariant playlist.
@@ -24,6 +30,8 @@ pub enum MediaPath<'a> {
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// The ticket for a private live.
+        ticket: Option<&'a str>,
         /// What it lists.
         rendition: Rendition,
     },
@@ -34,6 +42,8 @@ pub enum MediaPath<'a> {
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// The ticket for a private live.
+        ticket: Option<&'a str>,
         /// Of which rendition.
         rendition: Rendition,
         /// Which configuration of the tracks.
@@ -46,6 +56,8 @@ pub enum MediaPath<'a> {
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// The ticket for a private live.
+        ticket: Option<&'a str>,
         /// Of which rendition.
         rendition: Rendition,
         /// Media Sequence Number.
@@ -58,6 +70,8 @@ pub enum MediaPath<'a> {
         name: &'a str,
         /// Which run of the packager.
         epoch: &'a str,
+        /// The ticket for a private live.
+        ticket: Option<&'a str>,
         /// Of which rendition.
         rendition: Rendition,
         /// Media Sequence Number of its segment.
@@ -68,8 +82,8 @@ pub enum MediaPath<'a> {
 }
 
 impl<'a> MediaPath<'a> {
-    /// Longest path worth reading: a name, an epoch and a number with room to spare.
-    pub const MAX_LEN: usize = 160;
+    /// Longest path worth reading: a name, an epoch, a ticket and two numbers with room to spare.
+    pub const MAX_LEN: usize = 192;
 
     /// Longest epoch accepted; ours have eight characters.
     const MAX_EPOCH_LEN: usize = 16;
@@ -93,8 +107,15 @@ impl<'a> MediaPath<'a> {
             return is_word(name, PlaybackName::MAX_LEN)
                 .then_some(Self::Multivariant { name, rendition });
         };
-        let (epoch, file) = rest.split_once('/')?;
+        let (epoch, rest) = rest.split_once('/')?;
+        let (ticket, file) = match rest.split_once('/') {
+            Some((ticket, file)) => (Some(ticket), file),
+            None => (None, rest),
+        };
         if !is_word(name, PlaybackName::MAX_LEN) || !is_word(epoch, Self::MAX_EPOCH_LEN) {
+            return None;
+        }
+        if ticket.is_some_and(|ticket| Ticket::parse(ticket).is_none()) {
             return None;
         }
         if let Some(stem) = file.strip_suffix(".m3u8") {
@@ -105,23 +126,23 @@ impl<'a> MediaPath<'a> {
                 "audio" => Rendition::SOUND,
                 other => Rendition::Audio(sound_number(other.strip_prefix("audio-")?)?),
             };
-            return Some(Self::Media { name, epoch, rendition });
+            return Some(Self::Media { name, epoch, ticket, rendition });
         }
         if let Some(msn) = file.strip_suffix(".ts") {
             let rendition = Rendition::SourceTs;
-            return Some(Self::Segment { name, epoch, rendition, msn: number(msn)? });
+            return Some(Self::Segment { name, epoch, ticket, rendition, msn: number(msn)? });
         }
         let (rendition, file) = of_one_track(file);
         if let Some(id) = file.strip_prefix("init-") {
             let id = small_number(id.strip_suffix(".mp4")?)?;
-            return Some(Self::Init { name, epoch, rendition, id });
+            return Some(Self::Init { name, epoch, ticket, rendition, id });
         }
         let numbers = file.strip_suffix(".m4s")?;
         Some(match numbers.split_once('.') {
-            None => Self::Segment { name, epoch, rendition, msn: number(numbers)? },
+            None => Self::Segment { name, epoch, ticket, rendition, msn: number(numbers)? },
             Some((msn, index)) => {
                 let (msn, index) = (number(msn)?, small_number(index)?);
-                Self::Part { name, epoch, rendition, msn, index }
+                Self::Part { name, epoch, ticket, rendition, msn, index }
             }
         })
     }
@@ -145,6 +166,17 @@ impl<'a> MediaPath<'a> {
             | Self::Init { epoch, .. }
             | Self::Segment { epoch, .. }
             | Self::Part { epoch, .. } => Some(epoch),
+        }
+    }
+
+    /// The ticket in it, of whatever worth.
+    pub fn ticket(&self) -> Option<&'a str> {
+        match self {
+            Self::Multivariant { .. } => None,
+            Self::Media { ticket, .. }
+            | Self::Init { ticket, .. }
+            | Self::Segment { ticket, .. }
+            | Self::Part { ticket, .. } => *ticket,
         }
     }
 }
@@ -193,35 +225,61 @@ mod tests {
 
     #[test]
     fn every_media_url_is_understood() {
-        let (name, epoch) = ("abc234", "e9");
+        let (name, epoch, ticket) = ("abc234", "e9", None);
         let read = MediaPath::parse;
         let multivariant = |rendition| Some(MediaPath::Multivariant { name, rendition });
         assert_eq!(read("/hls/abc234.m3u8"), multivariant(Rendition::Source));
         assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Rendition::SourceTs));
         assert_eq!(read("/hls/abc234-audio.m3u8"), multivariant(Rendition::SOUND));
-        let media = |rendition| Some(MediaPath::Media { name, epoch, rendition });
+        let media = |rendition| Some(MediaPath::Media { name, epoch, ticket, rendition });
         assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/source-ts.m3u8"), media(Rendition::SourceTs));
         assert_eq!(read("/hls/abc234/e9/audio.m3u8"), media(Rendition::SOUND));
         let second = Rendition::Audio(SoundNumber::new(1).unwrap());
         assert_eq!(read("/hls/abc234/e9/video.m3u8"), media(Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2.m3u8"), media(second));
-        let init = |rendition| Some(MediaPath::Init { name, epoch, rendition, id: 3 });
+        let init = |rendition| Some(MediaPath::Init { name, epoch, ticket, rendition, id: 3 });
         assert_eq!(read("/hls/abc234/e9/init-3.mp4"), init(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/audio-init-3.mp4"), init(Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-init-3.mp4"), init(Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-init-3.mp4"), init(second));
-        let segment = |msn, rendition| Some(MediaPath::Segment { name, epoch, rendition, msn });
+        let segment =
+            |msn, rendition| Some(MediaPath::Segment { name, epoch, ticket, rendition, msn });
         assert_eq!(read("/hls/abc234/e9/0.m4s"), segment(0, Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/17.ts"), segment(17, Rendition::SourceTs));
         assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.m4s"), segment(17, Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-17.m4s"), segment(17, second));
-        let part = |rendition| Some(MediaPath::Part { name, epoch, rendition, msn: 17, index: 4 });
+        let part =
+            |rendition| Some(MediaPath::Part { name, epoch, ticket, rendition, msn: 17, index: 4 });
         assert_eq!(read("/hls/abc234/e9/17.4.m4s"), part(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.4.m4s"), part(Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-17.4.m4s"), part(second));
+    }
+
+    #[test]
+    fn what_is_below_an_epoch_may_stand_under_a_ticket() {
+        let ticket = format!("10{}", "ab".repeat(20));
+        for file in ["source.m3u8", "init-3.mp4", "0.m4s", "17.ts", "audio-17.4.m4s"] {
+            let path = format!("/hls/abc234/e9/{ticket}/{file}");
+            let found = MediaPath::parse(&path).expect(file);
+            assert_eq!((found.name(), found.epoch()), ("abc234", Some("e9")));
+            assert_eq!(found.ticket(), Some(&*ticket));
+        }
+        for odd in
+            [&ticket[1..], &ticket.to_uppercase(), &"20".repeat(21), &format!("{ticket}/{ticket}")]
+        {
+            assert_eq!(MediaPath::parse(&format!("/hls/abc234/e9/{odd}/0.m4s")), None, "{odd}");
+        }
+        let longest = format!(
+            "/hls/{}/{}/{ticket}/audio-8-{}.{}.m4s",
+            "a".repeat(PlaybackName::MAX_LEN),
+            "e".repeat(MediaPath::MAX_EPOCH_LEN),
+            u64::MAX,
+            u32::MAX
+        );
+        assert!(MediaPath::parse(&longest).is_some());
     }
 
     #[test]
@@ -283,7 +341,7 @@ mod tests {
         fn a_segment_url_has_one_spelling(msn: u64) {
             let path = format!("/hls/a/e/{msn}.m4s");
             let rendition = Rendition::Source;
-            let segment = MediaPath::Segment { name: "a", epoch: "e", rendition, msn };
+            let segment = MediaPath::Segment { name: "a", epoch: "e", ticket: None, rendition, msn };
             prop_assert_eq!(MediaPath::parse(&path), Some(segment));
             let padded = format!("/hls/a/e/0{msn}.m4s");
             prop_assert_eq!(MediaPath::parse(&padded), None);

@@ -3,23 +3,29 @@
 //! Here: which live, which epoch, which of its things, and whether to wait for it. Not here: how
 //! paths and headers are read (`path`, `headers`), how answers are made (`answer`).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{body::Body, extract::ConnectInfo, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header::RANGE, request::Parts};
-use hub::{Channel, Hub, Playlist, State};
+use http::{Method, Request, header::RANGE, request::Parts};
+use hub::{Access, Channel, Hub, Playlist, State};
 use packager::{Edge, Rendition};
 use tokio::time::Instant;
 
 use crate::{
-    Config, Directives, Keys, Malformed, MediaPath, Position, answer, caching,
+    Config, Directives, Keys, Malformed, MediaPath, Position, Tickets, answer,
+    caching::{self, Keeper, Kept},
     directives::parameter,
     failure::Failure,
     key::Key,
     metrics::{Kind, Metrics},
     priority,
     session::{self, Session},
+    ticket,
     waiting::WaitingRoom,
 };
 
@@ -29,28 +35,31 @@ pub struct Delivery {
     hub: Hub,
     waiting: WaitingRoom,
     metrics: Metrics,
+    tickets: Tickets,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
     first_segment_wait: Duration,
-    max_age: caching::MaxAge,
-    segment_cache_control: HeaderValue,
+    /// How long what is served may be kept: of public lives, of private ones.
+    public: Kept,
+    private: Kept,
 }
 
 impl Delivery {
     /// Everything it answers is below this path, and everything below it is answered.
     pub const ROOT: &str = "/hls/";
 
-    /// Serves `hub`. Viewers' sessions are signed by `keys`. Binds its metrics to the recorder that is
-    /// installed at this moment.
+    /// Serves `hub`. Viewers' sessions and their tickets for private lives are signed by `keys`. Binds
+    /// its metrics to the recorder that is installed at this moment.
     pub fn new(hub: Hub, config: &Config, keys: Keys) -> Self {
         Self {
             hub,
             waiting: WaitingRoom::new(config),
             metrics: Metrics::new(),
+            tickets: Tickets::new(config, &keys),
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
-            max_age: caching::MaxAge::new(),
-            segment_cache_control: caching::segment(config),
+            public: Kept::new(Keeper::Anybody, config),
+            private: Kept::new(Keeper::Viewer, config),
         }
     }
 
@@ -89,37 +98,67 @@ impl Delivery {
         asked: &Parts,
     ) -> Result<Response, Failure> {
         let channel = self.hub.channel(path.name()).ok_or(Failure::UnknownLive)?;
+        match channel.access() {
+            Access::Everyone if path.ticket().is_some() => Err(Failure::UnknownPath),
+            Access::Everyone => self.found(&channel, path, None, kind, asked).await,
+            Access::Ticket => {
+                let ticket = match path {
+                    MediaPath::Multivariant { .. } => {
+                        parameter(asked.uri.query(), ticket::PARAMETER)
+                    }
+                    _ => path.ticket(),
+                };
+                let ticket = ticket.ok_or(Failure::NoTicket)?;
+                if !self.tickets.admits(ticket, path.name(), peer(asked), now_s()) {
+                    return Err(Failure::NoTicket);
+                }
+                let found = self.found(&channel, path, Some(ticket), kind, asked).await;
+                found.or_else(|failure| Ok(answer::unkept(answer::failure(failure))))
+            }
+        }
+    }
+
+    /// What a path names in `channel`, for one who may have it.
+    async fn found(
+        &self,
+        channel: &Channel,
+        path: MediaPath<'_>,
+        ticket: Option<&str>,
+        kind: Kind,
+        asked: &Parts,
+    ) -> Result<Response, Failure> {
         if path.epoch().is_some_and(|epoch| epoch != channel.epoch().as_str()) {
             return Err(Failure::WrongEpoch);
         }
         let sent_bytes = self.metrics.sent_bytes(kind);
         let headers = &asked.headers;
+        let kept = if ticket.is_some() { &self.private } else { &self.public };
         let immutable = |body, content_type| {
-            let cache_control = self.segment_cache_control.clone();
+            let cache_control = kept.segment.clone();
             answer::immutable(body, content_type, cache_control, headers, sent_bytes.clone())
         };
         Ok(match path {
             MediaPath::Multivariant { rendition, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(rendition);
-                let playlist = self.first(&channel, rendition, asked, read).await?;
-                match self.session(&channel, asked) {
-                    Some(session) => {
-                        let own = of_viewer(&playlist, session);
-                        answer::playlist(&own, caching::OWN, headers, sent_bytes)
-                    }
-                    None => {
-                        let cache_control = self.max_age.plain(playlist.target_duration_s());
-                        answer::playlist(&playlist, cache_control, headers, sent_bytes)
-                    }
+                let playlist = self.first(channel, rendition, asked, read).await?;
+                let session = self.session(channel, asked).map(|session| session.to_string());
+                if let Some(mark) = session.as_deref().or(ticket) {
+                    let own = playlist.for_viewer(mark, |to, uri| {
+                        write_own(to, uri, ticket, session.as_deref());
+                    });
+                    answer::playlist(&own, caching::OWN, headers, sent_bytes)
+                } else {
+                    let cache_control = kept.plain(playlist.target_duration_s());
+                    answer::playlist(&playlist, cache_control, headers, sent_bytes)
                 }
             }
             MediaPath::Media { rendition, .. } => {
-                let _present = self.presence(&channel, asked);
-                let (playlist, is_blocking) = self.media(&channel, rendition, asked).await?;
+                let _present = self.presence(channel, asked);
+                let (playlist, is_blocking) = self.media(channel, rendition, asked).await?;
                 let target_duration_s = playlist.target_duration_s();
                 let cache_control = match is_blocking {
-                    true => self.max_age.blocking(target_duration_s),
-                    false => self.max_age.plain(target_duration_s),
+                    true => kept.blocking(target_duration_s),
+                    false => kept.plain(target_duration_s),
                 };
                 answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
@@ -139,7 +178,7 @@ impl Delivery {
             }
             MediaPath::Part { rendition, msn, index, .. } => {
                 let at = Edge { msn, part: index };
-                immutable(self.part(&channel, rendition, at, asked).await?, content_type(rendition))
+                immutable(self.part(channel, rendition, at, asked).await?, content_type(rendition))
             }
         })
     }
@@ -273,8 +312,7 @@ impl Delivery {
         longest: Duration,
         enough: impl Fn(&State) -> bool,
     ) -> Result<bool, Failure> {
-        let peer = asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
-        self.waiting.wait(channel, peer, &self.metrics, longest, enough).await
+        self.waiting.wait(channel, peer(asked), &self.metrics, longest, enough).await
     }
 }
 
@@ -302,14 +340,23 @@ fn brought(key: &Key, channel: &Channel, asked: &Parts) -> Option<Session> {
     Session::read(key, text, channel)
 }
 
-/// A multivariant playlist whose media playlists are asked for in the name of `session`.
-fn of_viewer(playlist: &Playlist, session: Session) -> Playlist {
-    let session = session.to_string();
-    playlist.for_viewer(&session, |to, uri| {
-        [uri, "?", session::PARAMETER, "=", &session]
-            .into_iter()
-            .for_each(|text| to.push_str(text));
-    })
+/// Writes the URI of a media playlist as one viewer asks for it: under his ticket, in the name of
+/// his session.
+fn write_own(to: &mut String, uri: &str, ticket: Option<&str>, session: Option<&str>) {
+    match (uri.rsplit_once('/'), ticket) {
+        (Some((folder, file)), Some(ticket)) => to.extend([folder, "/", ticket, "/", file]),
+        _ => to.push_str(uri),
+    }
+    to.extend(session.into_iter().flat_map(|session| ["?", session::PARAMETER, "=", session]));
+}
+
+fn peer(asked: &Parts) -> Option<IpAddr> {
+    asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip())
+}
+
+/// Now, in Unix seconds.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A request blocked for longer than so many target durations is given up (rfc8216bis §6.2.5.2).

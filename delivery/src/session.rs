@@ -67,7 +67,7 @@ mod tests {
     fn channel(name: &str, epoch: u8) -> Arc<Channel> {
         let epoch = Epoch::from_random([epoch; 5]);
         let packager = Packager::new(Default::default(), name.parse().unwrap(), epoch);
-        Hub::new().open(name.parse().unwrap(), packager).unwrap()
+        Hub::new().open(name.parse().unwrap(), packager, hub::Access::Everyone).unwrap()
     }
 
     fn key(secret: &[u8]) -> Key {

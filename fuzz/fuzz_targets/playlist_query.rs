@@ -1,10 +1,11 @@
-//! What a viewer's request asks for: the path of its URL, its query, and its `Range` header.
+//! What a viewer's request asks for: the path of its URL, its query, its `Range` header, and the ticket
+//! that may stand in the first two.
 //!
-//! The first line is the path, the rest the query, and the header's value.
+//! The first line is the path, the rest the query, the header's value and the ticket.
 
 #![no_main]
 
-use communiconnect_delivery::{Directives, MediaPath, headers::Wanted};
+use communiconnect_delivery::{Directives, MediaPath, Ticket, headers::Wanted};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -17,6 +18,11 @@ fuzz_target!(|data: &[u8]| {
             let plain = word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
             assert!(plain && !word.is_empty() && word.len() <= MediaPath::MAX_LEN);
         }
+    }
+    if let Some(ticket) = std::str::from_utf8(range).ok().and_then(Ticket::parse) {
+        let digits = std::str::from_utf8(range).unwrap_or_default();
+        assert_eq!(ticket.to_string(), digits, "one spelling");
+        assert!(MediaPath::parse(&format!("/hls/a/e/{digits}/0.m4s")).is_some());
     }
     if let Ok(query) = std::str::from_utf8(range) {
         let _ = Directives::parse(Some(query));

@@ -43,12 +43,23 @@ const PRESENCE_MIN: Duration = Duration::from_secs(10);
 pub struct Channel {
     name: PlaybackName,
     epoch: Epoch,
+    access: Access,
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
     /// The same for those who wait, who may be many (see [`relay`]).
     relayed: OnceLock<watch::Sender<State>>,
     reign: watch::Sender<Reign>,
     viewers: Viewers,
+}
+
+/// Who may read a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Everybody.
+    #[default]
+    Everyone,
+    /// Whoever brings a ticket for it.
+    Ticket,
 }
 
 /// What readers wait for a change of.
@@ -109,6 +120,7 @@ impl Channel {
     pub(crate) fn new(
         name: PlaybackName,
         packager: Packager,
+        access: Access,
         viewers_in_all: Arc<AtomicUsize>,
     ) -> Self {
         let epoch = packager.epoch().clone();
@@ -126,6 +138,7 @@ impl Channel {
         Self {
             name,
             epoch,
+            access,
             inner: Mutex::new(inner),
             state: watch::Sender::default(),
             relayed: OnceLock::new(),
@@ -142,6 +155,11 @@ impl Channel {
     /// The epoch of its media URLs.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
+    }
+
+    /// Who may read it, for its whole life.
+    pub fn access(&self) -> Access {
+        self.access
     }
 
     /// Makes the caller the one publisher of this live, from now on. An earlier publisher, if it is

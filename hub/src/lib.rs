@@ -7,7 +7,7 @@
 //! A [`Channel`] holds one [`packager::Packager`] behind one `std::sync::Mutex`, held for
 //! microseconds and never across an `.await`. Its publisher pushes batches of events, one lock a
 //! batch. Its readers clone references out and wait on a `watch` of [`State`]: a slow reader costs
-//! the publisher nothing.
+//! the publisher nothing. Who watches is remembered beside it, under a lock of its own.
 //!
 //! ```text
 //! Hub ── name ──▶ Channel ──▶ Mutex<Packager + renderings>
@@ -23,7 +23,7 @@ mod publisher;
 mod registry;
 mod viewers;
 
-pub use channel::{Channel, State, Targets};
+pub use channel::{Access, Channel, State, Targets};
 pub use playlist::Playlist;
 pub use publisher::{Publisher, Revoked};
 pub use registry::{Hub, OpenError};

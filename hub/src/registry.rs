@@ -12,7 +12,7 @@ use dashmap::{DashMap, Entry};
 use media::id::PlaybackName;
 use packager::Packager;
 
-use crate::Channel;
+use crate::{Access, Channel};
 
 /// All open channels. Cloning is cheap: every clone is the same hub.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +54,12 @@ impl Hub {
     ///
     /// # Errors
     /// When `name` is open already (nothing is replaced), or the hub is full.
-    pub fn open(&self, name: PlaybackName, packager: Packager) -> Result<Arc<Channel>, OpenError> {
+    pub fn open(
+        &self,
+        name: PlaybackName,
+        packager: Packager,
+        access: Access,
+    ) -> Result<Arc<Channel>, OpenError> {
         let Registry { channels, open, viewers } = &*self.registry;
         match channels.entry(name.as_str().into()) {
             Entry::Occupied(_) => Err(OpenError::AlreadyOpen),
@@ -63,7 +68,7 @@ impl Hub {
                     open.fetch_sub(1, Ordering::Relaxed);
                     return Err(OpenError::Full);
                 }
-                let channel = Arc::new(Channel::new(name, packager, viewers.clone()));
+                let channel = Arc::new(Channel::new(name, packager, access, viewers.clone()));
                 vacant.insert(Arc::clone(&channel));
                 Ok(channel)
             }

@@ -245,6 +245,11 @@ macro_rules! migrations_of {
                 "posts and lives",
                 include_str!(concat!("../../migrations/", $folder, "/0003_posts_and_lives.sql")),
             ),
+            (
+                4,
+                "audience",
+                include_str!(concat!("../../migrations/", $folder, "/0004_audience.sql")),
+            ),
         ])
     };
 }

@@ -29,7 +29,7 @@ pub use error::{Error, Fault, Field};
 pub use geography::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
 };
-pub use lives::{LiveRow, LiveState, NewLive};
+pub use lives::{Audience, LiveRow, LiveState, NewLive};
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{Author, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope};
 pub use sessions::{Rotation, TokenHash};

@@ -24,6 +24,8 @@ pub struct LiveRow {
     pub description: String,
     /// The public name in the HLS addresses.
     pub playback_name: PlaybackName,
+    /// Whom it is for.
+    pub audience: Audience,
     /// Where it stands.
     pub state: LiveState,
     /// When it was asked for, in Unix milliseconds.
@@ -34,6 +36,38 @@ pub struct LiveRow {
     pub interrupted_ms: Option<i64>,
     /// When it ended, in Unix milliseconds.
     pub ended_ms: Option<i64>,
+}
+
+/// Whom a live is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Audience {
+    /// Everybody who has the link.
+    #[default]
+    Public,
+    /// The members of the quartier of its post.
+    Quartier,
+}
+
+impl Audience {
+    /// The audience as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Quartier => "quartier",
+        }
+    }
+
+    /// The audience a text stands for, stored or from a member.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Public, Self::Quartier].into_iter().find(|audience| audience.as_str() == text)
+    }
+
+    /// The audience a stored text stands for.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| {
+            Error::Database("the audience of a live is unknown to this version".into())
+        })
+    }
 }
 
 /// Where a live stands.
@@ -89,6 +123,8 @@ pub struct NewLive {
     pub description: String,
     /// The text of the post.
     pub content: String,
+    /// Whom it is for.
+    pub audience: Audience,
     /// The hash of the stream key.
     pub key_hash: KeyHash,
     /// The public name, random.
@@ -101,7 +137,7 @@ pub struct NewLive {
 macro_rules! select_lives {
     ($rest:literal) => {
         concat!(
-            "select l.id, l.author_id, p.title, l.description, l.playback_name, l.state, \
+            "select l.id, l.author_id, p.title, l.description, l.playback_name, l.audience, l.state, \
                  l.created_ms, l.started_ms, l.interrupted_ms, l.ended_ms \
              from lives l join posts p on p.id = l.id ",
             $rest
@@ -178,14 +214,16 @@ impl Store {
             .fetch_one(&mut *transaction)
             .await?;
             sqlx::query(
-                "insert into lives (id, author_id, description, playback_name, key_hash, created_ms)
-                 values ($1, $2, $3, $4, $5, $6)",
+                "insert into lives (id, author_id, description, playback_name, key_hash, audience, \
+                     created_ms)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(id)
             .bind(author)
             .bind(storable(&new.description))
             .bind(new.playback_name.as_str())
             .bind(new.key_hash.0.as_slice())
+            .bind(new.audience.as_str())
             .bind(new.now_ms)
             .execute(&mut *transaction)
             .await?;
@@ -197,6 +235,7 @@ impl Store {
             title: storable(&new.title).into_owned(),
             description: storable(&new.description).into_owned(),
             playback_name: new.playback_name,
+            audience: new.audience,
             state: LiveState::Created,
             created_ms: new.now_ms,
             started_ms: None,
@@ -345,6 +384,7 @@ row! {
         title: String,
         description: String,
         playback_name: String,
+        audience: String,
         state: String,
         created_ms: i64,
         started_ms: Option<i64>,
@@ -363,6 +403,7 @@ impl TryFrom<LiveRecord> for LiveRow {
             title: record.title,
             description: record.description,
             playback_name: stored_name(&record.playback_name)?,
+            audience: Audience::from_stored(&record.audience)?,
             state: LiveState::from_stored(&record.state)?,
             created_ms: record.created_ms,
             started_ms: record.started_ms,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use media::id::{LiveId, PlaybackName, UserId};
 
 use crate::{
-    CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier, QuartierId, Role, Store,
+    Audience, CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier, QuartierId, Role,
+    Store,
     database::{reading, row},
     lives::stored_name,
     text::like_anywhere,
@@ -100,6 +101,8 @@ pub struct PostLive {
     pub playback_name: PlaybackName,
     /// What it is about; may be empty.
     pub description: String,
+    /// Whom it is for.
+    pub audience: Audience,
     /// Where it stands.
     pub state: LiveState,
     /// When it was first published, in Unix milliseconds.
@@ -211,7 +214,7 @@ macro_rules! select_posts {
                  p.shares_count, p.created_ms, p.updated_ms, \
                  u.id as author_id, u.username, u.first_name, u.last_name, u.profile_picture, \
                  u.quartier_id as author_quartier_id, u.role, u.is_verified, \
-                 l.playback_name, l.description, l.state, l.started_ms, l.ended_ms \
+                 l.playback_name, l.description, l.audience, l.state, l.started_ms, l.ended_ms \
              from posts p \
              join users u on u.id = p.author_id \
              left join lives l on l.id = p.id ",
@@ -347,6 +350,7 @@ row! {
         is_verified: i64,
         playback_name: Option<String>,
         description: Option<String>,
+        audience: Option<String>,
         state: Option<String>,
         started_ms: Option<i64>,
         ended_ms: Option<i64>,
@@ -356,9 +360,10 @@ row! {
 impl PostRow {
     fn into_post(self, geography: &Geography) -> Result<Post, Error> {
         let quartier = |id| geography.quartier(QuartierId::new(id)).cloned();
-        let live = match (self.playback_name, self.state) {
-            (Some(name), Some(state)) => Some(PostLive {
+        let live = match (self.playback_name, self.audience, self.state) {
+            (Some(name), Some(audience), Some(state)) => Some(PostLive {
                 playback_name: stored_name(&name)?,
+                audience: Audience::from_stored(&audience)?,
                 description: self.description.unwrap_or_default(),
                 state: LiveState::from_stored(&state)?,
                 started_ms: self.started_ms,

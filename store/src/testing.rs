@@ -12,7 +12,9 @@ use std::{
 use media::id::{KeyHash, PlaybackName, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{LiveRow, NewLive, NewUser, PasswordHash, QuartierId, Store, User, database::writing};
+use crate::{
+    Audience, LiveRow, NewLive, NewUser, PasswordHash, QuartierId, Store, User, database::writing,
+};
 
 /// Makes two tests of each function: on SQLite, and on PostgreSQL. A test never passes because a
 /// database is missing: without PostgreSQL it fails.
@@ -117,6 +119,7 @@ pub(crate) fn new_live(author: UserId) -> NewLive {
         title: "Fête de quartier".to_owned(),
         description: "En direct de la place".to_owned(),
         content: "Live démarré !".to_owned(),
+        audience: Audience::Public,
         key_hash: key_hash(n),
         playback_name: PlaybackName::from_random(bits),
         now_ms: NOW_MS,

@@ -60,7 +60,13 @@ impl Member {
     /// Starts a live, which waits for its encoder.
     #[track_caller]
     pub fn start_live(&self) -> Live {
-        let answer = self.try_start_live();
+        self.start_live_for("public")
+    }
+
+    /// Starts a live for an audience.
+    #[track_caller]
+    pub fn start_live_for(&self, audience: &str) -> Live {
+        let answer = self.try_start_live_for(audience);
         assert_eq!(answer.status, 201, "live/start: {}", answer.text());
         let answer = answer.json();
         let text = |key: &str| {
@@ -79,8 +85,14 @@ impl Member {
     /// Asks for a live, whatever the answer.
     #[track_caller]
     pub fn try_start_live(&self) -> Response {
-        let body =
-            json!({ "title": "Marché de Madina", "description": "", "content": "En direct" });
+        self.try_start_live_for("public")
+    }
+
+    fn try_start_live_for(&self, audience: &str) -> Response {
+        let body = json!({
+            "title": "Marché de Madina", "description": "", "content": "En direct",
+            "audience": audience,
+        });
         post(self.server, Some(&self.access), "/api/posts/live/start/", &body)
     }
 

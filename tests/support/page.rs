@@ -23,10 +23,16 @@ impl Page {
     /// Starts `script` on an address of the server.
     #[track_caller]
     pub fn open(script: &str, house: &House, path: &str) -> Self {
+        Self::open_with(script, house, path, &[])
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn open_with(script: &str, house: &House, path: &str, arguments: &[&str]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/e2e").join(script);
         assert!(file.exists(), "{} drives the browser", file.display());
         let mut node = Command::new("node");
-        node.arg(file).arg(house.url(path));
+        node.arg(file).arg(house.url(path)).args(arguments);
         let script = Peer::spawn_with_input("page", node, house.folder(), Stdio::piped());
         Self { script, heard: 0 }
     }

@@ -1,10 +1,13 @@
 // A new member's first broadcast, through the pages alone: registers, goes live, shows the key.
 //
-//   node journey.mjs <base URL>
+//   node journey.mjs <base URL> [public|quartier]
+//
+// The second argument says whom the live is for.
 //
 // Prints one JSON line {server, key, url, watch_url, email, password}, then obeys lines on stdin:
 //   shot <path>   takes a screenshot of the whole page, answers {"shot": path, "state": ...}
-//   state         answers {"state", "incoming": {...}} as the page shows them
+//   state         answers {"state", "incoming": {...}, "player", "viewers"} as the page shows them
+//   watch         opens the page of the viewers, still signed in, answers likewise
 //   stop          ends the live through the page, answers {"state"}
 //   quit          leaves
 // Errors go to stderr; the exit code is 1 when the journey could not be made.
@@ -15,8 +18,9 @@ import { openPage } from './browser.mjs';
 const STEP_MS = 20_000;
 
 const base = process.argv[2]?.replace(/\/$/, '');
+const audience = process.argv[3] ?? 'public';
 if (!base) {
-  console.error('usage: node journey.mjs <base URL>');
+  console.error('usage: node journey.mjs <base URL> [public|quartier]');
   process.exit(2);
 }
 
@@ -27,8 +31,9 @@ const say = (value) => console.log(JSON.stringify(value));
 
 try {
   const member = await register();
-  say({ ...(await goLive()), ...member });
-  await obey();
+  const live = await goLive();
+  say({ ...live, ...member });
+  await obey(live.watch_url);
 } catch (error) {
   console.error(String(error.stack ?? error));
   process.exitCode = 1;
@@ -60,6 +65,7 @@ async function goLive() {
   await at('nav-go-live').click();
   await at('field-title').fill('Réunion du quartier');
   await at('field-description').fill('Point sur l’eau et l’électricité.');
+  await at(`audience-${audience}`).check();
   await at('submit-go-live').click();
   await at('connect').waitFor();
   await at('tab-obs').click();
@@ -75,7 +81,7 @@ async function goLive() {
   return { server, key, url, watch_url };
 }
 
-async function obey() {
+async function obey(watchUrl) {
   for await (const line of createInterface({ input: process.stdin })) {
     const [command, ...rest] = line.trim().split(' ');
     if (command === 'quit') return;
@@ -84,6 +90,10 @@ async function obey() {
       await page.screenshot({ path, fullPage: true });
       say({ shot: path, ...(await shown()) });
     } else if (command === 'state') {
+      say(await shown());
+    } else if (command === 'watch') {
+      await page.goto(watchUrl);
+      await at('player').waitFor();
       say(await shown());
     } else if (command === 'stop') {
       await at('stop').click();
@@ -97,8 +107,11 @@ async function obey() {
 function shown() {
   return page.evaluate(() => {
     const cells = document.querySelectorAll('[data-testid^="incoming-"]');
+    const one = (id) => document.querySelector(`[data-testid="${id}"]`);
     return {
-      state: document.querySelector('[data-testid="own-live"]')?.getAttribute('data-state') ?? null,
+      state: one('own-live')?.getAttribute('data-state') ?? null,
+      player: one('player')?.getAttribute('data-state') ?? null,
+      viewers: one('viewers')?.textContent?.trim() ?? null,
       incoming: Object.fromEntries(
         [...cells].map((cell) => [
           cell.getAttribute('data-testid')?.replace('incoming-', ''),

@@ -1,7 +1,7 @@
 //! A whole API on a database of its own, and the few things every test does with it.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -49,6 +49,8 @@ pub struct FakeControl {
     pub ended: Mutex<Vec<(LiveId, PlaybackName)>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
+    /// How many it gave.
+    pub tickets: AtomicI64,
     pub panics: std::sync::atomic::AtomicBool,
 }
 
@@ -64,6 +66,11 @@ impl LiveControl for FakeControl {
 
     fn viewers(&self, _name: &PlaybackName) -> Option<usize> {
         *self.viewers.lock().unwrap()
+    }
+
+    fn ticket(&self, name: &PlaybackName, address: IpAddr) -> String {
+        let given = self.tickets.fetch_add(1, Ordering::Relaxed);
+        format!("{given}-of-{name}-for-{address}")
     }
 
     fn end(&self, id: LiveId, name: &PlaybackName) {

@@ -11,6 +11,7 @@
 extern crate communiconnect_api as api;
 
 mod accounts;
+mod audience;
 mod conventions;
 mod house;
 mod limits;

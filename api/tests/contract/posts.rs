@@ -38,7 +38,7 @@ async fn a_reader_finds_a_live_and_where_to_watch_it() {
             "status": "live", "title": "Marché", "description": "",
             "playback_name": live["playback_name"],
             "started_at": "2025-07-23T11:05:01.000000Z", "ended_at": null,
-            "viewers_count": null,
+            "audience": "public", "viewers_count": null,
             "hls_url": live["hls_url"], "hls_ts_url": live["hls_ts_url"],
             "watch_url": live["watch_url"],
         })

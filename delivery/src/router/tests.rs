@@ -23,6 +23,7 @@ use tokio::{task::yield_now, time::Instant};
 use super::*;
 
 mod low_latency;
+mod tickets;
 mod viewers;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
@@ -80,11 +81,15 @@ impl House {
     }
 
     fn packaging(config: Config, packager: packager::Config) -> Self {
+        Self::build(config, packager, Access::Everyone)
+    }
+
+    fn build(config: Config, packager: packager::Config, access: Access) -> Self {
         let hub = Hub::new();
         let name: PlaybackName = "a".parse().unwrap();
         let epoch = Epoch::from_random([1, 2, 3, 4, 5]);
         let packager = Packager::new(packager, name.clone(), epoch);
-        let channel = hub.open(name, packager).unwrap();
+        let channel = hub.open(name, packager, access).unwrap();
         let delivery = Arc::new(Delivery::new(hub, &config, Keys::derive(b"secret")));
         Self { delivery, channel }
     }

@@ -44,7 +44,7 @@ fn name(text: &str) -> PlaybackName {
 fn open(hub: &Hub, as_name: &str) -> Arc<Channel> {
     let epoch = Epoch::from_random([7; 5]);
     let packager = Packager::new(packager::Config::default(), name(as_name), epoch);
-    hub.open(name(as_name), packager).unwrap()
+    hub.open(name(as_name), packager, Access::Everyone).unwrap()
 }
 
 /// A live of which `pictures` pictures have come.
@@ -67,7 +67,10 @@ fn a_name_is_open_once() {
     let first = open(&hub, "a");
     let packager =
         Packager::new(packager::Config::default(), name("a"), Epoch::from_random([8; 5]));
-    assert_eq!(hub.open(name("a"), packager).unwrap_err(), OpenError::AlreadyOpen);
+    assert_eq!(
+        hub.open(name("a"), packager, Access::Everyone).unwrap_err(),
+        OpenError::AlreadyOpen
+    );
     assert!(Arc::ptr_eq(&hub.channel("a").unwrap(), &first));
 }
 
@@ -99,7 +102,7 @@ fn a_full_hub_opens_no_more() {
     }
     let packager =
         Packager::new(packager::Config::default(), name("x"), Epoch::from_random([8; 5]));
-    assert_eq!(hub.open(name("x"), packager).unwrap_err(), OpenError::Full);
+    assert_eq!(hub.open(name("x"), packager, Access::Everyone).unwrap_err(), OpenError::Full);
     hub.close(&name("0"));
     open(&hub, "x");
 }

@@ -43,7 +43,8 @@ impl House {
         let folder = format!("/hls/a/{epoch}");
         let name: media::id::PlaybackName = "a".parse().expect("a name");
         let packager = Packager::new(packager::Config::default(), name.clone(), epoch);
-        let channel = hub.open(name, packager).expect("the first of its name");
+        let channel =
+            hub.open(name, packager, hub::Access::Everyone).expect("the first of its name");
         let mut publisher = channel.claim(1_700_000_000_000);
         publisher.push(&mut four_segments()).expect("media");
         let keys = delivery::Keys::derive(b"secret");

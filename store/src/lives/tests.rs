@@ -22,6 +22,17 @@ on_both! {
         assert_eq!(by_name, Some(live));
     }
 
+    async fn a_live_is_for_whom_its_author_said(db: Fixture) {
+        let author = db.user_called("kadiatou").await.id;
+        for audience in [Audience::Public, Audience::Quartier] {
+            let live = db.create_live(NewLive { audience, ..new_live(author) }).await.unwrap();
+            assert_eq!(live.audience, audience);
+            assert_eq!(db.live(live.id).await.unwrap().unwrap().audience, audience);
+            let post = db.post(live.id).await.unwrap().unwrap();
+            assert_eq!(post.live.unwrap().audience, audience);
+        }
+    }
+
     async fn an_unknown_live_is_none(db: Fixture) {
         assert_eq!(db.live(LiveId::new(404)).await.unwrap(), None);
         assert_eq!(db.live_by_key(&key_hash(0)).await.unwrap(), None);

@@ -53,6 +53,7 @@ on_both! {
         assert_eq!(
             post.live,
             Some(PostLive {
+                audience: crate::Audience::Public,
                 playback_name: new.playback_name,
                 description: new.description,
                 state: LiveState::Created,

@@ -48,6 +48,12 @@ export const members = {
     untitled: (name: string) => (name ? `Direct de ${name}` : 'Direct'),
     titleLabel: 'Titre',
     titlePlaceholder: 'Réunion du quartier',
+    audienceLabel: 'Qui peut regarder ?',
+    audience: { public: 'Tout le monde', quartier: 'Mon quartier' },
+    audienceHint: {
+      public: 'Il suffit du lien, sans compte.',
+      quartier: 'Seuls les membres de votre quartier, une fois connectés.',
+    },
     descriptionLabel: 'Description',
     descriptionPlaceholder: 'De quoi s’agit-il ?',
     submit: 'Préparer le direct',
@@ -57,7 +63,7 @@ export const members = {
     formSteps: [
       'Vous préparez le direct ici.',
       'Vous copiez le serveur et la clé de stream dans OBS, ou une adresse dans votre téléphone.',
-      'Vous partagez le lien : tout le monde peut regarder.',
+      'Vous partagez le lien avec ceux qui regarderont.',
     ],
     already: 'Vous avez déjà un direct en cours : le voici.',
     keepPage: 'Le direct continue même si vous fermez cette page.',
@@ -117,7 +123,10 @@ export const members = {
       'Votre logiciel connaît déjà la clé de stream : pour reprendre, relancez-y la diffusion.',
 
     share: 'Inviter à regarder',
-    shareText: 'Ce lien s’ouvre sans compte.',
+    shareText: {
+      public: 'Ce lien s’ouvre sans compte.',
+      quartier: 'Ce lien s’ouvre pour les membres de votre quartier, une fois connectés.',
+    },
     link: 'Lien du direct',
     open: 'Ouvrir la page',
 

@@ -113,6 +113,8 @@ export const fr = {
     neverBegan: 'Il n’a finalement pas eu lieu.',
     unknown: 'Ce direct est introuvable',
     unknownText: 'Le lien est peut-être incomplet. Demandez-le de nouveau à qui vous l’a envoyé.',
+    refused: 'Ce direct est réservé',
+    forQuartier: 'Réservé au quartier',
     network: 'Connexion perdue',
     networkText: 'Nouvel essai automatique. Vérifiez votre connexion internet.',
     media: 'Ce direct n’a pas pu être lu',

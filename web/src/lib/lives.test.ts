@@ -36,3 +36,10 @@ test('one’s own live is found among those of others', () => {
   expect(ownOpenLive(posts, 7)).toBe(3);
   expect(ownOpenLive(posts, 8)).toBeNull();
 });
+
+test('a live for a quartier is listed as such, and opens by its name', () => {
+  const reserved = post(1, 'live');
+  reserved.live = { ...reserved.live!, audience: 'quartier', hls_url: null, playback_name: 'n1' };
+  expect(openLives([reserved])).toMatchObject([{ name: 'n1', reserved: true }]);
+  expect(openLives([post(2, 'live')])[0]?.reserved).toBe(false);
+});

@@ -11,6 +11,8 @@ export interface ListedLive {
   startedAt: string | null;
   /** Null where viewers are not counted. */
   viewers: number | null;
+  /** For the quartier of its author alone. */
+  reserved: boolean;
   author: LivePost['author'];
 }
 
@@ -32,6 +34,7 @@ export function openLives(posts: readonly LivePost[]): ListedLive[] {
           status,
           startedAt: post.live?.started_at ?? null,
           viewers: post.live?.viewers_count ?? null,
+          reserved: post.live?.audience === 'quartier',
           author: post.author,
         },
       ];

@@ -1,7 +1,7 @@
 // The live of the signed-in user: found again after a reload, started, followed, ended.
 
 import { asApiError } from './api/errors';
-import type { OwnLive, StartedLive } from './api/types';
+import type { Audience, OwnLive, StartedLive } from './api/types';
 import { ownOpenLive } from './lives';
 import { poll } from './poller';
 import { session } from './session.svelte';
@@ -33,9 +33,9 @@ export class OwnLiveHandle {
   }
 
   /** Starts a live. Where one is open already, shows that one instead. */
-  async start(title: string, description: string): Promise<void> {
+  async start(title: string, description: string, audience: Audience): Promise<void> {
     try {
-      const started = await session.api.startLive(title, description);
+      const started = await session.api.startLive(title, description, audience);
       this.live = null;
       this.started = started;
       this.wasOpen = false;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mediaPlaylistPath, nameFromInput, nameOfPlaylist, playlistPath, reachable } from './urls';
+import { listedRun, nameFromInput, nameOfPlaylist, playlistPath, reachable } from './urls';
 
 test('a loopback address is replaced by the host the page came from', () => {
   expect(reachable('rtmp://localhost/live', '192.168.1.20')).toBe('rtmp://192.168.1.20/live');
@@ -16,10 +16,21 @@ test('media are asked of the page’s own origin', () => {
   expect(playlistPath('k7m2')).toBe('/hls/k7m2.m3u8');
 });
 
-test('the media playlist is found in the multivariant one', () => {
-  const text = '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nk7m2/e5f6/source.m3u8\n';
-  expect(mediaPlaylistPath(text, 'https://cc.gn/hls/k7m2.m3u8')).toBe('/hls/k7m2/e5f6/source.m3u8');
-  expect(mediaPlaylistPath('', 'https://cc.gn/hls/k7m2.m3u8')).toBeNull();
+test('a ticket goes with the playlist it was given for', () => {
+  expect(playlistPath('k7m2', 'https://cc.gn/hls/k7m2.m3u8?ticket=10ab')).toBe(
+    '/hls/k7m2.m3u8?ticket=10ab',
+  );
+  expect(playlistPath('k7m2', 'https://cc.gn/hls/k7m2.m3u8')).toBe('/hls/k7m2.m3u8');
+});
+
+test('a run is known by its media playlist, whoever watches', () => {
+  const text = (uri: string) => `#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n${uri}\n`;
+  const run = (uri: string) => listedRun(text(uri), 'https://cc.gn/hls/k7m2.m3u8?ticket=10ab');
+  const same = '/hls/k7m2/e5f6/source.m3u8';
+  expect(run('k7m2/e5f6/source.m3u8')).toBe(same);
+  expect(run('k7m2/e5f6/source.m3u8?session=0a1b')).toBe(same);
+  expect(run(`k7m2/e5f6/${'0a'.repeat(21)}/source.m3u8?session=0a1b`)).toBe(same);
+  expect(listedRun('', 'https://cc.gn/hls/k7m2.m3u8')).toBeNull();
 });
 
 test('the name of a live is read from its playlist, in either container', () => {

@@ -13,17 +13,30 @@ export function reachable(url: string, pageHost: string = location.hostname): st
 
 /**
  * The multivariant playlist of a live, on the page's own origin: the content security policy lets
- * the page load from nowhere else, whatever address the server announces.
+ * the page load from nowhere else, whatever address the server announces. Its ticket, where it has
+ * one, comes with that address.
  */
-export const playlistPath = (name: string): string => `/hls/${name}.m3u8`;
+export const playlistPath = (name: string, hlsUrl?: string | null): string =>
+  `/hls/${name}.m3u8${ticketOf(hlsUrl)}`;
 
 /** The same, of its sound alone. */
-export const soundPath = (name: string): string => `/hls/${name}-audio.m3u8`;
+export const soundPath = (name: string, hlsUrl?: string | null): string =>
+  `/hls/${name}-audio.m3u8${ticketOf(hlsUrl)}`;
 
-/** The path of the first media playlist that a multivariant playlist, read from `url`, lists. */
-export function mediaPlaylistPath(multivariant: string, url: string): string | null {
+const ticketOf = (hlsUrl: string | null | undefined): string =>
+  /\?ticket=[0-9a-f]+$/.exec(hlsUrl ?? '')?.[0] ?? '';
+
+/**
+ * What tells one run of the server from another: the path of a media playlist, less the viewer's
+ * ticket, which changes meanwhile.
+ */
+export const runOf = (playlist: string, base: string): string =>
+  new URL(playlist, base).pathname.replace(/\/[0-9a-f]{42}(?=\/[^/]*$)/, '');
+
+/** The run of the first media playlist that a multivariant playlist, read from `url`, lists. */
+export function listedRun(multivariant: string, url: string): string | null {
   const listed = multivariant.split(/\r?\n/).find((line) => line !== '' && !line.startsWith('#'));
-  return listed === undefined ? null : new URL(listed, url).pathname;
+  return listed === undefined ? null : runOf(listed, url);
 }
 
 /** The public name of a live out of its playlist's address. */

@@ -4,16 +4,17 @@
 import { asApiError, errorFromResponse, errorFromSilence, ApiError } from './errors';
 import type { TokenKeeper } from './tokens';
 import type {
+  Audience,
   LivePost,
   OwnLive,
   Page,
-  PublicLive,
   Region,
   Registration,
   SignedIn,
   StartedLive,
   Tokens,
   User,
+  WatchedLive,
 } from './types';
 
 /** A slow link answers late, a broken one never: past this, say so. */
@@ -78,10 +79,10 @@ export class Api {
       signal ? { signal } : {},
     );
 
-  startLive = (title: string, description: string) =>
+  startLive = (title: string, description: string, audience: Audience) =>
     this.#signed<StartedLive>('/api/posts/live/start/', {
       method: 'POST',
-      body: { ...(title ? { title } : {}), ...(description ? { description } : {}) },
+      body: { ...(title ? { title } : {}), ...(description ? { description } : {}), audience },
     });
 
   stopLive = (id: number) =>
@@ -90,8 +91,17 @@ export class Api {
   ownLive = (id: number, signal?: AbortSignal) =>
     this.#signed<OwnLive>(`/api/posts/live/${id}/status/`, signal ? { signal } : {});
 
-  publicLive = (name: string, signal?: AbortSignal) =>
-    this.#open<PublicLive>(`/api/lives/${name}/`, signal ? { signal } : {});
+  /** A live, for its viewers. Only one that is not for everybody is asked for as somebody. */
+  watchedLive = async (name: string, signal?: AbortSignal): Promise<WatchedLive> => {
+    const path = `/api/lives/${name}/`;
+    const options = signal ? { signal } : {};
+    try {
+      return await this.#open<WatchedLive>(path, options);
+    } catch (error) {
+      if (asApiError(error).status !== 403 || !this.tokens().hasSession) throw error;
+    }
+    return this.#signed<WatchedLive>(path, options);
+  };
 
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {

@@ -47,6 +47,9 @@ export interface Region extends Place {
 
 export type LiveStatus = 'created' | 'live' | 'interrupted' | 'ended';
 
+/** Whom a live is for: everybody, or the quartier of its author. */
+export type Audience = 'public' | 'quartier';
+
 /** The answer to the start of a live: the only one that ever carries the stream key. */
 export interface StartedLive {
   live_id: number;
@@ -57,6 +60,9 @@ export interface StartedLive {
   playback_name: string;
   title: string;
   description: string;
+  audience: Audience;
+  /** With a ticket where the live is not for everybody. */
+  hls_url: string;
 }
 
 export interface Warning {
@@ -84,6 +90,8 @@ export interface OwnLive {
   watch_url: string;
   playback_name: string;
   title: string;
+  audience: Audience;
+  hls_url: string;
   /** Null where viewers are not counted. */
   viewers_count: number | null;
   incoming: Incoming | null;
@@ -96,8 +104,8 @@ export interface Author {
   location_info: string;
 }
 
-/** What anybody sees of a live. */
-export interface PublicLive {
+/** What those who may watch a live see of it. */
+export interface WatchedLive {
   playback_name: string;
   title: string;
   description: string;
@@ -106,6 +114,8 @@ export interface PublicLive {
   started_at: string | null;
   ended_at: string | null;
   viewers_count: number | null;
+  audience: Audience;
+  hls_url: string;
   author: Author;
 }
 
@@ -121,6 +131,7 @@ export interface LivePost {
     status: LiveStatus;
     started_at: string | null;
     viewers_count?: number | null;
+    audience?: Audience;
     hls_url?: string | null;
     playback_name?: string | null;
     title?: string | null;

@@ -6,7 +6,7 @@ import type { ErrorData, Level, MediaPlaylist } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
-import { mediaPlaylistPath } from '../urls';
+import { listedRun, runOf } from '../urls';
 import { hlsConfig, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
 import { choices, savings, type Sound } from './sounds';
@@ -33,10 +33,10 @@ const ASK_WAITING_MS = 12_000;
 const RATE_SEGMENTS = 8;
 
 export interface Source {
-  /** The multivariant playlist. */
-  url: string;
+  /** The multivariant playlist, read again for each connection: its ticket may have been renewed. */
+  readonly url: string;
   /** The one of its sound alone. */
-  soundUrl: string;
+  readonly soundUrl: string;
   /** What the server last said. */
   status: LiveStatus | null;
   /** Asks again; null when the live is unknown. */
@@ -86,7 +86,7 @@ export class LivePlayer {
   /** Sounds apart from the picture are beyond the light build: a third less for all the others. */
   #needsFull = false;
   #repairs: number[] = [];
-  /** The media playlist being played: each run of the server has its own. */
+  /** The run of the server whose playlist is being played. */
   #playlist: string | null = null;
   /** One that announced its end although the live goes on. */
   #abandoned: string | null = null;
@@ -223,7 +223,7 @@ export class LivePlayer {
       signal: this.#abort.signal,
       credentials: 'omit',
     });
-    const listed = mediaPlaylistPath(await response.text(), response.url);
+    const listed = listedRun(await response.text(), response.url);
     if (response.ok && (listed === null || listed !== this.#abandoned)) {
       this.#playlist = listed;
       return true;
@@ -231,6 +231,10 @@ export class LivePlayer {
     if (response.ok) {
       // Still the run that is over: its end would be played again.
       this.#retry();
+      return false;
+    }
+    if (response.status === 403) {
+      await this.#refused();
       return false;
     }
     if (response.status !== 404) throw new Error(`playlist answered ${response.status}`);
@@ -257,7 +261,7 @@ export class LivePlayer {
     hls.on(Hls.Events.AUDIO_TRACK_LOADED, (_, { stats }) => this.#count(stats.loaded));
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
       const url = levels[0]?.uri;
-      this.#playlist = url ? new URL(url, location.href).pathname : null;
+      this.#playlist = url ? runOf(url, location.href) : null;
       this.#describe(levels[0]);
       void this.#play();
     });
@@ -379,6 +383,8 @@ export class LivePlayer {
     if (status === 404) {
       const request = data.networkDetails as XMLHttpRequest | null | undefined;
       this.#missing(parseRetryAfter(request?.getResponseHeader?.('retry-after') ?? null));
+    } else if (status === 403) {
+      void this.#refused();
     } else {
       this.#failed(data.type === Hls.ErrorTypes.NETWORK_ERROR ? 'network' : 'media');
     }
@@ -421,6 +427,12 @@ export class LivePlayer {
   /** Their lists are of one run of the server: the next one is asked what there is. */
   #forgetSounds(): void {
     if (this.#soundPlaylist !== null) this.sound = 0;
+  }
+
+  /** The ticket has expired: the page asks for another, or says why there is none. */
+  async #refused(): Promise<void> {
+    await this.#source.refresh(this.#abort.signal).catch(() => null);
+    if (!this.#abort.signal.aborted) this.#retry();
   }
 
   #failed(cause: 'network' | 'media'): void {
