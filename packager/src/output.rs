@@ -109,6 +109,7 @@ pub(crate) struct Opening {
     pub discontinuity: bool,
     pub independent: bool,
     pub program_date_time_ms: i64,
+    pub picture_delay_ms: i64,
     /// Where its first sample is on the main track; `None` if it will have none.
     pub first_ticks: Option<i64>,
 }
@@ -142,7 +143,13 @@ impl Output {
         if self.open.is_some() {
             return;
         }
-        let Opening { discontinuity, independent, program_date_time_ms, first_ticks } = opening;
+        let Opening {
+            discontinuity,
+            independent,
+            program_date_time_ms,
+            picture_delay_ms,
+            first_ticks,
+        } = opening;
         let (others, changed) = match first_ticks {
             Some(at_ticks) if !self.sounds.is_empty() => self.sounds.declare(at_ticks),
             _ => (Vec::new(), false),
@@ -157,6 +164,7 @@ impl Output {
             discontinuity_number: self.counts.discontinuities,
             independent,
             program_date_time_ms,
+            picture_delay_ms,
             parts: Vec::new(),
             others,
         };
@@ -251,6 +259,7 @@ impl Output {
                 discontinuity: false,
                 independent: false,
                 program_date_time_ms: at_ms,
+                picture_delay_ms: last.head().picture_delay_ms,
                 first_ticks: None,
             };
             self.open_segment(last.tracks(), opening);

@@ -53,6 +53,8 @@ pub(crate) struct Running {
     returning: bool,
     start: i64,
     start_wall_ms: i64,
+    /// How much later than it is decoded the first picture is seen.
+    picture_delay_ms: i64,
 }
 
 /// What became of a sample.
@@ -107,6 +109,7 @@ impl Running {
             returning: false,
             start: to,
             start_wall_ms: wall_ms,
+            picture_delay_ms: 0,
             tracks,
         }
     }
@@ -355,6 +358,10 @@ impl Running {
     /// Adds a sample of known length to the open part, which may end before it.
     fn add(&mut self, sample: Timed, out: &mut Output) -> Progress {
         let progress = self.cut(self.segmenter.before(sample.duration_ticks), out);
+        if sample.dts_ticks == self.start {
+            let delay = self.tracks.timescale.rescale(sample.cts_ticks.into(), Timescale::MILLIS);
+            self.picture_delay_ms = delay;
+        }
         if out.open.is_none() {
             let since = sample.dts_ticks.saturating_sub(self.start);
             let since_ms = self.tracks.timescale.rescale(since, Timescale::MILLIS);
@@ -363,6 +370,7 @@ impl Running {
                 discontinuity: since == 0,
                 independent: sample.is_sync,
                 program_date_time_ms: wall_ms,
+                picture_delay_ms: self.picture_delay_ms,
                 first_ticks: Some(sample.dts_ticks),
             };
             out.open_segment(&self.tracks, opening);

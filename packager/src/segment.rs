@@ -41,6 +41,8 @@ pub(crate) struct Head {
     pub discontinuity_number: u64,
     pub independent: bool,
     pub program_date_time_ms: i64,
+    /// How much later than it is decoded the first picture of its run is seen.
+    pub picture_delay_ms: i64,
     pub parts: Vec<Part>,
     /// The sounds beside the first. Most lives have none.
     pub others: Vec<OtherSound>,
@@ -127,7 +129,13 @@ impl Head {
     /// Wall-clock time of the first sample in a rendition, in Unix milliseconds.
     pub fn program_date_time_ms(&self, rendition: Rendition) -> i64 {
         let at = self.program_date_time_ms;
-        let Rendition::Audio(number) = rendition else { return at };
+        let number = match rendition {
+            Rendition::Source | Rendition::SourceTs => return at,
+            // Beside sounds of their own, dates are of what is seen and heard (rfc8216bis §6.2.4):
+            // hls.js places the sounds by them, and waits for ever where it places them too late.
+            Rendition::Video => return at.saturating_add(self.picture_delay_ms),
+            Rendition::Audio(number) => number,
+        };
         let first = |parts: &[Part], kind| parts.first().and_then(|part| part.start(kind));
         let sound =
             self.sound(number).and_then(|(track, parts)| Some((track, first(parts, Kind::Audio)?)));

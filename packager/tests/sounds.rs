@@ -321,6 +321,28 @@ fn a_sound_that_waited_long_for_the_first_picture_is_heard_with_it() {
 }
 
 #[test]
+fn dates_of_pictures_and_sounds_tell_the_same_media_time() {
+    let source = Source { b_frames: true, seconds: 7, ..Source::default() };
+    let viewer = watch(with_second(&source, &audio_track_44100(), second_sound(0..7)));
+    let dates = |rendition| {
+        let segments = media(&viewer, rendition).segments;
+        let dates = segments.iter().map(|it| it.program_date_time.unwrap().timestamp_millis());
+        dates.collect::<Vec<_>>()
+    };
+    let (pictures, sounds) = (dates(Rendition::Video), dates(other()));
+    for (segment, (picture_ms, sound_ms)) in viewer.all().zip(pictures.iter().zip(&sounds)) {
+        let (_, audio) = read_alone(segment, other());
+        let heard_ms = audio[0].dts * 1_000 / 44_100;
+        let epoch_ms = sound_ms - heard_ms;
+        let (video, _) = read_alone(segment, Rendition::Video);
+        if video[0].is_sync {
+            let seen_ms = (video[0].dts + video[0].cts) * 1_000 / 90_000;
+            assert!((picture_ms - seen_ms - epoch_ms).abs() <= 2);
+        }
+    }
+}
+
+#[test]
 fn sounds_alone_are_offered_together() {
     let source = Source { video: None, seconds: 7, ..Source::default() };
     let viewer = watch(with_second(&source, &audio_track_44100(), second_sound(0..7)));

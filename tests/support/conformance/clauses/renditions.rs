@@ -4,8 +4,9 @@ use super::super::memory::{Known, Rendition};
 use super::super::report::Report;
 use super::Ground;
 
-/// Within this, two dates are of the same moment.
-const SAME_S: f64 = 0.05;
+/// Within this, two dates are of the same segment: sound is cut where pictures are decoded, which is
+/// before the first of them is seen by as long as B-frames take.
+const SAME_S: f64 = 0.1;
 
 /// Judges every pair of renditions.
 pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
