@@ -11,7 +11,7 @@ kbits=${3:-400}
 
 bars="scale=32:1,format=gray,geq=lum='255*mod(floor(time(0)*1000/pow(2,X)),2)'"
 bars+=",scale=${size%x*}:16:flags=neighbor,format=yuv420p"
-exec ffmpeg -hide_banner -nostdin -loglevel warning \
+exec ffmpeg -hide_banner -nostdin -loglevel error \
   -re -f lavfi -i "testsrc2=size=$size:rate=30" \
   -re -f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=48000 \
   -filter_complex "[0:v]split[picture][strip]; [strip]${bars}[bars]; [picture][bars]overlay,format=yuv420p[out]" \

@@ -23,6 +23,8 @@ for live in '320x180 236' '640x360 936'; do
   scripts/clock.sh "$rtmp_url" "$size" "$kbits" &
   encoder=$!
   wait_for_pictures
+  # A window as it usually is.
+  sleep 12
   for link in slow-3g fast-3g; do
     printf '▸ %s kbit/s over %s; load of this machine: %s\n' "$((kbits + 64))" "$link" "$(cut -d' ' -f1-3 /proc/loadavg)"
     node web/e2e/start.mjs "$watch_url" "$link"
