@@ -49,10 +49,10 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>, rendition: &Rendition
         }
         // The segment that a live ends in may be listed whole without its parts, the last of which
         // nobody was told of.
-        let parts = loaded_parts(report, ground, rendition, *msn, init).filter(|_| {
-            rendition.segments.range(msn + 1..).next().is_some() || all_told(rendition, *msn, known)
-        });
-        segment(report, known, init, &runs, gap_s);
+        let is_told = rendition.segments.range(msn + 1..).next().is_some()
+            || all_told(rendition, *msn, known);
+        let parts = loaded_parts(report, ground, rendition, *msn, init).filter(|_| is_told);
+        segment(report, known, init, &runs, Some(gap_s).filter(|_| is_told));
         if let Some(parts) = parts {
             whole(report, known, content, &runs, &parts);
         }
@@ -139,10 +139,11 @@ fn gap_s(rendition: &Rendition, msn: u64) -> f64 {
     parts.filter(|part| part.gap).map(Part::duration_s).sum()
 }
 
-/// What a segment must be by itself.
-fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s: f64) {
+/// What a segment must be by itself, of which so much is left out, if that is known.
+fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s: Option<f64>) {
     let path = || known.path.clone();
-    if let Some(duration_s) = duration_s(init, runs).map(|duration_s| duration_s + gap_s) {
+    if let Some((duration_s, gap_s)) = duration_s(init, runs).zip(gap_s) {
+        let duration_s = duration_s + gap_s;
         let off_s = (duration_s - known.segment.duration_s()).abs();
         let holds = off_s <= OFF_S + rounding_s(&known.segment.duration) + EPSILON_S;
         report.check("extinf_is_the_duration_of_the_samples", holds, || {
