@@ -240,10 +240,6 @@ impl Line {
             }
         }
         set_durations(room);
-        if let (Some(last), Some(tracks)) = (room.last(), &self.tracks) {
-            let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
-            self.end = Some((end, tracks.timescale));
-        }
         dropped
     }
 
@@ -274,8 +270,9 @@ impl Line {
             return Some(Place::Break);
         }
         let place = lane.place_after_silence(next.dts_ticks, step_ticks);
-        if place == Place::Break {
-            self.lane = None;
+        match place {
+            Place::At(at) => self.end = Some((at.saturating_add(step_ticks.into()), timescale)),
+            Place::Break => self.lane = None,
         }
         Some(place)
     }
