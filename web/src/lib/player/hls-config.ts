@@ -53,8 +53,6 @@ const calm: Partial<HlsConfig> = {
 export interface Connection {
   saveData?: boolean;
   effectiveType?: string;
-  /** Round trip, in milliseconds. */
-  rtt?: number;
 }
 
 /** hls.js asks for one part at a time: a round trip and its bytes must fit into its 200 ms. */
@@ -67,10 +65,25 @@ const ROUND_TRIP_MAX_MS = 100;
 export function hlsConfig(
   soundOnly: boolean,
   connection: Connection | undefined,
+  roundTripMs: number | null,
 ): Partial<HlsConfig> {
   const weak =
     connection?.saveData === true ||
     /^(slow-)?[23]g$/.test(connection?.effectiveType ?? '') ||
-    (connection?.rtt ?? 0) > ROUND_TRIP_MAX_MS;
+    (roundTripMs ?? 0) > ROUND_TRIP_MAX_MS;
   return soundOnly || weak ? calm : quick;
+}
+
+/**
+ * The quickest answer to this page so far, in milliseconds; null before any: a round trip, for some of
+ * its files are small. What the browser itself estimates counts the time for which the server holds a
+ * playlist.
+ */
+export function quickestAnswerMs(): number | null {
+  const entries = ['navigation', 'resource'].flatMap((type) =>
+    performance.getEntriesByType(type),
+  ) as PerformanceResourceTiming[];
+  const answered = entries.filter((entry) => entry.transferSize > 0);
+  if (answered.length === 0) return null;
+  return Math.min(...answered.map((entry) => entry.responseEnd - entry.requestStart));
 }

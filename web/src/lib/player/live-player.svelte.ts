@@ -7,7 +7,7 @@ import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
 import { listedRun, runOf } from '../urls';
-import { hlsConfig, type Connection } from './hls-config';
+import { hlsConfig, quickestAnswerMs, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
 import { choices, savings, type Sound } from './sounds';
 
@@ -250,7 +250,7 @@ export class LivePlayer {
     // Two calls may have crossed while the library was loading.
     this.#detach();
     const { connection } = navigator as { connection?: Connection };
-    const hls = new Hls(hlsConfig(this.soundOnly, connection));
+    const hls = new Hls(hlsConfig(this.soundOnly, connection, quickestAnswerMs()));
     this.#hls = hls;
     this.received ??= 0;
     hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
