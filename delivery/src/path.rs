@@ -158,6 +158,17 @@ impl<'a> MediaPath<'a> {
         }
     }
 
+    /// The rendition it is of.
+    pub fn rendition(&self) -> Rendition {
+        match self {
+            Self::Multivariant { rendition, .. }
+            | Self::Media { rendition, .. }
+            | Self::Init { rendition, .. }
+            | Self::Segment { rendition, .. }
+            | Self::Part { rendition, .. } => *rendition,
+        }
+    }
+
     /// The epoch in it; the multivariant playlist has none.
     pub fn epoch(&self) -> Option<&'a str> {
         match self {

@@ -130,6 +130,9 @@ impl Delivery {
         if path.epoch().is_some_and(|epoch| epoch != channel.epoch().as_str()) {
             return Err(Failure::WrongEpoch);
         }
+        if path.rendition().is_of_some_lives() && !channel.offers(path.rendition()) {
+            return Err(Failure::UnknownPath);
+        }
         let sent_bytes = self.metrics.sent_bytes(kind);
         let headers = &asked.headers;
         let kept = if ticket.is_some() { &self.private } else { &self.public };
@@ -228,7 +231,8 @@ impl Delivery {
             true => channel.media_playlist_delta(rendition),
             false => whole(channel),
         };
-        Ok((playlist.ok_or(Failure::Ended)?, directives.position.is_some()))
+        let failure = || if channel.state().ended { Failure::Ended } else { Failure::NotStarted };
+        Ok((playlist.ok_or_else(failure)?, directives.position.is_some()))
     }
 
     /// Waits until `channel` has come to a position, or has ended.

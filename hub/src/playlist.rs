@@ -44,15 +44,23 @@ impl Playlist {
         &self.etag
     }
 
-    /// The same playlist as one viewer asks for what it names: `address` writes each URI of it. `mark`
-    /// tells his entity tag from that of others; letters and digits.
+    /// The same multivariant playlist as one viewer asks for what it names: `address` writes each URI of
+    /// it, on lines of their own and in `EXT-X-MEDIA`. `mark` tells his entity tag from that of others;
+    /// letters and digits.
     pub fn for_viewer(&self, mark: &str, address: impl Fn(&mut String, &str)) -> Self {
         let text = String::from_utf8_lossy(&self.text);
         let mut own = String::with_capacity(2 * text.len());
         for line in text.lines() {
-            match line.is_empty() || line.starts_with('#') {
-                true => own.push_str(line),
-                false => address(&mut own, line),
+            // URI comes first of its attributes that have quotes, so that no name can look like it.
+            let media = line.strip_prefix("#EXT-X-MEDIA:").and_then(|_| line.split_once("URI=\""));
+            match media.and_then(|(head, rest)| Some((head, rest.split_once('"')?))) {
+                Some((head, (uri, rest))) => {
+                    own.extend([head, "URI=\""]);
+                    address(&mut own, uri);
+                    own.extend(["\"", rest]);
+                }
+                None if line.is_empty() || line.starts_with('#') => own.push_str(line),
+                None => address(&mut own, line),
             }
             own.push('\n');
         }
@@ -150,4 +158,21 @@ fn gzip(text: &[u8]) -> Bytes {
         .and_then(|()| encoder.finish())
         .expect("writing to memory does not fail")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_uri_of_a_viewers_playlist_is_written_for_him() {
+        let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"e/audio.m3u8\",NAME=\"x,URI=\"\n\
+            #EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\ne/video.m3u8\n";
+        let playlist = Playlist::new(text.to_owned(), "W/\"e.1\"".to_owned(), 2);
+        let own = playlist.for_viewer("me", |to, uri| to.extend([uri, "?me"]));
+        let expected =
+            text.replace("audio.m3u8", "audio.m3u8?me").replace("video.m3u8", "video.m3u8?me");
+        assert_eq!(own.text(), expected.as_bytes());
+        assert_eq!(own.etag(), "W/\"e.1.me\"");
+    }
 }

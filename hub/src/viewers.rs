@@ -53,7 +53,8 @@ impl Viewers {
             *seen_at = now;
             return;
         }
-        if present.seen_at.len() >= Self::MAX {
+        let is_full = self.in_all.load(Ordering::Relaxed) >= Self::MAX_IN_ALL;
+        if is_full || present.seen_at.len() >= Self::MAX {
             self.sweep(&mut present, now, kept());
         }
         if present.seen_at.len() < Self::MAX && self.take_place() {

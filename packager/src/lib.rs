@@ -57,6 +57,14 @@ impl Rendition {
     /// The sound that is in the source.
     pub const SOUND: Self = Self::Audio(SoundNumber::FIRST);
 
+    /// Whether only some lives are offered as it: those with several sounds.
+    pub fn is_of_some_lives(self) -> bool {
+        match self {
+            Self::Source | Self::SourceTs | Self::SOUND => false,
+            Self::Video | Self::Audio(_) => true,
+        }
+    }
+
     /// Whether it is offered in parts, and by low-latency rules.
     pub fn has_parts(self) -> bool {
         self != Self::SourceTs

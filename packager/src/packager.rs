@@ -88,6 +88,7 @@ impl Packager {
             return;
         }
         self.output.counts.dropped += self.output.sounds.begin();
+        self.output.counts.labellings += 1;
         self.run = Some(Run {
             announced: Announced::default(),
             wall_clock_ms,
@@ -196,10 +197,16 @@ impl Packager {
         playlist::multivariant::render(listing, labels, &self.name, &self.epoch)
     }
 
-    /// Whether what is listed can be offered as a rendition: fMP4 carries everything, MPEG-TS not every
-    /// codec.
+    /// Whether what is listed can be offered as a rendition: MPEG-TS does not carry every codec, the
+    /// picture alone goes with several sounds, and not every number has a sound.
     pub fn offers(&self, rendition: Rendition) -> bool {
-        rendition != Rendition::SourceTs || self.output.window.listed().all(|s| s.has_ts())
+        let Output { window, sounds, .. } = &self.output;
+        match rendition {
+            Rendition::Source | Rendition::SOUND => true,
+            Rendition::SourceTs => window.listed().all(|segment| segment.has_ts()),
+            Rendition::Video => sounds.packaged.has_others(),
+            Rendition::Audio(number) => sounds.packaged.contains(number),
+        }
     }
 
     fn listing(&self, rendition: Rendition) -> Option<Listing<'_>> {

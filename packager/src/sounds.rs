@@ -78,9 +78,11 @@ impl OtherSounds {
         self.lines.is_empty()
     }
 
-    /// A new publisher: what was announced is forgotten. Says how many samples are dropped.
+    /// A new publisher: what was announced is forgotten, names included. Says how many samples are
+    /// dropped.
     pub fn begin(&mut self) -> u64 {
         self.restart();
+        self.labels = Arc::default();
         let dropped = self.lines.iter_mut().map(|line| {
             line.tracks = None;
             line.forget()

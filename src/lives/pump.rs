@@ -44,8 +44,9 @@ async fn carry(
                 continue;
             }
         };
-        // What is said without media is no sign of media.
-        if events.iter().any(|event| !matches!(event, Event::Metadata(_))) {
+        // Parts are made of the picture and the first sound: what else is said or sounds is no sign of
+        // them.
+        if events.iter().any(|event| matches!(event, Event::Sample(_))) {
             heard_at = Instant::now();
             if to.channel().watchers() > 0 {
                 awaited_at = Some(heard_at);

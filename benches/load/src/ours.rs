@@ -148,6 +148,8 @@ fn settings(folder: &Path, rtmp: SocketAddr, http: SocketAddr, metrics: SocketAd
 [http]
 listen = "{http}"
 max_connections_per_address = 20000
+[delivery]
+max_waiting_per_address = 100000
 [metrics]
 listen = "{metrics}"
 [ingest]

@@ -586,3 +586,13 @@ impl metrics::Recorder for Counts {
         metrics::Histogram::noop()
     }
 }
+
+#[tokio::test]
+async fn what_a_live_is_not_offered_as_is_not_there() {
+    let (house, _publisher) = House::with_media();
+    for file in ["video.m3u8", "audio-2.m3u8", "video-3.m4s", "audio-2-3.m4s", "video-init-0.mp4"] {
+        let answer = house.get(&house.path(file)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "not_found"));
+    }
+    assert_eq!(house.get(&house.path("2.m4s")).await.status, StatusCode::OK);
+}

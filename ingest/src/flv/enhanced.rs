@@ -60,6 +60,8 @@ pub(super) struct Track {
 pub(super) struct Tracks {
     form: Form,
     rest: Bytes,
+    /// How many may still come.
+    room: u8,
 }
 
 /// How the tracks of a packet follow each other (`AvMultitrackType`).
@@ -79,12 +81,15 @@ enum Form {
 
 impl Tracks {
     const WHAT: &str = "multitrack packet";
+    /// Most tracks of one packet: twice the sounds of a live. In five bytes each, millions would fit
+    /// into a message.
+    const MAX: u8 = 16;
 
     /// Reads what stands before the tracks of a packet, and leaves its real type in `packet_type`
     /// where that is `multitrack`, the type that says that several may follow.
     pub fn read(packet_type: &mut u8, multitrack: u8, mut rest: Bytes) -> Result<Self, Error> {
         if *packet_type != multitrack {
-            return Ok(Self { form: Form::Plain, rest });
+            return Ok(Self { form: Form::Plain, rest, room: Self::MAX });
         }
         let [types] = take(&mut rest, Self::WHAT)?;
         *packet_type = types & 0x0F;
@@ -96,7 +101,7 @@ impl Tracks {
             _ => None,
         };
         let form = form.ok_or(Error::Unknown { what: Self::WHAT, value: types })?;
-        Ok(Self { form, rest })
+        Ok(Self { form, rest, room: Self::MAX })
     }
 
     fn take_next(&mut self) -> Result<Track, Error> {
@@ -140,7 +145,13 @@ impl Iterator for Tracks {
         if matches!(self.form, Form::Done) {
             return None;
         }
-        let track = self.take_next();
+        let track = match self.room.checked_sub(1) {
+            Some(room) => {
+                self.room = room;
+                self.take_next()
+            }
+            None => Err(Error::Unknown { what: "number of tracks", value: Self::MAX + 1 }),
+        };
         if track.is_err() {
             self.form = Form::Done;
         }
@@ -164,6 +175,15 @@ mod tests {
 
     fn track(id: u8, four_cc: &[u8; 4], body: &'static [u8]) -> Track {
         Track { id, four_cc: *four_cc, body: Bytes::from_static(body) }
+    }
+
+    #[test]
+    fn a_packet_of_more_tracks_than_anybody_has_ends_in_an_error() {
+        let packet = [&[0x11][..], b"mp4a", &b"\x00\0\0\x01x".repeat(1_000)].concat();
+        let mut packet_type = MULTITRACK;
+        let mut tracks = Tracks::read(&mut packet_type, MULTITRACK, packet.into()).unwrap();
+        assert_eq!(tracks.by_ref().take_while(Result::is_ok).count(), usize::from(Tracks::MAX));
+        assert_eq!(tracks.next(), None);
     }
 
     #[test]

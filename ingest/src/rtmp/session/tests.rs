@@ -128,7 +128,7 @@ fn a_peer_that_knows_enhanced_rtmp_is_told_what_is_carried() {
     peer.call(0, "connect", 1.0, &[object]).unwrap();
     let answers = peer.answers();
     let said = &answers[0].1.object;
-    // Reconnect, ModEx and its nanoseconds; not Multitrack.
+    // Reconnect, Multitrack, ModEx and its nanoseconds.
     assert_eq!(said.property("capsEx"), Some(&Value::Number(15.0)));
     let Some(Value::Array(list)) = said.property("fourCcList") else { panic!("no list") };
     for (map, four_cc) in [("videoFourCcInfoMap", "hvc1"), ("audioFourCcInfoMap", "Opus")] {

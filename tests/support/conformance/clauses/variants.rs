@@ -70,7 +70,8 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
             }
             let group = variant.attributes.quoted("AUDIO").unwrap_or_default();
             let sounds = seen.playlist.sounds(group).filter_map(|sound| sound.quoted("URI"));
-            for path in sounds.map(|uri| resolve(&seen.path, uri)).filter(|one| *one != path) {
+            let sounds = sounds.map(|uri| bare(&resolve(&seen.path, uri)).to_owned());
+            for path in sounds.filter(|one| *one != path) {
                 let Some(sound) = ground.renditions.get(&path) else { continue };
                 for known in listed_then(seen, sound) {
                     named(report, ground, seen, variant, known);

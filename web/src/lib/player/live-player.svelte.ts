@@ -431,6 +431,7 @@ export class LivePlayer {
 
   /** The ticket has expired: the page asks for another, or says why there is none. */
   async #refused(): Promise<void> {
+    this.#forgetSounds();
     await this.#source.refresh(this.#abort.signal).catch(() => null);
     if (!this.#abort.signal.aborted) this.#retry();
   }
