@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
             9 => demuxer.video(tag.at_ms, tag.body, &mut events),
             18 => {
                 let values = Data::read(&tag.body).values;
-                for value in values.iter().flatten() {
+                for value in &values {
                     demuxer.metadata(value, &mut events);
                 }
                 demuxer.data(tag.at_ms, "onTextData".to_owned(), Some(&values), &mut events);

@@ -58,9 +58,11 @@ fuzz_target!(|data: &[u8]| {
 fn check(events: &mut Vec<Event>) {
     for event in events.drain(..) {
         match event {
-            Event::Sample(sample) => assert!(!sample.data.is_empty() && sample.dts_ticks >= 0),
+            Event::Sample(sample) | Event::OtherSound(_, sample) => {
+                assert!(!sample.data.is_empty() && sample.dts_ticks >= 0)
+            }
             Event::Metadata(said) => assert!(said.at_ms >= 0 && !said.name.is_empty()),
-            Event::TrackChanged(_) => {}
+            Event::TrackChanged(_) | Event::OtherSoundChanged(..) | Event::SoundsLabelled(_) => {}
         }
     }
 }
