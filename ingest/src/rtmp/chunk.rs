@@ -228,7 +228,11 @@ impl Reader {
             bytes.drain(..used);
             self.partial = bytes;
         }
-        Ok(step)
+        match step {
+            // Of payload: it goes on in what was not borrowed.
+            Step::Starved if used >= kept && !input.is_empty() => Ok(Step::Onward),
+            step => Ok(step),
+        }
     }
 
     /// Copies what `input` has of the open chunk; true when the chunk is whole.
