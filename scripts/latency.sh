@@ -8,18 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/live.sh
 seconds=${1:-300}
 
-cargo build --release --locked --quiet --bin communiconnect-live
-encoder=''
-finish() {
-  [[ -z $encoder ]] || { kill "$encoder" && wait "$encoder"; } 2>/dev/null || true
-  stop_live
-}
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
-start_live "$CARGO_TARGET_DIR/release/communiconnect-live"
-scripts/clock.sh "$rtmp_url" 1280x720 1500 &
-encoder=$!
-wait_for_pictures
+start_live 1280x720 1500
 
 measure() {
   node web/e2e/latency.mjs "$@" | jq -r '

@@ -113,10 +113,10 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let public_url = config.api.public_http_url.clone();
-    let media = Arc::new(Delivery::new(hub, &config.delivery, keys));
+    let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
     let pages = Router::new()
         .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
-        .merge(web::router());
+        .merge(web::router(hub));
     let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
         Some(https) => {

@@ -21,7 +21,7 @@ use axum::{
     http::{Request, Version, uri::Scheme},
     response::Response,
 };
-use delivery::{Delivery, Turns};
+use delivery::{Delivery, Turns, network};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -35,7 +35,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use crate::{https::Certificate, throttle::network};
+use crate::https::Certificate;
 
 pub(crate) use patience::Impatient;
 use patience::Opening;

@@ -2,10 +2,12 @@
 
 use axum::{
     Router,
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use hub::{Access, Hub};
 use media::id::PlaybackName;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -28,11 +30,11 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Serves the page: its files, `live.html` where a live is watched, and `index.html` for every other
 /// path of its own. Both are the same page; the first names what a live needs.
-pub(crate) fn router() -> Router {
-    Router::new().fallback_service(get(serve))
+pub(crate) fn router(hub: Hub) -> Router {
+    Router::new().fallback_service(get(serve).with_state(hub))
 }
 
-async fn serve(uri: Uri, request: HeaderMap) -> Response {
+async fn serve(State(hub): State<Hub>, uri: Uri, request: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     if path.starts_with("api/")
@@ -52,7 +54,7 @@ async fn serve(uri: Uri, request: HeaderMap) -> Response {
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
     let mut response = answer(path, plain, &request);
-    if let Some(link) = watched.and_then(|live| early_playlist(&live)) {
+    if let Some(link) = watched.and_then(|live| early_playlist(&hub, &live)) {
         response.headers_mut().insert(header::LINK, link);
     }
     response
@@ -64,8 +66,10 @@ fn watched(path: &str) -> Option<PlaybackName> {
 }
 
 /// Asks the browser for the playlist of a live while it still loads the page (RFC 8288; HTML, link type
-/// `preload`): the player then finds it there, one round trip earlier.
-fn early_playlist(live: &PlaybackName) -> Option<HeaderValue> {
+/// `preload`): the player then finds it there, one round trip earlier. Not where there is none, or where
+/// the page has to ask for a ticket first.
+fn early_playlist(hub: &Hub, live: &PlaybackName) -> Option<HeaderValue> {
+    hub.channel(live.as_str()).filter(|channel| channel.access() == Access::Everyone)?;
     let link = format!("</hls/{live}.m3u8>; rel=preload; as=fetch; crossorigin");
     HeaderValue::from_str(&link).ok()
 }
@@ -125,6 +129,9 @@ fn names(request: &HeaderMap, name: header::HeaderName, item: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use media::id::Epoch;
+    use packager::Packager;
+
     use super::*;
 
     fn accept(value: &'static str) -> HeaderMap {
@@ -140,10 +147,17 @@ mod tests {
 
     #[test]
     fn who_comes_to_watch_is_told_of_the_playlist_with_the_page() {
-        let link = |path| watched(path).and_then(|live| early_playlist(&live));
+        let hub = Hub::new();
+        for (name, access) in [("k3nw0d", Access::Everyone), ("secret", Access::Ticket)] {
+            let name: PlaybackName = name.parse().expect("a name");
+            let epoch = Epoch::from_random([1, 2, 3, 4, 5]);
+            let packager = Packager::new(packager::Config::default(), name.clone(), epoch);
+            hub.open(name, packager, access).expect("the first of its name");
+        }
+        let link = |path| watched(path).and_then(|live| early_playlist(&hub, &live));
         let playlist = "</hls/k3nw0d.m3u8>; rel=preload; as=fetch; crossorigin";
         assert_eq!(link("live/k3nw0d").expect("a live"), playlist);
-        for path in ["", "live/", "live/%3E;x", "connexion"] {
+        for path in ["", "live/", "live/%3E;x", "connexion", "live/nobody", "live/secret"] {
             assert_eq!(link(path), None, "{path}");
         }
     }
@@ -151,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_file_and_unknown_api_paths_are_not_the_page() {
         for path in ["/assets/no.js", "/api/none", "/hls/none"] {
-            let answer = serve(Uri::from_static(path), HeaderMap::new()).await;
+            let answer = serve(State(Hub::new()), Uri::from_static(path), HeaderMap::new()).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }

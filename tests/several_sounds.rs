@@ -15,6 +15,7 @@ use support::House;
 use support::api::Live;
 use support::enhanced::{AAC, Encoding, Form, H264, OPUS, SECONDS, Sounds, Tone};
 use support::fingerprint::{Filters, Fingerprint, H264_UNITS};
+use support::flv::{Kind, Tag};
 use support::page::Page;
 use support::peer::{all_output_of, output_of};
 use support::playlist::{Watch, resolve};
@@ -25,8 +26,8 @@ use support::wait;
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// A player reads a live that is over about as fast as it is served.
 const PLAYED_WITHIN: Duration = Duration::from_secs(60);
-/// All that a viewer does, on a busy machine.
-const WATCHED_WITHIN: Duration = Duration::from_secs(300);
+/// All that a viewer does, on a busy machine; a test ends after two minutes.
+const WATCHED_WITHIN: Duration = Duration::from_secs(100);
 
 const FIRST: Encoding = Encoding { video: H264, audio: AAC };
 const HIGHER: Tone = Tone { audio: AAC, hz: 880 };
@@ -85,6 +86,49 @@ fn players_list_both_languages() {
         let listed = format!("Adding 'audio-{language}' to collection");
         assert!(log.contains(&listed), "{listed}");
     }
+}
+
+#[test]
+fn a_viewer_of_a_private_live_may_hear_every_language() {
+    let (house, live) = published_for("quartier", &IN_MANY_TRACKS);
+    let watched = live.member.get(&format!("/api/lives/{}/", live.name)).json();
+    let url = watched["hls_url"].as_str().expect("an address of his own");
+    let path = url.strip_prefix(&house.url("")).expect("of this house");
+    let text = house.get(path).text();
+    let (_, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).expect("a playlist");
+    let uris = playlist.alternatives.iter().filter_map(|sound| sound.uri.as_deref());
+    let uris: Vec<_> = uris.chain([playlist.variants[0].uri.as_str()]).collect();
+    assert_eq!(uris.len(), 3, "{text}");
+    for uri in uris {
+        watched_to_its_end(&house, &resolve(path, uri));
+        let (bare, _) = uri.split_once('?').expect("a session");
+        let (folder, file) = bare.rsplit_once('/').expect("a folder");
+        let (folder, _ticket) = folder.rsplit_once('/').expect("a ticket");
+        let refused = house.get(&resolve(path, &format!("{folder}/{file}")));
+        assert_eq!(refused.status, 403, "{uri}");
+    }
+}
+
+#[test]
+fn a_second_sound_does_not_hide_that_the_picture_is_gone() {
+    /// `AudioPacketType.Multitrack`, in the low bits of the header of an audio tag.
+    const MULTITRACK: u8 = 5;
+    let house = House::start();
+    let live = house.live();
+    let mut client = Client::connect(house.rtmp);
+    client.publish(&live.key).expect("the key opens the live");
+    let tags = IN_ONE_TRACK_EACH.tags();
+    client.send(&tags, 0);
+    let is_second = |tag: &Tag| tag.kind == Kind::Audio && tag.body[0] & 0x0F == MULTITRACK;
+    let second = tags.into_iter().filter(is_second).collect();
+    let mut source = Endless::begin(second, SECONDS * 1_000);
+    wait::until_true("viewers are told of a gap", READ_WITHIN, || {
+        source.send_due(&mut client);
+        let text = house.get(&live.fmp4()).text();
+        let (_, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).expect("a playlist");
+        let picture = resolve(&live.fmp4(), &playlist.variants[0].uri);
+        house.get(&picture).text().contains("GAP=YES")
+    });
 }
 
 #[test]
@@ -154,8 +198,14 @@ fn goes_on(page: &mut Page, what: &str, sound: &str, unwanted: &str) {
 /// Publishes a source in two languages, and ends the live.
 #[track_caller]
 fn published(source: &Sounds) -> (House, Live) {
+    published_for("public", source)
+}
+
+/// The same, for an audience.
+#[track_caller]
+fn published_for(audience: &str, source: &Sounds) -> (House, Live) {
     let house = House::start();
-    let live = house.live();
+    let live = house.member().start_live_for(audience);
     let mut client = Client::connect(house.rtmp);
     client.publish(&live.key).expect("the key opens the live");
     client.tell_languages("fr", "ar");
@@ -200,14 +250,21 @@ fn arrive(source: &Sounds) {
 /// Reads one rendition to its end.
 #[track_caller]
 fn watched(house: &House, live: &Live, uri: &str) -> Fingerprint {
-    let mut watch = Watch::of_media_playlist(house.http, &resolve(&live.fmp4(), uri));
-    watch.poll_to_end(READ_WITHIN);
-    let segments = watch.segments.len();
-    assert_eq!(segments, SECONDS as usize / 2 + 1, "{uri}: as many as of the picture");
+    let watch = watched_to_its_end(house, &resolve(&live.fmp4(), uri));
     let expected = if uri.contains("/video.m3u8") { "video/mp4" } else { "audio/mp4" };
     let answer = house.get(&watch.nth(0).path);
     assert_eq!(answer.header("content-type"), Some(expected), "{uri}");
     read(&file(house, &watch))
+}
+
+/// Watches a media playlist to its end.
+#[track_caller]
+fn watched_to_its_end(house: &House, path: &str) -> Watch {
+    let mut watch = Watch::of_media_playlist(house.http, path);
+    watch.poll_to_end(READ_WITHIN);
+    let segments = watch.segments.len();
+    assert_eq!(segments, SECONDS as usize / 2 + 1, "{path}: as many as of the picture");
+    watch
 }
 
 fn file(house: &House, watch: &Watch) -> String {

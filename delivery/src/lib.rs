@@ -43,3 +43,4 @@ pub use path::MediaPath;
 pub use router::Delivery;
 pub use ticket::{Ticket, Tickets};
 pub use turns::Turns;
+pub use waiting::network;

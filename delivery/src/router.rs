@@ -29,8 +29,8 @@ use crate::{
     waiting::WaitingRoom,
 };
 
-/// Serves what is open in a hub. It stands beside the routers of the house and not inside of one: at
-/// ten thousand requests a second, finding a route twice is a twentieth of what they cost.
+/// Serves what is open in a hub. It stands beside the routers of the house and not inside of one: there
+/// are thousands of requests a second, which need neither a second look at their path nor a layer.
 pub struct Delivery {
     hub: Hub,
     waiting: WaitingRoom,

@@ -96,7 +96,7 @@ impl Drop for Share<'_> {
 }
 
 /// Whom an address stands for: in IPv6 the /64, which is what one subscriber gets at least.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,
