@@ -186,7 +186,7 @@ impl Output {
         let Some(open) = &mut self.open else { return Progress::default() };
         let tracks = open.head.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
-        open.add(self.moof_sequence, video, audio, said);
+        open.add(self.moof_sequence, video, audio, said, main.late_ticks);
         if !self.sounds.is_empty() {
             open.add_others(self.moof_sequence, |other, room| {
                 self.counts.dropped += self.sounds.take(other, main, &self.config, room);

@@ -2,7 +2,7 @@
 //!
 //! One track is the main one, by which everything is cut: the picture, or the sound when it is
 //! alone. Its samples are held back by one, because the length of a sample is known when the next
-//! one comes. Sound beside a picture waits, too, until the part of its time is closed.
+//! one comes; only the last of a part is not, while the pace is steady. Sound beside a picture waits, too, until the part of its time is closed.
 //!
 //! Not here: which tracks there are (`intake`), the decision to cut (`segmenter`).
 
@@ -12,6 +12,7 @@ use media::{Kind, Sample, Timescale, Track};
 
 use crate::{
     Error, Progress,
+    cadence::Cadence,
     intake::SAMPLE_OVERHEAD_BYTES,
     metadata::Said,
     output::{Opening, Output},
@@ -26,6 +27,9 @@ use crate::{
 const MAX_CTS_MS: i64 = 5_000;
 /// Length of a last picture when no two ever told it: a thirtieth of a second.
 const UNKNOWN_PICTURE_MS: i64 = 33;
+/// Parts of pictures that last longer than this do not end ahead: the sound of that time is still to
+/// come.
+const SHORT_PICTURE_MS: i64 = 50;
 /// A continued run may leave this much silence before it; else it lands anew.
 const MAX_CONTINUED_GAP_S: i64 = 10;
 
@@ -37,6 +41,11 @@ pub(crate) struct Running {
     side: Option<Lane>,
     segmenter: Segmenter,
     held: Option<Timed>,
+    /// Where the next sample is expected, when the part before it ended ahead of it.
+    expected: Option<i64>,
+    /// How much later than expected the first sample of the open part came, as far as that is listed.
+    late_ticks: u64,
+    cadence: Cadence,
     /// Samples of the open part.
     part: Vec<Timed>,
     /// Bytes of `part`, `held` and `waiting`, with their overhead.
@@ -100,6 +109,9 @@ impl Running {
             side: None,
             segmenter: Segmenter::new(&out.config, out.promise, pace),
             held: None,
+            expected: None,
+            late_ticks: 0,
+            cadence: Cadence::new(timescale),
             part: std::mem::take(&mut out.samples.0),
             pending_bytes: 0,
             waiting: VecDeque::new(),
@@ -237,10 +249,42 @@ impl Running {
             progress |= self.add(held, out);
             progress |= self
                 .cut(self.segmenter.after(self.last_duration, next.is_sync, &mut out.gops), out);
+        } else if let Some(expected) = self.expected.take() {
+            let late_ticks = u64::try_from(dts_ticks - expected).unwrap_or(0);
+            let cut = self.segmenter.after_ahead(late_ticks, next.is_sync, &mut out.gops);
+            progress |= self.cut(cut, out);
+            self.late_ticks = self.segmenter.begin_late(late_ticks);
+        }
+        if dts_ticks > self.newest {
+            self.cadence.note(step_between(self.newest, dts_ticks));
         }
         self.newest = dts_ticks;
-        self.held = Some(next);
+        progress |= self.end_ahead(next, out);
         Step::Done(progress)
+    }
+
+    /// Ends the part with this sample if it ends whatever comes next, and when that comes is as good
+    /// as known; else holds the sample until it does. Viewers have the part one picture earlier.
+    ///
+    /// A next sample that comes later makes the sample before it longer (ISO/IEC 14496-12 §8.8.12); one
+    /// that is earlier than it can be is decoded later, and shown at its time.
+    fn end_ahead(&mut self, sample: Timed, out: &mut Output) -> Progress {
+        let short_ticks = self.ticks(SHORT_PICTURE_MS);
+        let step = match self.tracks.main {
+            Kind::Video => self.cadence.next_step().filter(|step| i64::from(*step) <= short_ticks),
+            Kind::Audio => Some(sample.duration_ticks),
+        };
+        let cut = step.map_or(Cut::Nothing, |step| self.segmenter.ahead(step, &out.gops));
+        let (Some(step), true) = (step, cut != Cut::Nothing) else {
+            self.held = Some(sample);
+            return Progress::default();
+        };
+        let expected = sample.dts_ticks.saturating_add(step.into());
+        self.main.wait_until(expected);
+        self.expected = Some(expected);
+        let mut progress = self.add(Timed { duration_ticks: step, ..sample }, out);
+        progress |= self.cut(cut, out);
+        progress
     }
 
     fn push_side(&mut self, sample: Sample, track: &Track, shape: Shape, out: &mut Output) -> Step {
@@ -340,7 +384,7 @@ impl Running {
     /// Adds the held sample: a sound is as long as it says, a picture as the one before it.
     fn flush(&mut self, next: Option<i64>, out: &mut Output) -> Progress {
         let Some(mut held) = self.held.take() else { return Progress::default() };
-        let unknown = Timescale::MILLIS.rescale(UNKNOWN_PICTURE_MS, self.tracks.timescale);
+        let unknown = self.ticks(UNKNOWN_PICTURE_MS);
         let usual = match self.tracks.main {
             Kind::Audio => held.duration_ticks,
             Kind::Video if self.last_duration > 0 => self.last_duration,
@@ -362,28 +406,40 @@ impl Running {
             let delay = self.tracks.timescale.rescale(sample.cts_ticks.into(), Timescale::MILLIS);
             self.picture_delay_ms = delay;
         }
-        if out.open.is_none() {
-            let since = sample.dts_ticks.saturating_sub(self.start);
-            let since_ms = self.tracks.timescale.rescale(since, Timescale::MILLIS);
-            let wall_ms = self.start_wall_ms.saturating_add(since_ms);
-            let opening = Opening {
-                discontinuity: since == 0,
-                independent: sample.is_sync,
-                program_date_time_ms: wall_ms,
-                picture_delay_ms: self.picture_delay_ms,
-                first_ticks: Some(sample.dts_ticks),
-            };
-            out.open_segment(&self.tracks, opening);
-        }
+        self.open_segment(sample.dts_ticks, sample.is_sync, out);
         self.segmenter.add(sample.is_sync, sample.duration_ticks, &mut out.gops);
         self.last_duration = sample.duration_ticks;
         self.part.push(sample);
         progress
     }
 
+    /// Opens a segment, if none is open.
+    fn open_segment(&self, at_ticks: i64, independent: bool, out: &mut Output) {
+        if out.open.is_some() {
+            return;
+        }
+        let since = at_ticks.saturating_sub(self.start);
+        let since_ms = self.tracks.timescale.rescale(since, Timescale::MILLIS);
+        let opening = Opening {
+            discontinuity: since == 0,
+            independent,
+            program_date_time_ms: self.start_wall_ms.saturating_add(since_ms),
+            picture_delay_ms: self.picture_delay_ms,
+            first_ticks: Some(at_ticks),
+        };
+        out.open_segment(&self.tracks, opening);
+    }
+
     fn cut(&mut self, cut: Cut, out: &mut Output) -> Progress {
-        let boundary =
-            self.part.last().map(|last| last.dts_ticks.saturating_add(last.duration_ticks.into()));
+        let boundary = self.part.last().map(|last| {
+            let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
+            // Whether it ends ahead or not, a part has no sound of the time of its last picture: that
+            // may be on its way still, and lists of sound alone want parts alike.
+            match self.tracks.main {
+                Kind::Video => last.dts_ticks.max(end - self.ticks(SHORT_PICTURE_MS)),
+                Kind::Audio => end,
+            }
+        });
         let progress = match cut {
             Cut::Nothing => Progress::default(),
             Cut::Part => self.finish_part(boundary, out),
@@ -404,14 +460,18 @@ impl Running {
 
     /// Closes the open part, with the sound before `boundary` (all of it without one).
     fn finish_part(&mut self, boundary: Option<i64>, out: &mut Output) -> Progress {
-        if self.part.is_empty() {
-            return Progress::default();
+        let until = boundary.map(|at| self.tracks.timescale.rescale(at, self.side_timescale()));
+        let belongs = |sample: &Timed| until.is_none_or(|until| sample.dts_ticks < until);
+        match self.expected {
+            _ if !self.part.is_empty() => {}
+            // All ends here, and the sound of the last picture came after its part had ended ahead.
+            Some(expected) if self.waiting.front().is_some_and(belongs) => {
+                self.open_segment(expected, true, out);
+            }
+            _ => return Progress::default(),
         }
         let mut side = std::mem::take(&mut out.samples.1);
-        let until = boundary.map(|at| self.tracks.timescale.rescale(at, self.side_timescale()));
-        while let Some(sample) =
-            self.waiting.pop_front_if(|sample| until.is_none_or(|until| sample.dts_ticks < until))
-        {
+        while let Some(sample) = self.waiting.pop_front_if(|sample| belongs(sample)) {
             side.push(sample);
         }
         set_durations(&mut side);
@@ -421,6 +481,10 @@ impl Running {
             timescale: self.tracks.timescale,
             newest: self.newest,
             until: boundary,
+            late_ticks: match self.part.is_empty() {
+                false => std::mem::take(&mut self.late_ticks),
+                true => self.segmenter.listed(self.length_of(&side)),
+            },
         };
         let progress = match self.tracks.main {
             Kind::Video => out.add_part(&self.part, &side, &said, &main),
@@ -432,6 +496,18 @@ impl Running {
         side.clear();
         out.samples.1 = side;
         progress
+    }
+
+    /// Ticks of the main track.
+    fn ticks(&self, millis: i64) -> i64 {
+        Timescale::MILLIS.rescale(millis, self.tracks.timescale)
+    }
+
+    /// How long sound beside the picture takes, in ticks of the picture.
+    fn length_of(&self, side: &[Timed]) -> u64 {
+        let ticks = side.iter().map(|sample| i64::from(sample.duration_ticks)).sum();
+        let length = self.side_timescale().rescale(ticks, self.tracks.timescale);
+        u64::try_from(length).unwrap_or(0)
     }
 
     /// What is said before the end of the open part. A part holds nothing from before it (AOM, ID3 in

@@ -160,9 +160,19 @@ impl OpenSegment {
         Self { head, bytes: Vec::with_capacity(capacity), other_bytes, copies: Vec::new() }
     }
 
-    /// Makes a part of these samples, and of what is said meanwhile.
-    pub fn add(&mut self, sequence: u32, video: &[Timed], audio: &[Timed], said: &[Said]) {
-        let part = Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
+    /// Makes a part of these samples, and of what is said meanwhile, that is listed `late_ticks` longer
+    /// than they are: so long the sample before them is shown beyond its own part.
+    pub fn add(
+        &mut self,
+        sequence: u32,
+        video: &[Timed],
+        audio: &[Timed],
+        said: &[Said],
+        late_ticks: u64,
+    ) {
+        let mut part =
+            Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
+        part.duration_ticks = part.duration_ticks.saturating_add(late_ticks);
         self.head.parts.push(part);
     }
 
@@ -458,11 +468,6 @@ impl Segment {
     /// Where MPEG-TS stands after it.
     pub(crate) fn ts_end(&self) -> ts::Position {
         self.ts_end
-    }
-
-    /// Pictures it holds.
-    pub(crate) fn pictures(&self) -> u64 {
-        self.head.parts.iter().map(|part| u64::from(part.pictures)).sum()
     }
 
     pub(crate) fn has_video(&self) -> bool {

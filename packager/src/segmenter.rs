@@ -84,6 +84,8 @@ pub(crate) struct Gops {
 impl Gops {
     /// Enough to see a pattern of short and long GOPs, few enough to forget an old setting.
     const REMEMBERED: usize = 8;
+    /// What rounding makes of equal distances.
+    const BLUR_MS: u64 = 4;
 
     /// A new run: the open GOP will never be complete.
     pub fn restart(&mut self) {
@@ -119,6 +121,26 @@ impl Gops {
         self.recent.iter().max().copied()
     }
 
+    /// Whether the picture that comes `step_ticks` from now is an IDR; `None` where there is no telling.
+    ///
+    /// The longest distance is the encoder's setting, once it was seen twice or announced: it may put
+    /// IDRs in between, where the scene changes, but none later.
+    fn next_is_sync(&self, step_ticks: u64, timescale: Timescale) -> Option<bool> {
+        let usual_ms = self.longest_ms().or(self.hint_ms)?;
+        let alike = |ms: &u64| ms.abs_diff(usual_ms) <= Self::BLUR_MS;
+        if self.recent.iter().chain(&self.hint_ms).filter(|ms| alike(ms)).count()
+            < if self.recent.is_empty() { 1 } else { 2 }
+        {
+            return None;
+        }
+        let next = self.open_ticks?.saturating_add(step_ticks);
+        let usual = ticks(usual_ms, timescale);
+        if next.saturating_add(step_ticks / 2) < usual {
+            return Some(false);
+        }
+        (next <= usual.saturating_add(step_ticks / 2)).then_some(true)
+    }
+
     /// The open one.
     pub fn open_ms(&self, timescale: Timescale) -> Option<u64> {
         self.open_ticks.map(|ticks| millis(ticks, timescale))
@@ -126,7 +148,7 @@ impl Gops {
 }
 
 /// Follows the samples of the main track of one run.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Segmenter {
     timescale: Timescale,
     /// Only pictures have GOPs: sound can be cut anywhere.
@@ -231,12 +253,69 @@ impl Segmenter {
     /// Adds a sample to the open part.
     pub fn add(&mut self, is_sync: bool, duration_ticks: u32, gops: &mut Gops) {
         let duration = u64::from(duration_ticks);
-        self.part = self.part.saturating_add(duration);
-        self.samples = self.samples.saturating_add(1);
-        self.segment = self.segment.saturating_add(duration);
+        self.count(duration);
         if self.has_gops {
             gops.note(is_sync, duration);
         }
+    }
+
+    fn count(&mut self, duration: u64) {
+        self.part = self.part.saturating_add(duration);
+        self.samples = self.samples.saturating_add(1);
+        self.segment = self.segment.saturating_add(duration);
+    }
+
+    /// What ends with a sample of `duration_ticks` that is not added yet, whether or not the next one
+    /// is an IDR, or because it is as good as known to be: what [`Segmenter::after`] will say once it
+    /// is there.
+    pub fn ahead(&self, duration_ticks: u32, gops: &Gops) -> Cut {
+        if self.before(duration_ticks) != Cut::Nothing {
+            return Cut::Nothing;
+        }
+        let duration = u64::from(duration_ticks);
+        let mut then = *self;
+        then.count(duration);
+        let open_ms = gops.open_ticks.map(|open| millis(open + duration, self.timescale));
+        let longest_ms = gops.longest_ms().max(open_ms);
+        let at_sync = then.end(duration, true, longest_ms);
+        let otherwise = then.end(duration, false, longest_ms);
+        if at_sync == otherwise || !self.has_gops {
+            return at_sync;
+        }
+        match gops.next_is_sync(duration, self.timescale) {
+            Some(true) => at_sync,
+            Some(false) => otherwise,
+            None => Cut::Nothing,
+        }
+    }
+
+    /// What else ends when the sample after the one that ended ahead is here, `late_ticks` later than
+    /// expected: the segment, before an IDR that was not due.
+    pub fn after_ahead(&self, late_ticks: u64, is_sync: bool, gops: &mut Gops) -> Cut {
+        if !self.has_gops {
+            return Cut::Nothing;
+        }
+        gops.note(false, late_ticks);
+        if !is_sync {
+            return Cut::Nothing;
+        }
+        gops.complete(self.timescale);
+        let is_full = self.segment > 0 && self.segment_is_full(0, gops.longest_ms());
+        if is_full { Cut::Segment } else { Cut::Nothing }
+    }
+
+    /// The part that begins does so `late_ticks` later than expected. Says how many of them to list
+    /// with it: the rest is missing from the lists, where a part may be no longer than promised.
+    pub fn begin_late(&mut self, late_ticks: u64) -> u64 {
+        let listed = late_ticks.min(self.part_limit / 2);
+        self.part = self.part.saturating_add(listed);
+        self.segment = self.segment.saturating_add(listed);
+        listed
+    }
+
+    /// How long a part that holds no sample of the main track may be listed.
+    pub fn listed(&self, ticks: u64) -> u64 {
+        ticks.min(self.part_limit)
     }
 
     /// What ends after a sample of `duration_ticks` was added, now that the next is known to be an
@@ -245,8 +324,11 @@ impl Segmenter {
         if next_is_sync && self.has_gops {
             gops.complete(self.timescale);
         }
-        let duration = u64::from(duration_ticks);
-        if next_is_sync && self.segment_is_full(duration, gops) {
+        self.end(duration_ticks.into(), next_is_sync, gops.longest_ms())
+    }
+
+    fn end(&self, duration: u64, next_is_sync: bool, gop_ms: Option<u64>) -> Cut {
+        if next_is_sync && self.segment_is_full(duration, gop_ms) {
             return Cut::Segment;
         }
         let nearly_full = self.part >= self.part_target - self.part_target / 10;
@@ -281,15 +363,16 @@ impl Segmenter {
         self.part_samples.is_some_and(|samples| self.samples >= samples)
     }
 
-    fn segment_is_full(&self, last_duration: u64, gops: &Gops) -> bool {
+    /// `gop_ms` is the longest distance between IDRs of late.
+    fn segment_is_full(&self, last_duration: u64, gop_ms: Option<u64>) -> bool {
         if !self.has_gops {
             return self.segment.saturating_add(last_duration) > self.segment_target;
         }
         if self.segment >= self.segment_target - self.segment_target / Self::EARLY {
             return true;
         }
-        // The next IDR is expected to be as far as the longest of late.
-        let expected = ticks(gops.longest_ms().unwrap_or(0), self.timescale);
+        // The next IDR is expected to be as far.
+        let expected = ticks(gop_ms.unwrap_or(0), self.timescale);
         self.segment > 0 && self.segment.saturating_add(expected) > self.segment_limit
     }
 }

@@ -74,8 +74,13 @@ impl Lane {
 
     /// The same lane, but with nothing before `floor_ticks`.
     pub fn not_before(mut self, floor_ticks: i64) -> Self {
-        self.floor_ticks = self.floor_ticks.max(floor_ticks);
+        self.wait_until(floor_ticks);
         self
+    }
+
+    /// From now on there is nothing before `floor_ticks`.
+    pub fn wait_until(&mut self, floor_ticks: i64) {
+        self.floor_ticks = self.floor_ticks.max(floor_ticks);
     }
 
     /// The lane of another track of the same publisher, whose next sample is at `dts_ticks`: this

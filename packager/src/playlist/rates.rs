@@ -20,12 +20,14 @@ pub(crate) struct Recent {
 
 /// Measures the newest parts, those of the open segment included.
 pub(crate) fn recent(output: &Output) -> Recent {
-    let (mut bytes, mut pictures, mut length_us) = (0_u64, 0_u64, 0_u64);
+    let (mut bytes, mut pictures, mut length_us, mut shown_us) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut add = |head: &Head, (at, part): (usize, &Part)| {
         let others = head.others.iter().filter_map(|other| other.parts.get(at));
         bytes += others.chain([part]).map(|part| part.len as u64).sum::<u64>();
         pictures += u64::from(part.pictures);
-        length_us += micros(part.duration_ticks, head.tracks.timescale.get());
+        let part_us = micros(part.duration_ticks, head.tracks.timescale.get());
+        length_us += part_us;
+        shown_us += if part.pictures > 0 { part_us } else { 0 };
         length_us < RECENT_US
     };
     let open = output.open.iter().map(|open| &open.head);
@@ -36,7 +38,7 @@ pub(crate) fn recent(output: &Output) -> Recent {
     if length_us == 0 {
         return Recent::default();
     }
-    let fps = (pictures > 0).then(|| known_rate(pictures as f64 * 1e6 / length_us as f64));
+    let fps = (shown_us > 0).then(|| known_rate(pictures as f64 * 1e6 / shown_us as f64));
     Recent { bitrate_bps: per_second(bytes, length_us), fps }
 }
 
@@ -65,11 +67,12 @@ pub(crate) fn bandwidth(
 pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
     let newest = window.newest_with_video()?;
     let declared = newest.tracks().video.as_ref()?.picture()?.declared_fps;
-    let is_alike = |s: &Segment| s.init_id() == newest.init_id() && !s.is_gap(Rendition::Source);
-    let alike = window.listed().filter(|segment| is_alike(segment));
-    let (pictures, length_us) = alike.fold((0, 0), |(pictures, length_us), segment| {
-        (pictures + segment.pictures(), length_us + segment.duration_us())
+    let alike = window.listed().filter(|segment| segment.init_id() == newest.init_id());
+    let parts = alike.flat_map(|s| s.parts()).filter(|part| part.pictures > 0);
+    let (pictures, ticks) = parts.fold((0_u64, 0), |(pictures, ticks), part| {
+        (pictures + u64::from(part.pictures), ticks + part.duration_ticks)
     });
+    let length_us = micros(ticks, newest.tracks().timescale.get());
     if pictures == 0 || length_us == 0 {
         return declared;
     }

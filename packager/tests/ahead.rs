@@ -1,0 +1,178 @@
+//! Parts end with their last picture, where the next one's time is as good as known.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use communiconnect_packager::Rendition;
+use media::{Event, Kind, Sample};
+use support::*;
+
+/// What a viewer at the edge sees: the part that a playlist hints at, and the time of the sample that
+/// completed it.
+struct Followed {
+    viewer: Viewer,
+    hints: Vec<String>,
+    parts: Vec<String>,
+    /// In milliseconds of the publisher, of each part.
+    completed_by: Vec<i64>,
+}
+
+/// Publishes without an end, noting what is hinted at and what comes.
+fn follow(events: impl IntoIterator<Item = Event>) -> Followed {
+    let mut viewer = Viewer::new(packager());
+    viewer.packager.begin(NOON_MS);
+    let (mut hints, mut parts, mut completed_by) = (Vec::new(), Vec::new(), Vec::new());
+    let mut hinted = None;
+    for event in events {
+        let at_ms = match &event {
+            Event::Sample(sample) if sample.kind == Kind::Video => sample.dts_ticks / 90,
+            Event::Sample(sample) => sample.dts_ticks / 48,
+            _ => 0,
+        };
+        let progress = viewer.packager.push(event).unwrap();
+        viewer.look(progress);
+        if !progress.part {
+            continue;
+        }
+        let edge = viewer.packager.edge().unwrap();
+        parts.push(format!("{}.{}.m4s", edge.msn, edge.part));
+        completed_by.push(at_ms);
+        let text = viewer.packager.media_playlist(Rendition::Source).unwrap();
+        hints.extend(hinted.take());
+        let (_, after) = text.split_once("TYPE=PART,URI=\"").unwrap();
+        hinted = Some(after.split('"').next().unwrap().to_owned());
+    }
+    Followed { viewer, hints, parts, completed_by }
+}
+
+fn pictures(source: &Source, change: impl Fn(usize, &mut Sample)) -> Vec<Event> {
+    let mut at = 0;
+    let changed = source.events().into_iter().map(|event| match event {
+        Event::Sample(mut sample) if sample.kind == Kind::Video => {
+            change(at, &mut sample);
+            at += 1;
+            Event::Sample(sample)
+        }
+        other => other,
+    });
+    changed.collect()
+}
+
+#[test]
+fn a_part_is_complete_with_its_last_picture() {
+    let live = follow(Source { seconds: 12, ..Source::default() }.events());
+    // Parts of six pictures, each complete when its sixth is there, 167 ms after its first. Only where
+    // an IDR may come that nothing tells of is the next picture waited for: in the first two GOPs.
+    for (n, at_ms) in live.completed_by.iter().enumerate().filter(|(n, _)| *n == 0 || *n >= 20) {
+        assert_eq!(*at_ms, ((n as i64 * 6 + 5) * 100 + 1) / 3, "part {n}");
+    }
+    assert_eq!(live.hints, live.parts[1..]);
+    assert!(live.viewer.all().skip(2).all(|segment| segment.independent()));
+}
+
+#[test]
+fn nothing_is_waited_for_when_the_encoder_announces_its_gop() {
+    let sei = b"\x06\x05\x30x264 - core 164 - options: keyint=60 bframes=0";
+    let live = follow(pictures(&Source { seconds: 6, ..Source::default() }, |_, sample| {
+        if sample.is_sync {
+            let len = (sei.len() as u32).to_be_bytes();
+            sample.data = [&len[..], sei, &sample.data].concat().into();
+        }
+    }));
+    for (n, at_ms) in live.completed_by.iter().enumerate() {
+        assert_eq!(*at_ms, ((n as i64 * 6 + 5) * 100 + 1) / 3, "part {n}");
+    }
+    assert_eq!(live.hints, live.parts[1..]);
+}
+
+#[test]
+fn an_idr_where_none_was_due_belies_one_hint_and_ends_the_segment() {
+    // A change of scene in every second GOP, with the end of a part: the one IDR that nobody expects.
+    let source = Source { seconds: 33, gop: 1, ..Source::default() };
+    let live = follow(pictures(&source, |n, sample| sample.is_sync = matches!(n % 96, 0 | 36)));
+    let dependent: Vec<_> =
+        live.viewer.all().filter(|s| !s.independent()).map(|s| s.msn()).collect();
+    // Before the target duration met the second GOP.
+    assert_eq!(dependent, [1, 2]);
+    let belied =
+        live.hints.iter().zip(&live.parts[1..]).filter(|(hint, part)| hint != part).count();
+    assert!((1..=10).contains(&belied), "{belied} of {}", live.hints.len());
+}
+
+#[test]
+fn an_idr_that_is_due_and_does_not_come_costs_one_segment_that_opens_on_none() {
+    // From two seconds the encoder goes over to four.
+    let source = Source { seconds: 60, gop: 1, ..Source::default() };
+    let live = follow(pictures(&source, |n, sample| {
+        sample.is_sync = if n < 600 { n % 60 == 0 } else { n % 120 == 0 };
+    }));
+    let count = live.viewer.all().skip(2).filter(|segment| !segment.independent()).count();
+    // And, as before, those that cut a GOP of four seconds at the promised target of two.
+    assert_eq!(live.viewer.packager.target_duration_s(), Some(2));
+    assert!(count <= 11, "{count}");
+    assert_eq!(live.hints, live.parts[1..]);
+}
+
+#[test]
+fn a_lost_picture_lengthens_the_one_before_it_in_the_lists_too() {
+    // The first picture of every tenth part is lost.
+    let source = Source { seconds: 20, ..Source::default() };
+    let mut at = 0;
+    let events = source.events().into_iter().filter(|event| match event {
+        Event::Sample(sample) if sample.kind == Kind::Video => {
+            at += 1;
+            (at - 1) % 60 != 54
+        }
+        _ => true,
+    });
+    let live = follow(events);
+    let segments: Vec<_> = live.viewer.all().collect();
+    for pair in segments.windows(2).skip(1) {
+        let [before, after] = pair else { unreachable!() };
+        let between_us = (after.program_date_time_ms() - before.program_date_time_ms()) * 1_000;
+        let length_us = i64::try_from(before.duration_us()).unwrap();
+        assert!((between_us - length_us).abs() <= 3_000, "{length_us} µs in {between_us}");
+    }
+}
+
+#[test]
+fn a_picture_that_comes_before_its_time_is_shown_at_its_own() {
+    // The picture after every part is 20 ms early, once the pace is known.
+    let source = Source { seconds: 8, in_millis: true, ..Source::default() };
+    let early = |n: usize| n > 150 && n.is_multiple_of(6) && !n.is_multiple_of(60);
+    let mut live = follow(pictures(&source, |n, sample| {
+        if early(n) {
+            sample.dts_ticks -= 20 * 90;
+        }
+    }));
+    live.viewer.finish();
+    let all: Vec<_> = live.viewer.all().flat_map(|segment| read_fmp4(segment).0).collect();
+    assert!(all.is_sorted_by(|a, b| a.dts < b.dts));
+    let first = all[0].dts;
+    for (n, read) in all.iter().enumerate() {
+        let sent = (n as i64 * 100 + 1) / 3 * 90 - if early(n) { 20 * 90 } else { 0 };
+        assert!((read.dts + read.cts - first - sent).abs() <= 90, "picture {n}");
+    }
+}
+
+#[test]
+fn pictures_without_a_pace_are_waited_for() {
+    let source = Source { seconds: 4, ..Source::default() };
+    let live = follow(pictures(&source, |n, sample| sample.dts_ticks += (n as i64 % 3) * 8 * 90));
+    let on_pace = live.completed_by.iter().filter(|at_ms| (*at_ms + 34) % 200 < 2).count();
+    assert_eq!(on_pace, 0, "{:?}", live.completed_by);
+    assert_eq!(live.hints, live.parts[1..]);
+}
+
+#[test]
+fn the_sound_of_the_last_picture_is_kept_when_all_ends() {
+    for seconds in [6, 7] {
+        let source = Source { seconds, ..Source::default() };
+        let viewer = Viewer::of(&source);
+        let heard: usize = viewer.all().map(|segment| read_fmp4(segment).1.len()).sum();
+        let sent = source.samples().iter().filter(|sample| sample.kind == Kind::Audio).count();
+        assert_eq!(heard, sent, "{seconds} s");
+        assert_eq!(viewer.packager.report().samples_dropped_total, 0);
+    }
+}
