@@ -12,7 +12,7 @@ use std::{
 use axum::{body::Body, extract::ConnectInfo, response::Response};
 use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
-use hub::{Access, Channel, Hub, Playlist, State};
+use hub::{Access, Awaited, Channel, Hub, Playlist, State};
 use packager::{Edge, Rendition};
 use tokio::time::Instant;
 
@@ -251,7 +251,8 @@ impl Delivery {
             return Err(Failure::TooFar);
         }
         let longest = targets.segment * BLOCKED_TARGETS;
-        match self.wait(channel, asked, longest, |state| position.is_reached(state)).await? {
+        let reached = |state: &State| position.is_reached(state);
+        match self.wait(channel, Awaited::Playlist, asked, longest, reached).await? {
             true => Ok(()),
             false => Err(Failure::Blocked),
         }
@@ -276,7 +277,7 @@ impl Delivery {
             let targets = channel.targets().ok_or(Failure::UnknownSegment)?;
             let longest = targets.segment * BLOCKED_TARGETS;
             let came = |state: &State| state.edge.is_some_and(|edge| edge >= at);
-            self.wait(channel, asked, longest, came).await?;
+            self.wait(channel, Awaited::Media, asked, longest, came).await?;
         }
         // It may have come since it was looked for. What came may be another one, or a gap.
         read().ok_or(Failure::UnknownSegment)
@@ -299,7 +300,8 @@ impl Delivery {
             // The first segment alone, a fifth of a second, is no start for who knows no parts.
             false => state.last_msn.is_some_and(|last| last > 0),
         };
-        let came = self.wait(channel, asked, self.first_segment_wait, enough).await?;
+        let longest = self.first_segment_wait;
+        let came = self.wait(channel, Awaited::Playlist, asked, longest, enough).await?;
         let playlist = read(channel).ok_or_else(|| match came {
             true if !channel.offers(rendition) => Failure::NotInMpegTs,
             true if channel.state().ended => Failure::Ended,
@@ -312,11 +314,12 @@ impl Delivery {
     async fn wait(
         &self,
         channel: &Channel,
+        awaited: Awaited,
         asked: &Parts,
         longest: Duration,
         enough: impl Fn(&State) -> bool,
     ) -> Result<bool, Failure> {
-        self.waiting.wait(channel, peer(asked), &self.metrics, longest, enough).await
+        self.waiting.wait(channel, awaited, peer(asked), &self.metrics, longest, enough).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hub::{Channel, State};
+use hub::{Awaited, Channel, State};
 use metrics::Gauge;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -54,6 +54,7 @@ impl WaitingRoom {
     pub(crate) async fn wait(
         &self,
         channel: &Channel,
+        awaited: Awaited,
         peer: Option<IpAddr>,
         metrics: &Metrics,
         longest: Duration,
@@ -61,13 +62,13 @@ impl WaitingRoom {
     ) -> Result<bool, Failure> {
         let _place = self.places.try_acquire().map_err(|_| Failure::Busy)?;
         let _share = peer.map(|peer| self.share(peer).ok_or(Failure::Busy)).transpose()?;
-        let mut state = channel.watch();
+        let mut state = channel.watch(awaited);
         if channel.watchers() > self.max_per_live {
             return Err(Failure::Busy);
         }
         let _waiting = Waiting::counted(&metrics.waiting);
-        let awaited = state.wait_for(|state| enough(state) || state.ended);
-        Ok(timeout(longest, awaited).await.is_ok())
+        let came = state.wait_for(|state| enough(state) || state.ended);
+        Ok(timeout(longest, came).await.is_ok())
     }
 
     /// A place for one more of this address.

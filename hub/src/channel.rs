@@ -47,7 +47,7 @@ pub struct Channel {
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
     /// The same for those who wait, who may be many (see [`relay`]).
-    relayed: OnceLock<watch::Sender<State>>,
+    relayed: OnceLock<Relayed>,
     reign: watch::Sender<Reign>,
     viewers: Viewers,
 }
@@ -60,6 +60,22 @@ pub enum Access {
     Everyone,
     /// Whoever brings a ticket for it.
     Ticket,
+}
+
+/// What a reader waits for; who waits for media is told first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// A part.
+    Media,
+    /// A playlist.
+    Playlist,
+}
+
+/// Where those who wait are told.
+#[derive(Debug)]
+struct Relayed {
+    media: watch::Sender<State>,
+    playlists: watch::Sender<State>,
 }
 
 /// What readers wait for a change of.
@@ -200,13 +216,20 @@ impl Channel {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn watch(&self) -> watch::Receiver<State> {
-        self.relayed.get_or_init(|| relay(self.state.subscribe())).subscribe()
+    pub fn watch(&self, awaited: Awaited) -> watch::Receiver<State> {
+        let Relayed { media, playlists } =
+            self.relayed.get_or_init(|| relay(self.state.subscribe()));
+        match awaited {
+            Awaited::Media => media.subscribe(),
+            Awaited::Playlist => playlists.subscribe(),
+        }
     }
 
     /// How many receivers [`Channel::watch`] has given that are still held.
     pub fn watchers(&self) -> usize {
-        self.relayed.get().map_or(0, watch::Sender::receiver_count)
+        self.relayed.get().map_or(0, |Relayed { media, playlists }| {
+            media.receiver_count() + playlists.receiver_count()
+        })
     }
 
     /// What a receiver of [`Channel::watch`] sees now or in a moment.
@@ -382,16 +405,24 @@ impl Channel {
 /// Passes every state on until the channel is gone.
 ///
 /// Waking ten thousand who wait takes milliseconds. They are the task's; the publisher, who has the
-/// next samples to read, wakes the task (ADR 25).
-fn relay(mut from: watch::Receiver<State>) -> watch::Sender<State> {
-    let to = watch::Sender::new(*from.borrow_and_update());
-    let readers = to.clone();
+/// next samples to read, wakes the task (ADR 25). Those who wait for a part have it before others are
+/// told where it is: the bytes of media are what a picture waits for.
+fn relay(mut from: watch::Receiver<State>) -> Relayed {
+    let newest = *from.borrow_and_update();
+    let relayed =
+        Relayed { media: watch::Sender::new(newest), playlists: watch::Sender::new(newest) };
+    let (media, playlists) = (relayed.media.clone(), relayed.playlists.clone());
     tokio::spawn(async move {
         while from.changed().await.is_ok() {
-            readers.send_replace(*from.borrow_and_update());
+            let newest = *from.borrow_and_update();
+            media.send_replace(newest);
+            if media.receiver_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+            playlists.send_replace(newest);
         }
     });
-    to
+    relayed
 }
 
 impl Inner {

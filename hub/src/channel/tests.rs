@@ -172,7 +172,7 @@ fn a_claim_on_an_ended_live_is_revoked_already() {
 #[tokio::test]
 async fn readers_are_woken_by_the_first_segment_and_not_before() {
     let (channel, mut publisher) = live(1);
-    let mut watch = channel.watch();
+    let mut watch = channel.watch(Awaited::Playlist);
     watch.mark_unchanged();
     // Without sound, pictures wait half a second for it; then the first part is the first segment.
     for n in 1..15 {
@@ -191,7 +191,7 @@ async fn readers_are_woken_by_the_first_segment_and_not_before() {
 #[tokio::test]
 async fn a_publisher_wakes_one_task_however_many_wait() {
     let (channel, mut publisher) = live(61);
-    let waiting: Vec<_> = (0..100).map(|_| channel.watch()).collect();
+    let waiting: Vec<_> = (0..100).map(|_| channel.watch(Awaited::Playlist)).collect();
     assert_eq!((channel.watchers(), channel.state.receiver_count()), (100, 1));
     publisher.push(&mut pictures(61..91)).unwrap();
     for mut reader in waiting {
@@ -199,6 +199,31 @@ async fn a_publisher_wakes_one_task_however_many_wait() {
         assert_eq!(*state, channel.state());
     }
     assert_eq!(channel.watchers(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_part_is_told_before_who_waits_for_a_playlist() {
+    let (channel, mut publisher) = live(61);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let readers = [Awaited::Playlist, Awaited::Media, Awaited::Playlist, Awaited::Media];
+    let told: Vec<_> = readers
+        .into_iter()
+        .map(|awaited| {
+            let (mut watch, order) = (channel.watch(awaited), Arc::clone(&order));
+            watch.mark_unchanged();
+            tokio::spawn(async move {
+                watch.changed().await.unwrap();
+                order.lock().unwrap().push(awaited);
+            })
+        })
+        .collect();
+    yield_now().await;
+    publisher.push(&mut pictures(61..91)).unwrap();
+    for reader in told {
+        reader.await.unwrap();
+    }
+    use Awaited::{Media, Playlist};
+    assert_eq!(*order.lock().unwrap(), [Media, Media, Playlist, Playlist]);
 }
 
 #[test]
