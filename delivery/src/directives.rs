@@ -85,7 +85,7 @@ impl Position {
         if state.last_msn.is_some_and(|last| msn > last.saturating_add(2)) {
             return true;
         }
-        let (Some(part), Some(next)) = (part, state.next_part()) else { return false };
+        let (Some(part), Some(next)) = (part, state.next_part) else { return false };
         // In whole parts: three seconds of them, or three where a part is that long.
         let limit = match part_target.as_millis() {
             target @ 1..1_000 => u32::try_from(3_000 / target).unwrap_or(u32::MAX),
@@ -119,7 +119,8 @@ mod tests {
     /// Segment 5 is complete, with parts 0 to 9; of segment 6 there are parts 0 to 3.
     fn state() -> State {
         let edge = Some(Edge { msn: 6, part: 3 });
-        State { edge, last_msn: Some(5), ..State::default() }
+        let next_part = Some(Edge { msn: 6, part: 4 });
+        State { edge, next_part, last_msn: Some(5), ..State::default() }
     }
 
     fn at(msn: u64, part: u32) -> Position {

@@ -272,11 +272,12 @@ impl Delivery {
             return Ok(part);
         }
         let state = channel.state();
-        let is_next = rendition.has_parts() && !state.ended && state.next_part() == Some(at);
+        let is_next = rendition.has_parts() && !state.ended && state.next_part == Some(at);
         if is_next {
             let targets = channel.targets().ok_or(Failure::UnknownSegment)?;
             let longest = targets.segment * BLOCKED_TARGETS;
-            let came = |state: &State| state.edge.is_some_and(|edge| edge >= at);
+            // Or another one in its place: then nothing more is known of this one.
+            let came = |state: &State| state.next_part != Some(at);
             self.wait(channel, Awaited::Media, asked, longest, came).await?;
         }
         // It may have come since it was looked for. What came may be another one, or a gap.

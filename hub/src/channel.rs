@@ -86,25 +86,14 @@ pub struct State {
     /// The newest complete part. `None` until the first segment is listed: before that there is no
     /// playlist, and those who wait for one are woken once, not at every part.
     pub edge: Option<Edge>,
+    /// The part that comes next, as the playlists hint at it; `None` as long as there are none.
+    pub next_part: Option<Edge>,
     /// The newest complete segment.
     pub last_msn: Option<u64>,
     /// Whether a publisher is connected now.
     pub published: bool,
     /// Whether the live is over: the playlists say so, and nothing will change any more.
     pub ended: bool,
-}
-
-impl State {
-    /// The part that comes next; `None` before the first segment is listed.
-    pub fn next_part(&self) -> Option<Edge> {
-        let Edge { msn, part } = self.edge?;
-        let is_complete = self.last_msn.is_some_and(|last| last >= msn);
-        Some(if is_complete {
-            Edge { msn: msn + 1, part: 0 }
-        } else {
-            Edge { msn, part: part + 1 }
-        })
-    }
 }
 
 /// What a channel promises for its whole life.
@@ -429,7 +418,8 @@ impl Inner {
     fn state(&self) -> State {
         State {
             revision: self.revision,
-            edge: if self.listed { self.packager.edge() } else { None },
+            edge: self.packager.edge().filter(|_| self.listed),
+            next_part: self.listed.then(|| self.packager.next_part()),
             last_msn: self.packager.last_msn(),
             published: self.published,
             ended: self.ended,

@@ -27,6 +27,11 @@ impl Cadence {
         Self { recent: [0; REMEMBERED], noted: 0, blur_ticks }
     }
 
+    /// How much rounding may move a picture.
+    pub fn blur_ticks(&self) -> u32 {
+        self.blur_ticks
+    }
+
     /// A picture came so many ticks after the one before it.
     pub fn note(&mut self, step_ticks: u32) {
         if let Some(slot) = self.recent.get_mut(self.noted % REMEMBERED) {

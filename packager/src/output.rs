@@ -210,6 +210,26 @@ impl Output {
         Progress { part: true, segment: false }
     }
 
+    /// The part that was just added is the last of its segment, as far as is known.
+    pub fn expect_no_more_parts(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.seems_full = true;
+        }
+    }
+
+    /// The part that comes next, as far as is known.
+    pub fn next_part(&self) -> Edge {
+        let open = self.open.as_ref().filter(|open| !open.head.parts.is_empty());
+        match open {
+            Some(open) if open.seems_full => Edge { msn: open.head.msn + 1, part: 0 },
+            Some(open) => {
+                let part = u32::try_from(open.head.parts.len()).unwrap_or(u32::MAX);
+                Edge { msn: open.head.msn, part }
+            }
+            None => Edge { msn: self.window.newest().map_or(0, |last| last.msn() + 1), part: 0 },
+        }
+    }
+
     /// Closes the open segment and lists it. The first one freezes the promise.
     pub fn close_segment(&mut self) -> Progress {
         let Some(open) = self.open.take_if(|open| !open.head.parts.is_empty()) else {

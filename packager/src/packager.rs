@@ -173,6 +173,12 @@ impl Packager {
         self.output.edge
     }
 
+    /// The part that comes next, as playlists hint at it. An IDR that is due and does not come, or that
+    /// comes though it was not due, makes it another.
+    pub fn next_part(&self) -> Edge {
+        self.output.next_part()
+    }
+
     /// Whether [`Packager::finish`] was called.
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -238,9 +244,9 @@ impl Packager {
             Rendition::SOUND if !several => (has_audio, offered),
             Rendition::Audio(number) => (offered.sounds.contains(number), offered),
         };
-        let (open, ended) = (open.as_ref(), self.finished);
+        let (open, next, ended) = (open.as_ref(), self.output.next_part(), self.finished);
         let others = others.without(rendition);
-        is_there.then_some(Listing { rendition, others, window, open, promise, ended })
+        is_there.then_some(Listing { rendition, others, window, open, next, promise, ended })
     }
 
     /// A segment that is listed or still retained.

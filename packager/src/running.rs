@@ -234,6 +234,7 @@ impl Running {
             out.counts.repaired += 1;
         }
         self.pending_bytes += sample.data.len() + SAMPLE_OVERHEAD_BYTES;
+        let (dts_ticks, cts_ticks) = self.unblurred(dts_ticks, cts_ticks);
         let next = Timed {
             dts_ticks,
             cts_ticks,
@@ -250,7 +251,7 @@ impl Running {
             progress |= self
                 .cut(self.segmenter.after(self.last_duration, next.is_sync, &mut out.gops), out);
         } else if let Some(expected) = self.expected.take() {
-            let late_ticks = u64::try_from(dts_ticks - expected).unwrap_or(0);
+            let late_ticks = u64::try_from(next.dts_ticks - expected).unwrap_or(0);
             let cut = self.segmenter.after_ahead(late_ticks, next.is_sync, &mut out.gops);
             progress |= self.cut(cut, out);
             self.late_ticks = self.segmenter.begin_late(late_ticks);
@@ -261,6 +262,20 @@ impl Running {
         self.newest = dts_ticks;
         progress |= self.end_ahead(next, out);
         Step::Done(progress)
+    }
+
+    /// A picture that comes a millisecond later than expected, as rounding has it, is decoded when it was
+    /// expected, so that media has no holes, and shown at its time.
+    fn unblurred(&self, dts_ticks: i64, cts_ticks: i32) -> (i64, i32) {
+        let Some(expected) = self.expected.filter(|_| self.tracks.main == Kind::Video) else {
+            return (dts_ticks, cts_ticks);
+        };
+        match u32::try_from(dts_ticks - expected) {
+            Ok(late) if late <= self.cadence.blur_ticks() => {
+                (expected, cts_ticks.saturating_add(late as i32))
+            }
+            _ => (dts_ticks, cts_ticks),
+        }
     }
 
     /// Ends the part with this sample if it ends whatever comes next, and when that comes is as good
@@ -443,6 +458,11 @@ impl Running {
         let progress = match cut {
             Cut::Nothing => Progress::default(),
             Cut::Part => self.finish_part(boundary, out),
+            Cut::LastPart => {
+                let progress = self.finish_part(boundary, out);
+                out.expect_no_more_parts();
+                progress
+            }
             Cut::Segment => self.finish_segment(boundary, out),
         };
         self.segmenter.done(cut);
@@ -483,7 +503,7 @@ impl Running {
             until: boundary,
             late_ticks: match self.part.is_empty() {
                 false => std::mem::take(&mut self.late_ticks),
-                true => self.segmenter.listed(self.length_of(&side)),
+                true => self.segmenter.listed(self.beyond_pictures(&side)),
             },
         };
         let progress = match self.tracks.main {
@@ -503,11 +523,13 @@ impl Running {
         Timescale::MILLIS.rescale(millis, self.tracks.timescale)
     }
 
-    /// How long sound beside the picture takes, in ticks of the picture.
-    fn length_of(&self, side: &[Timed]) -> u64 {
-        let ticks = side.iter().map(|sample| i64::from(sample.duration_ticks)).sum();
-        let length = self.side_timescale().rescale(ticks, self.tracks.timescale);
-        u64::try_from(length).unwrap_or(0)
+    /// How far sound reaches beyond the pictures, in ticks of the picture: a millisecond at least, since
+    /// a part has a length.
+    fn beyond_pictures(&self, side: &[Timed]) -> u64 {
+        let end = side.last().map_or(0, |last| last.dts_ticks + i64::from(last.duration_ticks));
+        let end = self.side_timescale().rescale(end, self.tracks.timescale);
+        let beyond = end.saturating_sub(self.expected.unwrap_or(end)).max(self.ticks(1));
+        u64::try_from(beyond).unwrap_or(0)
     }
 
     /// What is said before the end of the open part. A part holds nothing from before it (AOM, ID3 in

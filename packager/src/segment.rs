@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
     pub head: Head,
+    /// The part that comes next is expected to begin another segment.
+    pub seems_full: bool,
     /// The bytes of its parts, one after the other. In one allocation from the beginning: a window
     /// is a row of large blocks, where ten small ones a segment, between the buffers of messages,
     /// leave a heap full of holes; and a segment goes to a socket in one piece.
@@ -157,7 +159,8 @@ impl OpenSegment {
     /// A segment without parts, with room for `capacity` bytes.
     pub fn new(head: Head, capacity: usize) -> Self {
         let other_bytes = head.others.iter().map(|_| Vec::new()).collect();
-        Self { head, bytes: Vec::with_capacity(capacity), other_bytes, copies: Vec::new() }
+        let bytes = Vec::with_capacity(capacity);
+        Self { head, seems_full: false, bytes, other_bytes, copies: Vec::new() }
     }
 
     /// Makes a part of these samples, and of what is said meanwhile, that is listed `late_ticks` longer
@@ -173,6 +176,7 @@ impl OpenSegment {
         let mut part =
             Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
         part.duration_ticks = part.duration_ticks.saturating_add(late_ticks);
+        self.seems_full = false;
         self.head.parts.push(part);
     }
 
@@ -198,6 +202,7 @@ impl OpenSegment {
 
     /// Adds a part of this length without media.
     pub fn add_gap(&mut self, duration_ticks: u64) {
+        self.seems_full = false;
         self.head.parts.push(Part::gap(self.bytes.len(), duration_ticks));
     }
 

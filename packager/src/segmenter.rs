@@ -16,6 +16,8 @@ pub(crate) enum Cut {
     Nothing,
     /// The part.
     Part,
+    /// The part, the last of its segment, which ends with the IDR that is due.
+    LastPart,
     /// The part and the segment.
     Segment,
 }
@@ -279,18 +281,20 @@ impl Segmenter {
         let longest_ms = gops.longest_ms().max(open_ms);
         let at_sync = then.end(duration, true, longest_ms);
         let otherwise = then.end(duration, false, longest_ms);
-        if at_sync == otherwise || !self.has_gops {
-            return at_sync;
-        }
-        match gops.next_is_sync(duration, self.timescale) {
-            Some(true) => at_sync,
-            Some(false) => otherwise,
-            None => Cut::Nothing,
+        match (at_sync, otherwise) {
+            _ if at_sync == otherwise || !self.has_gops => at_sync,
+            (Cut::Segment, Cut::Part) => match gops.next_is_sync(duration, self.timescale) {
+                Some(true) => Cut::LastPart,
+                Some(false) => Cut::Part,
+                None => Cut::Nothing,
+            },
+            // It would be a short part if the IDR did not come.
+            _ => Cut::Nothing,
         }
     }
 
     /// What else ends when the sample after the one that ended ahead is here, `late_ticks` later than
-    /// expected: the segment, before an IDR that was not due.
+    /// expected: the segment, before an IDR.
     pub fn after_ahead(&self, late_ticks: u64, is_sync: bool, gops: &mut Gops) -> Cut {
         if !self.has_gops {
             return Cut::Nothing;
@@ -354,7 +358,7 @@ impl Segmenter {
     pub fn done(&mut self, cut: Cut) {
         match cut {
             Cut::Nothing => {}
-            Cut::Part => (self.part, self.samples) = (0, 0),
+            Cut::Part | Cut::LastPart => (self.part, self.samples) = (0, 0),
             Cut::Segment => (self.part, self.samples, self.segment) = (0, 0, 0),
         }
     }

@@ -397,9 +397,9 @@ async fn a_request_before_the_first_segment_gets_it_when_it_is_there() {
     let house = House::new();
     let mut asking = house.ask(Method::GET, "/hls/a.m3u8", &[]);
     assert!((&mut asking).now_or_never().is_none(), "nobody publishes yet");
-    let mut publisher = house.publish(190);
+    let mut publisher = house.publish(150);
     assert!(unmoved(&mut asking).await, "no segment is complete yet");
-    publisher.push(&mut media(190..210)).unwrap();
+    publisher.push(&mut media(150..170)).unwrap();
     let answer = told(asking, "the segment is there").await;
     assert!(answer.text().starts_with("#EXTM3U"));
     assert_eq!(house.channel.watchers(), 0);

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use super::wall_clock::WallClock;
 use crate::{
-    Rendition, Segment,
+    Edge, Rendition, Segment,
     segment::{Head, OpenSegment},
     segmenter::Promise,
     sounds::SoundSet,
@@ -34,6 +34,8 @@ pub(crate) struct Listing<'a> {
     pub others: Offered,
     pub window: &'a Window,
     pub open: Option<&'a OpenSegment>,
+    /// The part that comes next.
+    pub next: Edge,
     pub promise: Promise,
     pub ended: bool,
 }
@@ -202,17 +204,11 @@ impl Listing<'_> {
 
     /// What comes next, and how far the other renditions are.
     fn outlook(&self, text: &mut String) -> fmt::Result {
-        let (msn, index) = match self.open_head() {
-            Some(head) => (head.msn, head.parts.len()),
-            None => (self.window.newest().map_or(0, |last| last.msn() + 1), 0),
-        };
-        let next = PartUri(self.rendition, msn, index);
+        let next = PartUri(self.rendition, self.next.msn, self.next.part as usize);
         // Always there, or hls.js asks for the playlist in a loop.
         writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}\"")?;
-        let last = match index.checked_sub(1) {
-            Some(part) => Some((msn, part)),
-            None => self.window.newest().map(|s| (s.msn(), s.parts().len().saturating_sub(1))),
-        };
+        let newest = self.open_head().or(self.window.newest().map(|segment| segment.head()));
+        let last = newest.map(|head| (head.msn, head.parts.len().saturating_sub(1)));
         // All renditions are made of the same parts.
         for (other, (msn, part)) in self.others.iter().zip(last.into_iter().cycle()) {
             let uri = PlaylistUri(other);

@@ -23,9 +23,9 @@ async fn a_reload_waits_for_its_part_and_no_longer() {
     let (house, mut publisher) = house();
     let mut asking = house.reload("_HLS_msn=3&_HLS_part=2");
     assert!((&mut asking).now_or_never().is_none());
-    publisher.push(&mut media(4_500..4_600)).unwrap();
+    publisher.push(&mut media(4_500..4_550)).unwrap();
     assert!(unmoved(&mut asking).await, "half a part is none");
-    publisher.push(&mut media(4_600..4_700)).unwrap();
+    publisher.push(&mut media(4_550..4_570)).unwrap();
     let answer = told(asking, "the part is there").await;
     assert!(answer.text().contains("URI=\"3.2.m4s\"") && !answer.text().contains("\n3.m4s"));
     assert_eq!(answer.header("cache-control"), "public, max-age=12");

@@ -93,9 +93,14 @@ fn fulfilled(
         let Some(hinted_part) = &hinted.part else { continue };
         let path = part.path.split('#').next().unwrap_or_default();
         let came = hinted_part == path;
-        let known = rendition.segments.get(&msn);
-        let breaks = known.is_some_and(|known| known.segment.discontinuity);
-        // A server may drop a hint when its plan changes (§6.2.6): a discontinuity is such a change.
+        let is_new =
+            |msn| rendition.segments.get(&msn).is_some_and(|known| known.segment.discontinuity);
+        let is_silent = rendition.parts.get(&(before_msn + 1, 0)).is_some_and(|one| one.part.gap);
+        // A server may drop a hint when its plan changes (§6.2.6): media that breaks off is such a
+        // change, and so is what still comes before it does.
+        let is_last = msn == before_msn && !rendition.parts.contains_key(&(msn, index + 1));
+        let is_last_word = is_last && (is_new(msn + 1) || is_silent);
+        let breaks = is_new(msn) || is_last_word;
         if came || !breaks {
             report.check("the_hinted_part_comes_next", came, || {
                 format!("{hinted_part} was hinted, {path} ({msn}.{index}) came")

@@ -5,8 +5,9 @@ use super::super::report::Report;
 use super::Ground;
 
 /// Within this, two dates are of the same segment: sound is cut where pictures are decoded, which is
-/// before the first of them is seen by as long as B-frames take.
-const SAME_S: f64 = 0.1;
+/// before the first of them is seen by as long as B-frames take; and a picture before that, since a
+/// part does not wait for the sound of its last picture.
+const SAME_S: f64 = 0.15;
 
 /// Judges every pair of renditions.
 pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
@@ -43,9 +44,10 @@ fn pair(report: &mut Report, ground: &Ground<'_>, one: &Rendition, other: &Rendi
         let Some(at_s) = date_s(known).filter(|at_s| (from_s..=until_s).contains(at_s)) else {
             continue;
         };
-        let near =
-            |candidate: &&Known| date_s(candidate).is_some_and(|s| (s - at_s).abs() <= SAME_S);
-        let matching = other.segments.values().find(near);
+        let off_s = |candidate: &Known| date_s(candidate).map(|s| (s - at_s).abs());
+        let near = other.segments.values().filter_map(|one| Some((off_s(one)?, one)));
+        let nearest = near.min_by(|(one, _), (other, _)| one.total_cmp(other));
+        let matching = nearest.filter(|(off_s, _)| *off_s <= SAME_S).map(|(_, one)| one);
         report.check("renditions_share_dates", matching.is_some(), || {
             format!("{}: nothing at the date of {}", words(), known.path)
         });

@@ -146,7 +146,9 @@ fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s:
     if let Some(duration_s) = duration_s(init, runs) {
         let duration_s = duration_s + gap_s.unwrap_or(0.0);
         let more_s = known.segment.duration_s() - duration_s;
-        let off_s = if gap_s.is_some() { more_s.abs() } else { -more_s };
+        // Where the pictures end, what sounds beyond them may count.
+        let beyond_s = beyond_s(init, runs).unwrap_or(0.0).max(0.0);
+        let off_s = if gap_s.is_some() { (more_s - beyond_s).max(-more_s) } else { -more_s };
         let holds = off_s <= OFF_S + rounding_s(&known.segment.duration) + EPSILON_S;
         report.check("extinf_is_the_duration_of_the_samples", holds, || {
             format!("{}: {duration_s:.6} s, EXTINF {}", path(), known.segment.duration)
@@ -271,6 +273,19 @@ fn duration_s(init: &Init, runs: &[Run]) -> Option<f64> {
     let (id, track) = init.main_track()?;
     let ticks: u64 = runs.iter().filter(|run| run.track == id).map(Run::duration).sum();
     (ticks > 0).then(|| ticks as f64 / f64::from(track.timescale))
+}
+
+/// How far the longest track reaches beyond the one that EXTINF speaks of.
+fn beyond_s(init: &Init, runs: &[Run]) -> Option<f64> {
+    let (main, _) = init.main_track()?;
+    let end_s = |run: &Run| {
+        let timescale = init.tracks.get(&run.track)?.timescale;
+        Some((run.decode_time + run.duration()) as f64 / f64::from(timescale))
+    };
+    let of_main = runs.iter().filter(|run| run.track == main).filter_map(end_s);
+    let main_s = of_main.fold(f64::NEG_INFINITY, f64::max);
+    let all_s = runs.iter().filter_map(end_s).fold(f64::NEG_INFINITY, f64::max);
+    Some(all_s - main_s)
 }
 
 fn samples_of(runs: &[Run], track: u32) -> impl Iterator<Item = Sample> {

@@ -66,7 +66,7 @@ pub fn whole_run(report: &mut Report, ground: &Ground<'_>) {
             let listed = listed_then(seen, rendition);
             if !listed.is_empty() {
                 rates(report, ground, seen, variant, rendition, &listed);
-                formats(report, ground, seen, variant, &listed);
+                formats(report, ground, seen, variant, rendition, &listed);
             }
             let group = variant.attributes.quoted("AUDIO").unwrap_or_default();
             let sounds = seen.playlist.sounds(group).filter_map(|sound| sound.quoted("URI"));
@@ -155,6 +155,7 @@ fn formats(
     ground: &Ground<'_>,
     seen: &MultivariantSeen,
     variant: &Variant,
+    rendition: &Rendition,
     listed: &[&Known],
 ) {
     let words = || format!("{}: {:?}", seen.words, variant.attributes);
@@ -171,6 +172,10 @@ fn formats(
             fastest = Some(fastest.unwrap_or(0.0).max(rate));
         }
     }
+    // The next one may be complete, too: a media playlist is not asked for again at that moment.
+    let next = listed.last().and_then(|last| rendition.segments.get(&(last.segment.msn + 1)));
+    let next = next.and_then(|next| init_of(ground, next.segment.map.as_ref()?));
+    sizes.extend(next.into_iter().flat_map(|init| init.tracks.values()).filter_map(|t| t.size));
     if let (Some(resolution), false) =
         (variant.attributes.bare("RESOLUTION"), sizes.is_empty() || unknown)
     {
