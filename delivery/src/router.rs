@@ -276,8 +276,10 @@ impl Delivery {
         if is_next {
             let targets = channel.targets().ok_or(Failure::UnknownSegment)?;
             let longest = targets.segment * BLOCKED_TARGETS;
-            // Or another one in its place: then nothing more is known of this one.
-            let came = |state: &State| state.next_part != Some(at);
+            // Or another one in its place: then nothing more is known of this one. Those who wait may
+            // be told of older states first.
+            let since = state.revision;
+            let came = |state: &State| state.revision >= since && state.next_part != Some(at);
             self.wait(channel, Awaited::Media, asked, longest, came).await?;
         }
         // It may have come since it was looked for. What came may be another one, or a gap.

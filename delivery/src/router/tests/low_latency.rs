@@ -33,6 +33,22 @@ async fn a_reload_waits_for_its_part_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_part_after_one_that_nobody_was_told_of_yet_is_waited_for() {
+    let (house, mut publisher) = house();
+    let ask = |part: &str| house.ask(Method::GET, &house.path(part), &[]);
+    let mut first = ask("3.2.m4s");
+    assert!((&mut first).now_or_never().is_none());
+    // Nobody runs between the two: those who wait still know the state before.
+    publisher.push(&mut media(4_500..4_570)).unwrap();
+    let mut second = ask("3.3.m4s");
+    assert!((&mut second).now_or_never().is_none(), "it is the one that comes next");
+    assert_eq!(told(first, "the part is there").await.status, StatusCode::OK);
+    assert!(unmoved(&mut second).await);
+    publisher.push(&mut media(4_570..4_770)).unwrap();
+    assert_eq!(told(second, "the next is there").await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_without_a_part_waits_for_the_whole_segment() {
     let (house, mut publisher) = house();
     let mut asking = house.reload("_HLS_msn=3");
