@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     WrongEpoch,
     /// The segment or init segment is not there, not yet or not any more.
     UnknownSegment,
+    /// The part was hinted at, and another one came. It may still come, later.
+    Belied,
     /// The live is open and has no segment to list yet.
     NotStarted,
     /// The Delivery Directives of a playlist request cannot be read.
@@ -50,6 +52,7 @@ impl Failure {
             | Self::UnknownLive
             | Self::WrongEpoch
             | Self::UnknownSegment
+            | Self::Belied
             | Self::NotStarted
             | Self::NotInMpegTs
             | Self::Ended => StatusCode::NOT_FOUND,
@@ -71,7 +74,7 @@ impl Failure {
             Self::WrongEpoch => {
                 r#"{"detail":"Cette adresse n’est plus valable : rechargez le direct.","code":"wrong_epoch"}"#
             }
-            Self::UnknownSegment => {
+            Self::UnknownSegment | Self::Belied => {
                 r#"{"detail":"Ce segment n’est pas ou plus disponible.","code":"unknown_segment"}"#
             }
             Self::NotStarted => {
@@ -120,7 +123,9 @@ impl Failure {
     /// How long caches may repeat the answer.
     pub(crate) fn cache_control(self) -> HeaderValue {
         match self {
-            Self::NoTicket | Self::Busy | Self::Method | Self::Range { .. } => caching::NEVER,
+            Self::Belied | Self::NoTicket | Self::Busy | Self::Method | Self::Range { .. } => {
+                caching::NEVER
+            }
             _ => caching::FAILURE,
         }
     }
@@ -134,8 +139,17 @@ mod tests {
     fn every_failure_is_json_with_a_detail_and_a_code() {
         use Failure::*;
         let paths = [UnknownPath, UnknownLive, WrongEpoch, UnknownSegment, NotStarted, Ended];
-        let others =
-            [NotInMpegTs, NoTicket, Directives, TooFar, Blocked, Busy, Method, Range { len: 1 }];
+        let others = [
+            Belied,
+            NotInMpegTs,
+            NoTicket,
+            Directives,
+            TooFar,
+            Blocked,
+            Busy,
+            Method,
+            Range { len: 1 },
+        ];
         for failure in paths.into_iter().chain(others) {
             let json: serde_json::Value = serde_json::from_str(failure.json()).unwrap();
             assert!(json["detail"].is_string() && json["code"].is_string(), "{failure:?}");

@@ -281,8 +281,9 @@ impl Delivery {
             let since = state.revision;
             let came = |state: &State| state.revision >= since && state.next_part != Some(at);
             self.wait(channel, Awaited::Media, asked, longest, came).await?;
+            return read().ok_or(Failure::Belied);
         }
-        // It may have come since it was looked for. What came may be another one, or a gap.
+        // It may have come since it was looked for.
         read().ok_or(Failure::UnknownSegment)
     }
 

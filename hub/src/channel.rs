@@ -394,8 +394,8 @@ impl Channel {
 /// Passes every state on until the channel is gone.
 ///
 /// Waking ten thousand who wait takes milliseconds. They are the task's; the publisher, who has the
-/// next samples to read, wakes the task (ADR 25). Those who wait for a part have it before others are
-/// told where it is: the bytes of media are what a picture waits for.
+/// next samples to read, wakes the task (ADR 25). Those who wait for a part are woken first, and the
+/// others when these had a turn: the bytes of media are what a picture waits for (ADR 30).
 fn relay(mut from: watch::Receiver<State>) -> Relayed {
     let newest = *from.borrow_and_update();
     let relayed =

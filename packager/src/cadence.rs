@@ -18,13 +18,15 @@ const BLUR_MS: i64 = 2;
 pub(crate) struct Cadence {
     recent: [u32; REMEMBERED],
     noted: usize,
+    /// When the newest picture came, as its timestamp said.
+    newest: Option<i64>,
     blur_ticks: u32,
 }
 
 impl Cadence {
     pub fn new(timescale: Timescale) -> Self {
         let blur_ticks = u32::try_from(Timescale::MILLIS.rescale(BLUR_MS, timescale)).unwrap_or(0);
-        Self { recent: [0; REMEMBERED], noted: 0, blur_ticks }
+        Self { recent: [0; REMEMBERED], noted: 0, newest: None, blur_ticks }
     }
 
     /// How much rounding may move a picture.
@@ -32,8 +34,12 @@ impl Cadence {
         self.blur_ticks
     }
 
-    /// A picture came so many ticks after the one before it.
-    pub fn note(&mut self, step_ticks: u32) {
+    /// The next picture came, with this timestamp.
+    pub fn came(&mut self, dts_ticks: i64) {
+        let step = self.newest.replace(dts_ticks).map(|newest| dts_ticks.saturating_sub(newest));
+        let Some(step_ticks) = step else { return };
+        // What is longer than can be said is no pace.
+        let step_ticks = u32::try_from(step_ticks).unwrap_or(u32::MAX);
         if let Some(slot) = self.recent.get_mut(self.noted % REMEMBERED) {
             *slot = step_ticks;
         }
@@ -55,7 +61,12 @@ mod tests {
 
     fn next_ms(steps_ms: &[u32]) -> Option<u32> {
         let mut cadence = Cadence::new(Timescale::VIDEO);
-        steps_ms.iter().for_each(|ms| cadence.note(ms * 90));
+        cadence.came(0);
+        let mut at = 0;
+        for ms in steps_ms {
+            at += i64::from(ms * 90);
+            cadence.came(at);
+        }
         cadence.next_step().map(|ticks| ticks / 90)
     }
 

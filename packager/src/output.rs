@@ -175,18 +175,19 @@ impl Output {
     }
 
     /// Makes a part of these samples, and of what is said meanwhile, and adds it to the open segment,
-    /// with what waits of the other sounds for the same time.
+    /// listed `late_ticks` longer than its samples are, with what waits of the other sounds for the same time.
     pub fn add_part(
         &mut self,
         video: &[Timed],
         audio: &[Timed],
         said: &[Said],
+        late_ticks: u64,
         main: &MainTrack<'_>,
     ) -> Progress {
         let Some(open) = &mut self.open else { return Progress::default() };
         let tracks = open.head.tracks.clone();
         self.moof_sequence = self.moof_sequence.wrapping_add(1);
-        open.add(self.moof_sequence, video, audio, said, main.late_ticks);
+        open.add(self.moof_sequence, video, audio, said, late_ticks);
         if !self.sounds.is_empty() {
             open.add_others(self.moof_sequence, |other, room| {
                 self.counts.dropped += self.sounds.take(other, main, &self.config, room);

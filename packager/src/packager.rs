@@ -21,6 +21,7 @@ use crate::{
         media::{Listing, Offered},
     },
     running::{Running, Start, Step, Way},
+    segmenter::Gops,
     sounds::SoundSet,
     timeline,
     tracks::{Announced, TrackSet},
@@ -88,6 +89,8 @@ impl Packager {
             return;
         }
         self.output.counts.dropped += self.output.sounds.begin();
+        // Another encoder, or another setting of it.
+        self.output.gops = Gops::default();
         self.output.counts.labellings += 1;
         self.run = Some(Run {
             announced: Announced::default(),

@@ -234,6 +234,7 @@ impl Running {
             out.counts.repaired += 1;
         }
         self.pending_bytes += sample.data.len() + SAMPLE_OVERHEAD_BYTES;
+        self.cadence.came(dts_ticks);
         let (dts_ticks, cts_ticks) = self.unblurred(dts_ticks, cts_ticks);
         let next = Timed {
             dts_ticks,
@@ -255,9 +256,6 @@ impl Running {
             let cut = self.segmenter.after_ahead(late_ticks, next.is_sync, &mut out.gops);
             progress |= self.cut(cut, out);
             self.late_ticks = self.segmenter.begin_late(late_ticks);
-        }
-        if dts_ticks > self.newest {
-            self.cadence.note(step_between(self.newest, dts_ticks));
         }
         self.newest = dts_ticks;
         progress |= self.end_ahead(next, out);
@@ -455,6 +453,10 @@ impl Running {
                 Kind::Audio => end,
             }
         });
+        if cut != Cut::Nothing && self.part.is_empty() {
+            // What was late is not counted in the part that begins now.
+            self.late_ticks = 0;
+        }
         let progress = match cut {
             Cut::Nothing => Progress::default(),
             Cut::Part => self.finish_part(boundary, out),
@@ -482,13 +484,14 @@ impl Running {
     fn finish_part(&mut self, boundary: Option<i64>, out: &mut Output) -> Progress {
         let until = boundary.map(|at| self.tracks.timescale.rescale(at, self.side_timescale()));
         let belongs = |sample: &Timed| until.is_none_or(|until| sample.dts_ticks < until);
-        match self.expected {
-            _ if !self.part.is_empty() => {}
+        if self.part.is_empty() {
+            let Some(expected) =
+                self.expected.filter(|_| self.waiting.front().is_some_and(belongs))
+            else {
+                return Progress::default();
+            };
             // All ends here, and the sound of the last picture came after its part had ended ahead.
-            Some(expected) if self.waiting.front().is_some_and(belongs) => {
-                self.open_segment(expected, true, out);
-            }
-            _ => return Progress::default(),
+            self.open_segment(expected, false, out);
         }
         let mut side = std::mem::take(&mut out.samples.1);
         while let Some(sample) = self.waiting.pop_front_if(|sample| belongs(sample)) {
@@ -501,14 +504,14 @@ impl Running {
             timescale: self.tracks.timescale,
             newest: self.newest,
             until: boundary,
-            late_ticks: match self.part.is_empty() {
-                false => std::mem::take(&mut self.late_ticks),
-                true => self.segmenter.listed(self.beyond_pictures(&side)),
-            },
+        };
+        let late_ticks = match self.part.is_empty() {
+            false => std::mem::take(&mut self.late_ticks),
+            true => self.segmenter.listed(self.beyond_pictures(&side)),
         };
         let progress = match self.tracks.main {
-            Kind::Video => out.add_part(&self.part, &side, &said, &main),
-            Kind::Audio => out.add_part(&[], &self.part, &said, &main),
+            Kind::Video => out.add_part(&self.part, &side, &said, late_ticks, &main),
+            Kind::Audio => out.add_part(&[], &self.part, &said, late_ticks, &main),
         };
         let added = self.part.iter().chain(&side).map(|s| s.data.len() + SAMPLE_OVERHEAD_BYTES);
         self.pending_bytes = self.pending_bytes.saturating_sub(added.sum());
@@ -535,16 +538,19 @@ impl Running {
     /// What is said before the end of the open part. A part holds nothing from before it (AOM, ID3 in
     /// CMAF): what came too late for its own is said at the start of this one.
     fn said(&self, out: &mut Output) -> Vec<Said> {
-        let (Some(first), Some(last)) = (self.part.first(), self.part.last()) else {
-            return Vec::new();
+        let (start, end) = match (self.part.first(), self.part.last()) {
+            (Some(first), Some(last)) => {
+                (first.dts_ticks, last.dts_ticks.saturating_add(last.duration_ticks.into()))
+            }
+            // Sound alone, at the end of all.
+            _ => (self.expected.unwrap_or(self.newest), i64::MAX),
         };
-        let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
         let timescale = self.tracks.timescale;
         let place = |at_ms| self.main.map(Timescale::MILLIS.rescale(at_ms, timescale));
         let mut said = Vec::new();
         while let Some((at_ms, tag)) = out.metadata.pop_if(|at_ms| place(at_ms) < end) {
             let id = (out.counts.metadata as u32).wrapping_add(said.len() as u32);
-            said.push(Said { at_ticks: place(at_ms).max(first.dts_ticks), id, tag });
+            said.push(Said { at_ticks: place(at_ms).max(start), id, tag });
         }
         said
     }

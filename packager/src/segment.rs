@@ -79,6 +79,7 @@ impl Head {
         };
         self.parts.iter().enumerate().map(move |(at, part)| {
             let length_us = micros(part.duration_ticks, self.tracks.timescale.get());
+            let is_cut_by_it = sound.is_some() && self.tracks.main == Kind::Audio;
             let is_independent = part.independent;
             match rendition {
                 Rendition::Source | Rendition::SourceTs => {
@@ -92,7 +93,10 @@ impl Head {
                     let part = sound.and_then(|(track, parts)| Some((track, parts.get(at)?)));
                     match part.filter(|(_, part)| part.has(Kind::Audio)) {
                         Some((track, part)) => Shown {
-                            length_us: micros(part.audio_ticks, track.timescale.get()),
+                            length_us: match is_cut_by_it && rendition == Rendition::SOUND {
+                                true => length_us,
+                                false => micros(part.audio_ticks, track.timescale.get()),
+                            },
                             is_gap: false,
                             // Every frame of sound can.
                             is_independent: true,
@@ -202,7 +206,6 @@ impl OpenSegment {
 
     /// Adds a part of this length without media.
     pub fn add_gap(&mut self, duration_ticks: u64) {
-        self.seems_full = false;
         self.head.parts.push(Part::gap(self.bytes.len(), duration_ticks));
     }
 

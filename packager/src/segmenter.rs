@@ -170,6 +170,8 @@ pub(crate) struct Segmenter {
     part: u64,
     samples: u32,
     segment: u64,
+    /// How much later than expected the sample came that is about to be added.
+    late: u64,
 }
 
 /// What the segmenter must know of the main track.
@@ -206,10 +208,11 @@ impl Segmenter {
             part_samples,
             is_first: promise.is_none(),
             segment_target: ticks(config.segment_target_ms.into(), timescale),
-            segment_limit: limit_ticks(config.target_duration_max_s, timescale),
+            segment_limit: limit_ticks(config.target_duration_max_s, pace.is_video, timescale),
             part: 0,
             samples: 0,
             segment: 0,
+            late: 0,
         };
         if let Some(promise) = promise {
             segmenter.promise(promise);
@@ -222,7 +225,7 @@ impl Segmenter {
         self.is_first = false;
         self.part_limit = ticks(promise.part_target_ms.into(), self.timescale);
         self.part_target = self.part_target.min(self.part_limit);
-        self.segment_limit = limit_ticks(promise.target_duration_s, self.timescale);
+        self.segment_limit = limit_ticks(promise.target_duration_s, self.has_gops, self.timescale);
     }
 
     /// A length for a last sample of about `usual` ticks, whose own nobody knows: a little less
@@ -265,6 +268,7 @@ impl Segmenter {
         self.part = self.part.saturating_add(duration);
         self.samples = self.samples.saturating_add(1);
         self.segment = self.segment.saturating_add(duration);
+        self.late = 0;
     }
 
     /// What ends with a sample of `duration_ticks` that is not added yet, whether or not the next one
@@ -313,13 +317,15 @@ impl Segmenter {
     pub fn begin_late(&mut self, late_ticks: u64) -> u64 {
         let listed = late_ticks.min(self.part_limit / 2);
         self.part = self.part.saturating_add(listed);
-        self.segment = self.segment.saturating_add(listed);
+        // All of it: the sound of that time is in the segment.
+        self.segment = self.segment.saturating_add(late_ticks);
+        self.late = late_ticks;
         listed
     }
 
     /// How long a part that holds no sample of the main track may be listed.
     pub fn listed(&self, ticks: u64) -> u64 {
-        ticks.min(self.part_limit)
+        ticks.min(self.part_limit).min(self.segment_limit.saturating_sub(self.segment)).max(1)
     }
 
     /// What ends after a sample of `duration_ticks` was added, now that the next is known to be an
@@ -359,7 +365,8 @@ impl Segmenter {
         match cut {
             Cut::Nothing => {}
             Cut::Part | Cut::LastPart => (self.part, self.samples) = (0, 0),
-            Cut::Segment => (self.part, self.samples, self.segment) = (0, 0, 0),
+            // Sound that came before the sample that was late waits for it.
+            Cut::Segment => (self.part, self.samples, self.segment) = (0, 0, self.late),
         }
     }
 
@@ -382,9 +389,11 @@ impl Segmenter {
 }
 
 /// The most ticks whose seconds still round to `target_s`, with a hair's breadth for the decimals
-/// of `EXTINF`.
-fn limit_ticks(target_s: u32, timescale: Timescale) -> u64 {
-    let micros = i64::from(target_s) * 1_000_000 + 499_990;
+/// of `EXTINF`, or more beside pictures: the sound of a segment may be longer than they are by one of
+/// them and by one of its own frames.
+fn limit_ticks(target_s: u32, beside_pictures: bool, timescale: Timescale) -> u64 {
+    let breadth_us = if beside_pictures { 70_000 } else { 10 };
+    let micros = i64::from(target_s) * 1_000_000 + 500_000 - breadth_us;
     scale(micros.unsigned_abs(), 1_000_000, timescale.get())
 }
 
@@ -501,7 +510,8 @@ mod tests {
         for timescale in [7_350, 44_100, 48_000, 90_000, u32::MAX] {
             let timescale = Timescale::new(timescale).unwrap();
             for target_s in [1, 2, 10] {
-                let limit = scale(limit_ticks(target_s, timescale), timescale.get(), 1_000_000);
+                let limit =
+                    scale(limit_ticks(target_s, false, timescale), timescale.get(), 1_000_000);
                 assert!(limit < u64::from(target_s) * 1_000_000 + 500_000);
             }
         }

@@ -70,8 +70,6 @@ pub(crate) struct MainTrack<'a> {
     pub newest: i64,
     /// The end of the part; `None` when nothing comes after it.
     pub until: Option<i64>,
-    /// What the part is listed as longer than its samples.
-    pub late_ticks: u64,
 }
 
 impl OtherSounds {

@@ -174,3 +174,55 @@ fn the_sound_of_the_last_picture_is_kept_when_all_ends() {
         assert_eq!(viewer.packager.report().samples_dropped_total, 0);
     }
 }
+
+#[test]
+fn whatever_pictures_are_lost_parts_and_segments_keep_to_what_was_promised() {
+    for seed in 1..40_u64 {
+        let source =
+            Source { seconds: 40, gop: [30, 60, 72][seed as usize % 3], ..Source::default() };
+        let (mut random, mut lost, mut at) = (seed, 0, 0);
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random >> 33
+        };
+        // Now and then up to 1.6 s of pictures, often in a row; never the first second.
+        let events = source.events().into_iter().filter(|event| match event {
+            Event::Sample(sample) if sample.kind == Kind::Video => {
+                at += 1;
+                if lost == 0 && at > 30 && next() % 9 == 0 {
+                    lost = [1, 2, 3, 4, 12, 45][next() as usize % 6];
+                }
+                lost = u64::saturating_sub(lost, 1);
+                lost == 0
+            }
+            _ => true,
+        });
+        let mut viewer = Viewer::new(packager());
+        viewer.packager.begin(NOON_MS);
+        for event in events {
+            let progress = viewer.packager.push(event).unwrap();
+            if !progress.part {
+                continue;
+            }
+            for rendition in [Rendition::Source, Rendition::SOUND] {
+                let text = viewer.packager.media_playlist(rendition).unwrap();
+                let target_s = f64::from(viewer.packager.part_target_ms().unwrap()) / 1_000.0;
+                let parts = text.lines().filter_map(|l| l.strip_prefix("#EXT-X-PART:DURATION="));
+                for part in parts.filter(|_| rendition == Rendition::Source) {
+                    let length_s: f64 = part.split(',').next().unwrap().parse().unwrap();
+                    // A picture that stands still is as long as it is.
+                    let stands = length_s > target_s && length_s > 1.5 * target_s;
+                    assert!(length_s <= target_s || stands, "seed {seed}: {part}");
+                }
+                let playlist = media_playlist(&text);
+                for segment in &playlist.segments {
+                    let length = segment.duration.round() as u64;
+                    assert!(
+                        length <= playlist.target_duration,
+                        "seed {seed}, {rendition:?}\n{text}"
+                    );
+                }
+            }
+        }
+    }
+}

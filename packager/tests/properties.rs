@@ -184,6 +184,12 @@ proptest! {
         let (mut video, mut audio) = (Vec::new(), Vec::new());
         for &msn in viewer.segments.keys() {
             let (mut v, mut a) = check_segment(&viewer, msn);
+            if let (Some(first), Some(last)) = (v.first(), v.last()) {
+                let span = (last.dts + i64::from(last.duration) - first.dts) as f64 / 90_000.0;
+                let length = viewer.segments[&msn].duration_s();
+                let sound_alone = parts(&viewer.segments[&msn]).any(|p| read_part(&p).0.is_empty());
+                prop_assert!(sound_alone || (length - span).abs() < 1e-6, "{span} s in {length} s");
+            }
             video.append(&mut v);
             audio.append(&mut a);
         }

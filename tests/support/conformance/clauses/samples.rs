@@ -146,8 +146,8 @@ fn segment(report: &mut Report, known: &Known, init: &Init, runs: &[Run], gap_s:
     if let Some(duration_s) = duration_s(init, runs) {
         let duration_s = duration_s + gap_s.unwrap_or(0.0);
         let more_s = known.segment.duration_s() - duration_s;
-        // Where the pictures end, what sounds beyond them may count.
-        let beyond_s = beyond_s(init, runs).unwrap_or(0.0).max(0.0);
+        // What sounds at the end of all, in a part without pictures, may count.
+        let beyond_s = beyond_s(init, runs).unwrap_or(0.0).clamp(0.0, LAST_WORD_S);
         let off_s = if gap_s.is_some() { (more_s - beyond_s).max(-more_s) } else { -more_s };
         let holds = off_s <= OFF_S + rounding_s(&known.segment.duration) + EPSILON_S;
         report.check("extinf_is_the_duration_of_the_samples", holds, || {
@@ -275,9 +275,16 @@ fn duration_s(init: &Init, runs: &[Run]) -> Option<f64> {
     (ticks > 0).then(|| ticks as f64 / f64::from(track.timescale))
 }
 
-/// How far the longest track reaches beyond the one that EXTINF speaks of.
+/// The longest part without pictures at the end of a publication.
+const LAST_WORD_S: f64 = 0.25;
+
+/// How far the longest track reaches beyond the one that EXTINF speaks of, where the last part has
+/// nothing of that one.
 fn beyond_s(init: &Init, runs: &[Run]) -> Option<f64> {
     let (main, _) = init.main_track()?;
+    if !matches!(runs, [.., one, other] if one.track != main && other.track != main) {
+        return None;
+    }
     let end_s = |run: &Run| {
         let timescale = init.tracks.get(&run.track)?.timescale;
         Some((run.decode_time + run.duration()) as f64 / f64::from(timescale))
