@@ -108,7 +108,10 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
         if event.metadata().target() == "sqlx::query" {
             let mut statement = Text::default();
             event.record(&mut statement);
-            self.0.lock().unwrap().push(statement.0);
+            // How a connection is set up when it is opened, whoever asks first.
+            if !statement.0.starts_with("PRAGMA") {
+                self.0.lock().unwrap().push(statement.0);
+            }
         }
     }
 }

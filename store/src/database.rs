@@ -250,7 +250,8 @@ async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
 /// Statements are told at the most talkative level only: at another they would drown what matters.
 /// Values are never among what is told.
 fn tell_statements<O: ConnectOptions>(options: O) -> O {
-    options.disable_statement_logging().log_statements("trace".parse().expect("is a level"))
+    let level = "trace".parse().expect("is a level");
+    options.log_statements(level).log_slow_statements(level, Duration::MAX)
 }
 
 /// The migrations of one folder, embedded. Once merged, a file is never edited: its checksum is in
