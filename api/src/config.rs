@@ -72,6 +72,9 @@ pub struct Limits {
     /// Lives started by one member: ten, for somebody fighting with his encoder, then one every
     /// 30 s. Each leaves a post.
     pub live_start: Rate,
+    /// Posts and comments written by one member: fifty, for whoever answers all of his readers,
+    /// then one every 2 s. Nobody types faster for long.
+    pub writing: Rate,
     /// Addresses, members or accounts remembered by each limit: about 6 MB each when full.
     pub max_keys: usize,
 }
@@ -192,6 +195,7 @@ impl Limits {
         self.login_address.validate("limits.login_address")?;
         self.register_address.validate("limits.register_address")?;
         self.live_start.validate("limits.live_start")?;
+        self.writing.validate("limits.writing")?;
         if self.max_keys < 2 {
             return Err("limits.max_keys: must be at least 2".into());
         }
@@ -209,6 +213,7 @@ impl Default for Limits {
             login_address: Rate { burst: 30, per_minute: 20 },
             register_address: Rate { burst: 20, per_minute: 2 },
             live_start: Rate { burst: 10, per_minute: 2 },
+            writing: Rate { burst: 50, per_minute: 30 },
             max_keys: 65_536,
         }
     }

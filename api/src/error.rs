@@ -52,6 +52,9 @@ pub enum Error {
     /// Nothing there.
     #[error("not found")]
     NotFound,
+    /// Nothing there, in the endpoint's own words.
+    #[error("not found: {0}")]
+    Absent(&'static str),
     /// Nothing there, said under `error` as some endpoints do.
     #[error("not found: {0}")]
     Missing(&'static str),
@@ -64,6 +67,9 @@ pub enum Error {
     /// Fields that are not what they must be.
     #[error("invalid fields: {0:?}")]
     Fields(FieldErrors),
+    /// A request that cannot be, in the endpoint's own words.
+    #[error("refused: {0}")]
+    Refused(&'static str),
     /// A request that cannot be, said under `error` as some endpoints do.
     #[error("invalid: {0}")]
     Invalid(&'static str),
@@ -149,9 +155,13 @@ impl Error {
             | Self::SignIn(_)
             | Self::BadRefresh => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::Missing(_) | Self::NoPage => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::Absent(_) | Self::Missing(_) | Self::NoPage => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Fields(_) | Self::Invalid(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::Fields(_) | Self::Refused(_) | Self::Invalid(_) | Self::Json(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
@@ -195,6 +205,7 @@ impl Error {
                 "live_id": id.get(),
             }),
             Self::NotFound => json!({"detail": "Pas trouvé."}),
+            Self::Absent(text) | Self::Refused(text) => json!({"detail": text}),
             Self::SignIn(text) | Self::Missing(text) | Self::Invalid(text) => {
                 json!({"error": text})
             }
@@ -273,6 +284,7 @@ impl From<store::Error> for Error {
     fn from(fault: store::Error) -> Self {
         match fault {
             store::Error::Unavailable(_) => Self::Unavailable(fault),
+            store::Error::UnknownPost | store::Error::UnknownComment => Self::NotFound,
             _ => Self::fault(FAULT, fault),
         }
     }

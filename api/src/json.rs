@@ -25,6 +25,7 @@ pub const BLANK: &str = "Ce champ ne peut être vide.";
 /// A null.
 pub const NULL: &str = "Ce champ ne peut être nul.";
 const NOT_TEXT: &str = "Chaîne de caractères non valide.";
+const NOT_FLAG: &str = "Doit être un booléen valide.";
 const NUL_CHARACTER: &str = "Le caractère nul n'est pas autorisé.";
 const NOT_DATE: &str =
     "La date n'a pas le bon format. Utilisez un des formats suivants : YYYY-MM-DD.";
@@ -142,6 +143,17 @@ impl Fields {
         }
     }
 
+    /// A yes or no of the body; a form says it in a text.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.values.get(name)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+            Value::Null => self.refuse(name, NULL),
+            _ => self.refuse(name, NOT_FLAG),
+        }
+    }
+
     /// The id of another object: `Some(None)` for null or an empty text.
     pub fn id(&mut self, name: &str) -> Option<Option<i64>> {
         match self.values.get(name)? {
@@ -199,6 +211,17 @@ pub fn unknown_key(id: impl std::fmt::Display) -> String {
 /// The message about a text that is none of those a field may be.
 pub fn no_choice(text: &str) -> String {
     format!("« {text} » n'est pas un choix valide.")
+}
+
+/// The message about something else where a list must be.
+pub fn not_a_list(found: &Value) -> String {
+    let found = type_name(found);
+    format!("Attendait une liste d'éléments mais a reçu le type « {found} ».")
+}
+
+/// The message about something else where an id must be.
+pub fn not_a_key(found: &Value) -> String {
+    wrong_key_type(type_name(found))
 }
 
 fn wrong_key_type(found: &str) -> String {
@@ -388,6 +411,17 @@ mod tests {
             assert_eq!(body.date("a"), None);
             assert!(refusal(body).contains(NOT_DATE));
         }
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_nothing_else() {
+        let mut body = fields(json!({"a": true, "b": "False", "c": 1, "d": "oui", "e": null}));
+        assert_eq!((body.flag("a"), body.flag("b")), (Some(true), Some(false)));
+        for name in ["c", "d", "e", "f"] {
+            assert_eq!(body.flag(name), None, "{name}");
+        }
+        let said = refusal(body);
+        assert_eq!((said.matches(NOT_FLAG).count(), said.matches(NULL).count()), (2, 1), "{said}");
     }
 
     #[test]

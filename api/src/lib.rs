@@ -11,18 +11,20 @@
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
 //! | what goes wrong, as an answer | `error` |
-//! | resources | `users`, `geography`, `posts`, `lives` |
+//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `lives` |
 
 mod address;
 mod audience;
 mod auth;
 mod clock;
+mod comments;
 mod config;
 mod control;
 mod error;
 mod form;
 mod geography;
 mod json;
+mod likes;
 mod limits;
 mod lives;
 mod page;

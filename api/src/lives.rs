@@ -20,16 +20,12 @@ use crate::{
     control::Incoming,
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice, path_param},
+    posts::{LONG_TEXT, TITLE},
     random::{NoRandomness, random_bytes},
     router::{Api, Shared},
     site::Site,
     users::AuthorBody,
 };
-
-/// Longest title, in characters, as for posts.
-const TITLE: Text = Text::OPTIONAL.at_most(200);
-/// Longest description and content, in characters: a long page of text, well within a body.
-const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
 
 /// The route every viewer's page asks, as [`router`] has it.
 pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
@@ -157,22 +153,31 @@ async fn stop(
     PathId(id): PathId,
     _fields: Fields,
 ) -> Result<Json<Stopped>, Error> {
-    const UNFINISHED: [LiveState; 3] =
-        [LiveState::Created, LiveState::Live, LiveState::Interrupted];
     let live = api.store.live(LiveId::new(id)).await?.ok_or(NO_LIVE)?;
     if live.author != user.id {
         return Err(Error::Forbidden("Vous ne pouvez arrêter que vos propres lives"));
     }
-    let now_ms = api.clock.now_ms();
-    let ended = api.store.set_live_state(live.id, &UNFINISHED, LiveState::Ended, now_ms).await?;
-    // Even if it had ended: a request cut short may have ended the record and not the publisher.
-    api.watched.forget(&live.playback_name);
-    api.control.end(live.id, &live.playback_name);
-    if !ended {
+    if !end(&api, live.id, &live.playback_name).await? {
         return Err(NO_LIVE);
     }
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
     Ok(Json(Stopped { message: "Live arrêté", video_saved: false, video_id: None }))
+}
+
+/// Ends a live, its record and its publisher; says whether it had not ended before.
+///
+/// # Errors
+///
+/// Those of the database; nothing is ended then.
+pub async fn end(api: &Api, id: LiveId, name: &PlaybackName) -> Result<bool, Error> {
+    const UNFINISHED: [LiveState; 3] =
+        [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+    let now_ms = api.clock.now_ms();
+    let ended = api.store.set_live_state(id, &UNFINISHED, LiveState::Ended, now_ms).await?;
+    // Even if it had ended: a request cut short may have ended the record and not the publisher.
+    api.watched.forget(name);
+    api.control.end(id, name);
+    Ok(ended)
 }
 
 async fn status(

@@ -1,28 +1,67 @@
-//! Posts, as far as lives need them: lists and single posts.
+//! Posts: written, listed, read, changed, deleted.
 //!
 //! Here: the shape of a post and who is shown what of it. Not here: starting and stopping a live
-//! (`lives`).
+//! (`lives`), likes and comments (`likes`, `comments`).
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, post},
+};
+use http::StatusCode;
+use media::id::{LiveId, UserId};
 use serde::Serialize;
-use store::{LiveState, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope, User};
+use serde_json::Value;
+use store::{
+    LiveState, NewPost, Page, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType,
+    Reactions, Scope, User,
+};
 
 use crate::{
     address::Client,
     audience::{Circle, Visit},
     auth::AuthUser,
+    comments::CommentBody,
     error::Error,
     geography::QuartierBody,
-    json::{PathId, moment, no_choice},
+    json::{
+        BLANK, Fields, NULL, PathId, Text, moment, no_choice, not_a_key, not_a_list, unknown_key,
+    },
+    likes::LikeBody,
+    lives,
     page::{List, Listed},
     router::Shared,
     site::Site,
     users::AuthorBody,
 };
 
+/// Longest title, in characters.
+pub const TITLE: Text = Text::OPTIONAL.at_most(200);
+/// Longest text of a post, in characters: a long page, well within a body.
+pub const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
+
+/// Most files of a post (API contract, section 6).
+const FILES_MAX: usize = 5;
+/// How long an author may change what others may have read already (API contract, section 6).
+const CHANGEABLE_MS: i64 = 30 * 60 * 1000;
+
+const NO_QUARTIER: &str = "Vous devez avoir un quartier assigné pour publier";
+const NOTHING_IN_IT: &str = "Vous devez ajouter du contenu ou des médias";
+const TOO_MANY_FILES: &str = "Vous ne pouvez pas ajouter plus de 5 fichiers à une publication";
+const NOT_YOURS_TO_CHANGE: &str = "Vous ne pouvez modifier que vos propres posts";
+const NOT_YOURS_TO_DELETE: &str = "Vous ne pouvez supprimer que vos propres posts";
+const TOO_LATE: &str =
+    "Vous ne pouvez plus modifier ce post. La limite de 30 minutes est dépassée.";
+
 /// The routes of posts.
 pub fn router() -> Router<Shared> {
-    Router::new().route("/api/posts", get(list)).route("/api/posts/{id}", get(read))
+    Router::new()
+        .route("/api/posts", get(list).post(create))
+        .route("/api/posts/{id}", get(read).put(update).patch(update).delete(delete))
+        .route("/api/posts/user/{id}", get(list_of_member))
+        .route("/api/posts/{id}/increment-views", post(count_view))
+        // Where the existing web client calls it.
+        .route("/api/posts/posts/{id}/increment-views", post(count_view))
 }
 
 /// A post, as one reader is shown it.
@@ -47,8 +86,8 @@ pub struct PostBody {
     shares_count: i64,
     created_at: String,
     updated_at: String,
-    comments: [(); 0],
-    likes: [(); 0],
+    comments: Vec<CommentBody>,
+    likes: Vec<LikeBody>,
     is_liked_by_user: bool,
     has_media: bool,
     media_count: u32,
@@ -75,15 +114,81 @@ struct LiveBody {
     watch_url: String,
 }
 
+#[derive(Serialize)]
+struct Counted {
+    message: &'static str,
+}
+
 async fn list(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     client: Client,
     list: List,
 ) -> Result<Json<Listed<PostBody>>, Error> {
-    let page = api.store.posts(&query(&list, &user)?).await?;
-    let visit = Visit { api: &api, client, site: &list.site };
-    Ok(Json(list.listed(page, |post| PostBody::new(post, &user, &visit))?))
+    let scope = match &user.quartier {
+        Some(quartier) => Scope::Commune(quartier.commune.id),
+        None => Scope::Everywhere,
+    };
+    let query = query(&list, scope)?;
+    listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await
+}
+
+/// The posts of one member, without those that others must not know to be his.
+async fn list_of_member(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    client: Client,
+    PathId(id): PathId,
+    list: List,
+) -> Result<Json<Listed<PostBody>>, Error> {
+    let author = UserId::new(id);
+    let mut query = query(&list, Scope::Author(author))?;
+    if author != user.id {
+        api.store.user(author).await?.ok_or(Error::NotFound)?;
+        query.is_anonymous = Some(false);
+    }
+    listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await
+}
+
+async fn create(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    client: Client,
+    site: Site,
+    mut fields: Fields,
+) -> Result<(StatusCode, Json<PostBody>), Error> {
+    let title = fields.text("title", TITLE);
+    let content = fields.text("content", LONG_TEXT);
+    let post_type = type_field(&mut fields);
+    let is_anonymous = fields.flag("is_anonymous");
+    let files = files(&mut fields);
+    if content.as_deref() == Some("") && files == 0 {
+        fields.refuse::<()>("content", BLANK);
+    }
+    let without_content = fields.raw("content").is_none();
+    fields.finish()?;
+    if without_content && files == 0 {
+        return Err(Error::field("non_field_errors", NOTHING_IN_IT));
+    }
+    if user.quartier.is_none() {
+        return Err(Error::field("non_field_errors", NO_QUARTIER));
+    }
+    let now_ms = api.clock.now_ms();
+    api.limits.writing(user.id, now_ms)?;
+    let new = NewPost {
+        author: user.id,
+        title: title.unwrap_or_default(),
+        content: content.unwrap_or_default(),
+        post_type: post_type.unwrap_or(PostType::Info),
+        is_anonymous: is_anonymous.unwrap_or_default(),
+        now_ms,
+    };
+    let id = api.store.create_post(new).await.map_err(|error| match error {
+        store::Error::NoQuartier => Error::field("non_field_errors", NO_QUARTIER),
+        other => other.into(),
+    })?;
+    let body = shown(id, &user, &Visit { api: &api, client, site: &site }).await?;
+    Ok((StatusCode::CREATED, Json(body)))
 }
 
 async fn read(
@@ -93,17 +198,106 @@ async fn read(
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<PostBody>, Error> {
-    let post = api.store.post(PostId::new(id)).await?.ok_or(Error::NotFound)?;
-    let visit = Visit { api: &api, client, site: &site };
-    Ok(Json(PostBody::new(&post, &user, &visit)))
+    shown(PostId::new(id), &user, &Visit { api: &api, client, site: &site }).await.map(Json)
 }
 
-/// Which posts `user` is asking for: those of his commune, or all while he has no quartier.
-fn query(list: &List, user: &User) -> Result<PostQuery, Error> {
-    let scope = match &user.quartier {
-        Some(quartier) => Scope::Commune(quartier.commune.id),
-        None => Scope::Everywhere,
+async fn update(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    client: Client,
+    site: Site,
+    PathId(id): PathId,
+    mut fields: Fields,
+) -> Result<Json<PostBody>, Error> {
+    let id = PostId::new(id);
+    let post = api.store.post(id).await?.ok_or(Error::NotFound)?;
+    if post.author.id != user.id {
+        return Err(Error::Forbidden(NOT_YOURS_TO_CHANGE));
+    }
+    let now_ms = api.clock.now_ms();
+    if now_ms.saturating_sub(post.created_ms) > CHANGEABLE_MS {
+        return Err(Error::Forbidden(TOO_LATE));
+    }
+    let change = PostChange {
+        title: fields.text("title", TITLE),
+        content: fields.text("content", LONG_TEXT),
+        post_type: type_field(&mut fields),
+        is_anonymous: fields.flag("is_anonymous"),
     };
+    if change.content.as_deref() == Some("") {
+        fields.refuse::<()>("content", BLANK);
+    }
+    fields.finish()?;
+    if !api.store.update_post(id, change, now_ms).await? {
+        return Err(Error::NotFound);
+    }
+    if let Some(live) = &post.live {
+        api.watched.forget(&live.playback_name);
+    }
+    shown(id, &user, &Visit { api: &api, client, site: &site }).await.map(Json)
+}
+
+/// Deletes a post, having ended its live: whoever is cut short in between may ask again.
+async fn delete(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(id): PathId,
+) -> Result<StatusCode, Error> {
+    let post = api.store.post(PostId::new(id)).await?.ok_or(Error::NotFound)?;
+    if post.author.id != user.id {
+        return Err(Error::Forbidden(NOT_YOURS_TO_DELETE));
+    }
+    if let Some(live) = &post.live {
+        lives::end(&api, LiveId::new(id), &live.playback_name).await?;
+    }
+    if !api.store.delete_post(post.id).await? {
+        return Err(Error::NotFound);
+    }
+    if let Some(live) = &post.live {
+        api.watched.forget(&live.playback_name);
+    }
+    tracing::info!(post.id = id, user.id = user.id.get(), "a post was deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The one place where views are counted.
+async fn count_view(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(id): PathId,
+) -> Result<Json<Counted>, Error> {
+    if !api.store.count_view(PostId::new(id), user.id, api.clock.now_ms()).await? {
+        return Err(Error::NotFound);
+    }
+    Ok(Json(Counted { message: "Vue incrémentée" }))
+}
+
+/// A page of posts, each with what members made of it.
+async fn listed(
+    query: &PostQuery,
+    user: &User,
+    list: &List,
+    visit: &Visit<'_>,
+) -> Result<Json<Listed<PostBody>>, Error> {
+    let store = &visit.api.store;
+    let Page { count, number, rows } = store.posts(query).await?;
+    let ids: Vec<PostId> = rows.iter().map(|post| post.id).collect();
+    let reactions = store.reactions(&ids, user.id).await?;
+    let page = Page { count, number, rows: rows.into_iter().zip(reactions).collect() };
+    let row = |(post, reactions): &(Post, Reactions)| PostBody::new(post, reactions, user, visit);
+    list.listed(page, row).map(Json)
+}
+
+/// One post, with what members made of it.
+async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, Error> {
+    let store = &visit.api.store;
+    let post = store.post(id).await?.ok_or(Error::NotFound)?;
+    let reactions = store.reactions(&[id], user.id).await?.pop().unwrap_or_default();
+    Ok(PostBody::new(&post, &reactions, user, visit))
+}
+
+/// Which posts of `scope` are asked for.
+fn query(list: &List, scope: Scope) -> Result<PostQuery, Error> {
     let (post_type, only_lives) = match list.param("type") {
         None => (None, None),
         // A live is marked by `is_live_post`; its type is `info`.
@@ -126,10 +320,45 @@ fn query(list: &List, user: &User) -> Result<PostQuery, Error> {
         scope,
         post_type,
         is_live_post: only_lives.or(is_live_post),
+        is_anonymous: None,
         search: list.search(),
         sort,
         page: list.page()?,
     })
+}
+
+/// The `post_type` field. A live is not made by hand.
+fn type_field(fields: &mut Fields) -> Option<PostType> {
+    let text = fields.text("post_type", Text::REQUIRED.if_present())?;
+    match post_type(&text) {
+        Some(kind) => Some(kind),
+        None => fields.refuse("post_type", no_choice(&text)),
+    }
+}
+
+/// The `media_files` field: how many there are. Nothing can be uploaded yet, so that every id is
+/// unknown.
+fn files(fields: &mut Fields) -> usize {
+    let ids = match fields.raw("media_files").cloned() {
+        None => return 0,
+        Some(Value::Array(ids)) => ids,
+        // A form has no empty list.
+        Some(Value::String(text)) if text.trim().is_empty() => return 0,
+        Some(other) => {
+            let message = if other.is_null() { NULL.to_owned() } else { not_a_list(&other) };
+            fields.refuse::<()>("media_files", message);
+            return 0;
+        }
+    };
+    if ids.len() > FILES_MAX {
+        fields.refuse::<()>("non_field_errors", TOO_MANY_FILES);
+        return ids.len();
+    }
+    for id in &ids {
+        let message = if id.is_number() { unknown_key(id) } else { not_a_key(id) };
+        fields.refuse::<()>("media_files", message);
+    }
+    ids.len()
 }
 
 fn post_type(text: &str) -> Option<PostType> {
@@ -143,7 +372,9 @@ fn no_such(field: &str, text: &str) -> Error {
 
 impl PostBody {
     /// Shows a post to `reader`.
-    fn new(post: &Post, reader: &User, visit: &Visit<'_>) -> Self {
+    fn new(post: &Post, reactions: &Reactions, reader: &User, visit: &Visit<'_>) -> Self {
+        let comment = |comment| CommentBody::new(comment, reader.id, visit.site);
+        let like = |like| LikeBody::new(like, post, reader.id, visit.site);
         let live = post.live.as_ref().map(|live| LiveBody::new(post, live, reader, visit));
         let is_on = post.live.as_ref().is_some_and(|live| live.state != LiveState::Ended);
         Self {
@@ -165,9 +396,9 @@ impl PostBody {
             shares_count: post.shares_count,
             created_at: moment(post.created_ms),
             updated_at: moment(post.updated_ms),
-            comments: [],
-            likes: [],
-            is_liked_by_user: false,
+            comments: reactions.comments.iter().map(comment).collect(),
+            likes: reactions.likes.iter().map(like).collect(),
+            is_liked_by_user: reactions.is_liked,
             has_media: false,
             media_count: 0,
             hls_url: live.as_ref().filter(|_| is_on).and_then(|live| live.hls_url.clone()),

@@ -37,10 +37,11 @@ use crate::{
     address::Client,
     auth,
     clock::Clock,
+    comments,
     config::Config,
     control::LiveControl,
     error::{self, Error},
-    geography,
+    geography, likes,
     limits::Limits,
     lives::{self, Public},
     password::{self, Hasher},
@@ -133,6 +134,8 @@ pub fn router_at(
         .merge(users::router())
         .merge(geography::router())
         .merge(posts::router())
+        .merge(likes::router())
+        .merge(comments::router())
         .merge(lives::router())
         .route("/api/health", get(health))
         .fallback(no_route)

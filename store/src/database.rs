@@ -105,20 +105,26 @@ macro_rules! transaction {
     };
 }
 
-/// A struct read from the columns of the same names, from either database.
+/// A struct read from the columns of the same names, from either database. A part written
+/// `..name: Type` is a struct of the same kind, read from the same row.
 macro_rules! row {
-    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($column:ident: $type:ty,)+ }) => {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident {
+        $($column:ident: $type:ty,)+ $(..$part:ident: $part_type:ty,)*
+    }) => {
         $(#[$doc])*
-        $visibility struct $name { $($column: $type,)+ }
+        $visibility struct $name { $($column: $type,)+ $($part: $part_type,)* }
 
-        row!(@from sqlx::sqlite::SqliteRow, $name { $($column)+ });
-        row!(@from sqlx::postgres::PgRow, $name { $($column)+ });
+        row!(@from sqlx::sqlite::SqliteRow, $name { $($column)+ $(..$part)* });
+        row!(@from sqlx::postgres::PgRow, $name { $($column)+ $(..$part)* });
     };
-    (@from $row:ty, $name:ident { $($column:ident)+ }) => {
+    (@from $row:ty, $name:ident { $($column:ident)+ $(..$part:ident)* }) => {
         impl sqlx::FromRow<'_, $row> for $name {
             fn from_row(row: &$row) -> sqlx::Result<Self> {
                 use sqlx::Row as _;
-                Ok(Self { $($column: row.try_get(stringify!($column))?,)+ })
+                Ok(Self {
+                    $($column: row.try_get(stringify!($column))?,)+
+                    $($part: sqlx::FromRow::from_row(row)?,)*
+                })
             }
         }
     };
@@ -127,6 +133,19 @@ macro_rules! row {
 pub(crate) use {reading, row, transaction, writing};
 
 impl Database {
+    /// The statement that gives the author of a post and whether it is anonymous, and keeps others
+    /// from changing what belongs to the post until the transaction ends. Whatever counts likes and
+    /// comments begins with it: all take the same lock first, so none waits for another in a circle.
+    pub(crate) fn lock_post(&self) -> &'static str {
+        match self {
+            // A transaction that writes is alone in SQLite, which knows no locks on rows.
+            Self::Sqlite { .. } => "select author_id, is_anonymous from posts where id = $1",
+            Self::Postgres(_) => {
+                "select author_id, is_anonymous from posts where id = $1 for no key update"
+            }
+        }
+    }
+
     /// Opens the database, brings its tables up to date and reads the places, having filled in
     /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {
@@ -177,9 +196,8 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
         // In WAL mode a power cut may lose the last commits but never the file's integrity.
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        // Statements are not logged: they would drown what matters.
-        .disable_statement_logging();
+        .busy_timeout(BUSY_TIMEOUT);
+    let options = tell_statements(options);
     blocking(move || prepare_file(&path)).await?;
 
     let pool = SqlitePoolOptions::new()
@@ -205,8 +223,8 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
 async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| Error::Url("it is not of the form postgres://user:password@host:port/name"))?
-        .application_name("communiconnect-live")
-        .disable_statement_logging();
+        .application_name("communiconnect-live");
+    let options = tell_statements(options);
 
     // On a connection of its own: a migration may take longer than a statement may, and a failure
     // is told as it is, not as a timeout of the pool.
@@ -229,6 +247,13 @@ async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
     Ok((Database::Postgres(pool), geography))
 }
 
+/// Statements are told at the most talkative level only: at another they would drown what matters.
+/// Values are never among what is told.
+fn tell_statements<O: ConnectOptions>(options: O) -> O {
+    let level = "trace".parse().expect("is a level");
+    options.log_statements(level).log_slow_statements(level, Duration::MAX)
+}
+
 /// The migrations of one folder, embedded. Once merged, a file is never edited: its checksum is in
 /// every database that has run it.
 macro_rules! migrations_of {
@@ -249,6 +274,11 @@ macro_rules! migrations_of {
                 4,
                 "audience",
                 include_str!(concat!("../../migrations/", $folder, "/0004_audience.sql")),
+            ),
+            (
+                5,
+                "comments and likes",
+                include_str!(concat!("../../migrations/", $folder, "/0005_comments_and_likes.sql")),
             ),
         ])
     };

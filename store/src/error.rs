@@ -46,6 +46,24 @@ pub enum Error {
     /// No member has this id.
     #[error("there is no such member")]
     UnknownUser,
+    /// No post has this id.
+    #[error("there is no such post")]
+    UnknownPost,
+    /// No comment of the post has this id.
+    #[error("there is no such comment")]
+    UnknownComment,
+    /// The member likes this post already.
+    #[error("this member likes this post already")]
+    AlreadyLiked,
+    /// The member does not like this post.
+    #[error("this member does not like this post")]
+    NotLiked,
+    /// Comments stand so deep and no deeper.
+    #[error("this comment stands too deep to be answered")]
+    TooDeep,
+    /// The thread has all the replies it may have.
+    #[error("this thread takes no more replies")]
+    ThreadFull,
     /// The database cannot be reached, or is too busy to answer in time. Worth another try later.
     #[error("the database is not available: {0}")]
     Unavailable(Fault),

@@ -1,18 +1,22 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts and lives, on SQLite or on
-//! PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear, the clock
+//! Here: members, their sessions, the places they live in, posts, comments, likes and lives, on
+//! SQLite or on PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear, the clock
 //! (every time comes as an argument, in Unix milliseconds).
 //!
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.
 
+mod authors;
+mod comments;
 mod database;
 mod error;
 mod geography;
+mod likes;
 mod lives;
 mod page;
 mod posts;
+mod reactions;
 mod sessions;
 mod text;
 mod users;
@@ -25,13 +29,19 @@ use std::sync::Arc;
 use database::Database;
 pub use database::Ownership;
 
+pub use authors::Author;
+pub use comments::{Comment, CommentId, Commented, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
 };
+pub use likes::{Like, Liked};
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
 pub use page::{PAGE_SIZE, Page};
-pub use posts::{Author, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope};
+pub use posts::{
+    NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, Scope,
+};
+pub use reactions::Reactions;
 pub use sessions::{Rotation, TokenHash};
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 

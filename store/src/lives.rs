@@ -8,7 +8,8 @@ use media::id::{KeyHash, LiveId, PlaybackName, UserId};
 use crate::{
     Error, Store,
     database::{Database, reading, row, transaction},
-    text::{fold, storable},
+    posts::searchable,
+    text::storable,
 };
 
 /// A live as the database knows it.
@@ -209,7 +210,7 @@ impl Store {
             .bind(quartier)
             .bind(storable(&new.title))
             .bind(storable(&new.content))
-            .bind(fold(&format!("{}\n{}", new.title, new.content)))
+            .bind(searchable(&new.title, &new.content))
             .bind(new.now_ms)
             .fetch_one(&mut *transaction)
             .await?;

@@ -1,17 +1,19 @@
-//! Posts, as far as lives need them: found by their readers, with author, place and live.
+//! Posts: written, changed and looked at by members, found with author, place and live.
 //!
-//! Here: lists and single posts. Not here: comments, likes, uploads.
+//! Here: lists and single posts, their views. Not here: comments, likes (`reactions` brings the
+//! newest of both), uploads, the post of a live as it is made (`lives`).
 
 use std::sync::Arc;
 
 use media::id::{LiveId, PlaybackName, UserId};
 
 use crate::{
-    Audience, CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier, QuartierId, Role,
-    Store,
-    database::{reading, row},
+    Audience, Author, CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier,
+    QuartierId, Store,
+    authors::{AuthorRow, author_columns},
+    database::{reading, row, transaction},
     lives::stored_name,
-    text::like_anywhere,
+    text::{fold, like_anywhere, storable},
 };
 
 /// Names a post. The id of a live is the id of its post.
@@ -71,27 +73,6 @@ pub struct Post {
     pub updated_ms: i64,
     /// The live it announces or announced.
     pub live: Option<PostLive>,
-}
-
-/// The author of a post: what other members may see of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author {
-    /// The member.
-    pub id: UserId,
-    /// The member's name on the site.
-    pub username: String,
-    /// May be empty.
-    pub first_name: String,
-    /// May be empty.
-    pub last_name: String,
-    /// Where the picture is stored, relative to the media root.
-    pub profile_picture: Option<String>,
-    /// Where the member lives now, which need not be where the post belongs.
-    pub quartier: Option<Arc<Quartier>>,
-    /// What the member may do.
-    pub role: Role,
-    /// Whether the team has checked who it is.
-    pub is_verified: bool,
 }
 
 /// The live of a post, without anything secret.
@@ -158,6 +139,8 @@ pub enum Scope {
     Everywhere,
     /// Those of one commune, all its quartiers.
     Commune(CommuneId),
+    /// Those of one member, wherever they belong.
+    Author(UserId),
 }
 
 /// In which order.
@@ -183,6 +166,9 @@ pub struct PostQuery {
     pub post_type: Option<PostType>,
     /// Only those with, or without, a live going on.
     pub is_live_post: Option<bool>,
+    /// Only those that name, or do not name, their author. Whoever lists the posts of one author
+    /// for others must ask for those that do.
+    pub is_anonymous: Option<bool>,
     /// Only those whose title, text or author's name contains this, accents and case set aside.
     /// Anonymous posts are not found by their author's name.
     pub search: Option<String>,
@@ -198,11 +184,42 @@ impl Default for PostQuery {
             scope: Scope::default(),
             post_type: None,
             is_live_post: None,
+            is_anonymous: None,
             search: None,
             sort: PostSort::default(),
             page: 1,
         }
     }
+}
+
+/// A post to be written. Already validated.
+#[derive(Debug, Clone)]
+pub struct NewPost {
+    /// Who writes it; must have a quartier, where the post will belong.
+    pub author: UserId,
+    /// May be empty.
+    pub title: String,
+    /// The text.
+    pub content: String,
+    /// What kind of post.
+    pub post_type: PostType,
+    /// Whether other readers must not learn who wrote it.
+    pub is_anonymous: bool,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+}
+
+/// What an author changes in his post: `None` leaves a value as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PostChange {
+    /// New title.
+    pub title: Option<String>,
+    /// New text.
+    pub content: Option<String>,
+    /// New kind.
+    pub post_type: Option<PostType>,
+    /// Whether other readers must not learn who wrote it.
+    pub is_anonymous: Option<bool>,
 }
 
 /// The beginning of every statement that reads a [`PostRow`].
@@ -212,10 +229,9 @@ macro_rules! select_posts {
             "select p.id, p.quartier_id, p.title, p.content, p.post_type, p.is_live_post, \
                  p.is_pinned, p.is_anonymous, p.likes_count, p.comments_count, p.views_count, \
                  p.shares_count, p.created_ms, p.updated_ms, \
-                 u.id as author_id, u.username, u.first_name, u.last_name, u.profile_picture, \
-                 u.quartier_id as author_quartier_id, u.role, u.is_verified, \
-                 l.playback_name, l.description, l.audience, l.state, l.started_ms, l.ended_ms \
-             from posts p \
+                 l.playback_name, l.description, l.audience, l.state, l.started_ms, l.ended_ms, ",
+            author_columns!(),
+            " from posts p \
              join users u on u.id = p.author_id \
              left join lives l on l.id = p.id ",
             $($rest),+
@@ -223,16 +239,21 @@ macro_rules! select_posts {
     };
 }
 
-/// Which posts a [`PostQuery`] means; a null parameter asks nothing.
+/// Which posts of a scope, whose parameter is $1, a [`PostQuery`] means; another parameter that is
+/// null asks nothing.
 macro_rules! where_asked {
-    () => {
-        "where ($1 is null or p.quartier_id in (select id from quartiers where commune_id = $1))
-           and ($2 is null or p.post_type = $2)
-           and ($3 is null or p.is_live_post = $3)
-           and ($4 is null or p.search_text like $4 escape '\\'
-                or (p.is_anonymous = 0
-                    and u.first_name_search || ' ' || u.last_name_search || ' ' || u.username_key
-                        like $4 escape '\\'))"
+    ($scope:literal) => {
+        concat!(
+            "where ",
+            $scope,
+            " and ($2 is null or p.post_type = $2)
+              and ($3 is null or p.is_live_post = $3)
+              and ($4 is null or p.search_text like $4 escape '\\'
+                   or (p.is_anonymous = 0
+                       and u.first_name_search || ' ' || u.last_name_search || ' ' || u.username_key
+                           like $4 escape '\\'))
+              and ($5 is null or p.is_anonymous = $5)"
+        )
     };
 }
 
@@ -242,36 +263,37 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn posts(&self, query: &PostQuery) -> Result<Page<Post>, Error> {
-        const COUNT: &str = concat!(
-            "select count(*) from posts p join users u on u.id = p.author_id ",
-            where_asked!()
-        );
-        let commune = match query.scope {
+        let (count, select) = query.statements();
+        let scope = match query.scope {
             Scope::Everywhere => None,
             Scope::Commune(id) => Some(id.get()),
+            Scope::Author(id) => Some(id.get()),
         };
         let post_type = query.post_type.map(PostType::as_str);
         let is_live_post = query.is_live_post.map(i64::from);
+        let is_anonymous = query.is_anonymous.map(i64::from);
         let pattern =
             query.search.as_deref().filter(|text| !text.trim().is_empty()).map(like_anywhere);
         let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
 
         let (count, rows): (i64, Vec<PostRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT)
-                .bind(commune)
+            let count = sqlx::query_scalar(count)
+                .bind(scope)
                 .bind(post_type)
                 .bind(is_live_post)
                 .bind(pattern.as_deref())
+                .bind(is_anonymous)
                 .fetch_one(pool)
                 .await?;
             let rows = if query.page == 0 || offset >= count {
                 Vec::new()
             } else {
-                sqlx::query_as(query.sort.select())
-                    .bind(commune)
+                sqlx::query_as(select)
+                    .bind(scope)
                     .bind(post_type)
                     .bind(is_live_post)
                     .bind(pattern.as_deref())
+                    .bind(is_anonymous)
                     .bind(i64::from(PAGE_SIZE))
                     .bind(offset)
                     .fetch_all(pool)
@@ -301,26 +323,184 @@ impl Store {
         });
         row.map(|row| row.into_post(self.geography())).transpose()
     }
+
+    /// Writes a post, in the quartier of its author.
+    ///
+    /// # Errors
+    /// [`Error::NoQuartier`], also when there is no such author.
+    pub async fn create_post(&self, new: NewPost) -> Result<PostId, Error> {
+        let id: Option<i64> = transaction!(&self.database, |transaction| {
+            sqlx::query_scalar(
+                "insert into posts (author_id, quartier_id, title, content, search_text, \
+                     post_type, is_anonymous, created_ms, updated_ms)
+                 select u.id, u.quartier_id, $2, $3, $4, $5, $6, $7, $7
+                 from users u where u.id = $1 and u.quartier_id is not null
+                 returning id",
+            )
+            .bind(new.author.get())
+            .bind(storable(&new.title))
+            .bind(storable(&new.content))
+            .bind(searchable(&new.title, &new.content))
+            .bind(new.post_type.as_str())
+            .bind(i64::from(new.is_anonymous))
+            .bind(new.now_ms)
+            .fetch_optional(&mut *transaction)
+            .await?
+        });
+        id.map(PostId).ok_or(Error::NoQuartier)
+    }
+
+    /// Changes a post; says whether there is one. Whose it is the caller has seen to.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn update_post(
+        &self,
+        id: PostId,
+        change: PostChange,
+        now_ms: i64,
+    ) -> Result<bool, Error> {
+        let lock_post = self.database.lock_post();
+        transaction!(&self.database, |transaction| {
+            let found: Option<(i64, i64)> =
+                sqlx::query_as(lock_post).bind(id.0).fetch_optional(&mut *transaction).await?;
+            if found.is_none() {
+                return Ok(false);
+            }
+            let (title, content): (String, String) =
+                sqlx::query_as("select title, content from posts where id = $1")
+                    .bind(id.0)
+                    .fetch_one(&mut *transaction)
+                    .await?;
+            let (title, content) =
+                (change.title.unwrap_or(title), change.content.unwrap_or(content));
+            sqlx::query(
+                "update posts set title = $2, content = $3, search_text = $4,
+                     post_type = coalesce($5, post_type),
+                     is_anonymous = coalesce($6, is_anonymous),
+                     updated_ms = $7
+                 where id = $1",
+            )
+            .bind(id.0)
+            .bind(storable(&title))
+            .bind(storable(&content))
+            .bind(searchable(&title, &content))
+            .bind(change.post_type.map(PostType::as_str))
+            .bind(change.is_anonymous.map(i64::from))
+            .bind(now_ms)
+            .execute(&mut *transaction)
+            .await?;
+        });
+        Ok(true)
+    }
+
+    /// Deletes a post with all that belongs to it, its live included; says whether there was one.
+    /// Whose it is, and that its live has ended, the caller has seen to.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn delete_post(&self, id: PostId) -> Result<bool, Error> {
+        let deleted = transaction!(&self.database, |transaction| {
+            // The live first, as when its state changes: else the two might wait for each other.
+            sqlx::query("delete from lives where id = $1")
+                .bind(id.0)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("delete from posts where id = $1")
+                .bind(id.0)
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected()
+        });
+        Ok(deleted > 0)
+    }
+
+    /// Counts a view of a post, and notes who looked; says whether there is such a post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn count_view(&self, id: PostId, by: UserId, now_ms: i64) -> Result<bool, Error> {
+        transaction!(&self.database, |transaction| {
+            let counted =
+                sqlx::query("update posts set views_count = views_count + 1 where id = $1")
+                    .bind(id.0)
+                    .execute(&mut *transaction)
+                    .await?
+                    .rows_affected();
+            if counted == 0 {
+                return Ok(false);
+            }
+            sqlx::query(
+                "insert into post_views (post_id, user_id, viewed_ms) values ($1, $2, $3)
+                 on conflict do nothing",
+            )
+            .bind(id.0)
+            .bind(by.get())
+            .bind(now_ms)
+            .execute(&mut *transaction)
+            .await?;
+        });
+        Ok(true)
+    }
+
+    /// How many members have looked at a post, each counted once; 0 when there is no such post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn unique_views(&self, id: PostId) -> Result<i64, Error> {
+        Ok(reading!(&self.database, |pool| {
+            sqlx::query_scalar("select count(*) from post_views where post_id = $1")
+                .bind(id.0)
+                .fetch_one(pool)
+                .await?
+        }))
+    }
 }
 
-impl PostSort {
-    /// The statement that lists posts in this order. Posts of the same instant or number of likes
-    /// keep an order too, else a page might repeat what another has shown.
-    fn select(self) -> &'static str {
+impl PostQuery {
+    /// The statements that count and list the posts it means. Each scope has its own, so that it is
+    /// answered from an index. Posts of the same instant or number of likes keep an order too, else
+    /// a page might repeat what another has shown.
+    fn statements(&self) -> (&'static str, &'static str) {
+        let sort = self.sort;
         macro_rules! sorted {
-            ($order:literal) => {
-                select_posts!(where_asked!(), $order, " limit $5 offset $6")
+            ($scope:literal, $order:literal) => {
+                select_posts!(where_asked!($scope), " order by ", $order, " limit $6 offset $7")
             };
         }
-        match self {
-            Self::Newest => sorted!(" order by p.created_ms desc, p.id desc"),
-            Self::Oldest => sorted!(" order by p.created_ms, p.id"),
-            Self::MostLiked => {
-                sorted!(" order by p.likes_count desc, p.created_ms desc, p.id desc")
+        macro_rules! of {
+            ($scope:literal) => {
+                (
+                    concat!(
+                        "select count(*) from posts p join users u on u.id = p.author_id ",
+                        where_asked!($scope)
+                    ),
+                    match sort {
+                        PostSort::Newest => sorted!($scope, "p.created_ms desc, p.id desc"),
+                        PostSort::Oldest => sorted!($scope, "p.created_ms, p.id"),
+                        PostSort::MostLiked => {
+                            sorted!($scope, "p.likes_count desc, p.created_ms desc, p.id desc")
+                        }
+                        PostSort::LeastLiked => {
+                            sorted!($scope, "p.likes_count, p.created_ms desc, p.id desc")
+                        }
+                    },
+                )
+            };
+        }
+        match self.scope {
+            Scope::Everywhere => of!("$1 is null"),
+            Scope::Commune(_) => {
+                of!("p.quartier_id in (select id from quartiers where commune_id = $1)")
             }
-            Self::LeastLiked => sorted!(" order by p.likes_count, p.created_ms desc, p.id desc"),
+            Scope::Author(_) => of!("p.author_id = $1"),
         }
     }
+}
+
+/// Title and text as they are searched.
+pub(crate) fn searchable(title: &str, content: &str) -> String {
+    fold(&format!("{title}\n{content}"))
 }
 
 row! {
@@ -340,20 +520,13 @@ row! {
         shares_count: i64,
         created_ms: i64,
         updated_ms: i64,
-        author_id: i64,
-        username: String,
-        first_name: String,
-        last_name: String,
-        profile_picture: Option<String>,
-        author_quartier_id: Option<i64>,
-        role: String,
-        is_verified: i64,
         playback_name: Option<String>,
         description: Option<String>,
         audience: Option<String>,
         state: Option<String>,
         started_ms: Option<i64>,
         ended_ms: Option<i64>,
+        ..author: AuthorRow,
     }
 }
 
@@ -373,16 +546,7 @@ impl PostRow {
         };
         Ok(Post {
             id: PostId(self.id),
-            author: Author {
-                id: UserId::new(self.author_id),
-                username: self.username,
-                first_name: self.first_name,
-                last_name: self.last_name,
-                profile_picture: self.profile_picture,
-                quartier: self.author_quartier_id.and_then(quartier),
-                role: Role::from_stored(&self.role)?,
-                is_verified: self.is_verified != 0,
-            },
+            author: self.author.into_author(geography)?,
             // Places are read when the store opens: another instance with a longer list may have
             // added one since.
             quartier: quartier(self.quartier_id).ok_or_else(|| {

@@ -13,7 +13,9 @@ use media::id::{KeyHash, PlaybackName, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    Audience, LiveRow, NewLive, NewUser, PasswordHash, QuartierId, Store, User, database::writing,
+    Audience, LiveRow, NewLive, NewPost, NewUser, PasswordHash, PostId, PostType, QuartierId,
+    Store, User,
+    database::{reading, writing},
 };
 
 /// Makes two tests of each function: on SQLite, and on PostgreSQL. A test never passes because a
@@ -103,9 +105,35 @@ impl Fixture {
         })
     }
 
+    /// The one number that a statement gives which the store has no function for.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let number: sqlx::Result<i64> = reading!(&self.store.database, |pool| {
+            sqlx::query_scalar(sql).fetch_one(pool).await
+        });
+        number.expect("a number")
+    }
+
+    /// A post just written.
+    pub(crate) async fn post_of(&self, author: UserId) -> PostId {
+        self.create_post(new_post(author)).await.expect("a new post")
+    }
+
     /// A live just asked for.
     pub(crate) async fn live_of(&self, author: UserId) -> LiveRow {
         self.create_live(new_live(author)).await.expect("a new live")
+    }
+}
+
+/// A post to be written.
+pub(crate) fn new_post(author: UserId) -> NewPost {
+    NewPost {
+        author,
+        title: "Marché".to_owned(),
+        content: "Le marché de Madina est ouvert".to_owned(),
+        post_type: PostType::Event,
+        is_anonymous: false,
+        now_ms: NOW_MS,
     }
 }
 

@@ -178,6 +178,13 @@ impl House {
         answer.body
     }
 
+    /// Makes something that is made by a POST.
+    pub async fn write(&self, path: &str, member: &Member, body: Value) -> Value {
+        let answer = self.call(Method::POST, path, Some(member), Some(body)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{path}: {}", answer.text);
+        answer.body
+    }
+
     /// As if an encoder had published the live.
     pub async fn publish(&self, live_id: i64) {
         let id = LiveId::new(live_id);

@@ -11,12 +11,16 @@
 extern crate communiconnect_api as api;
 
 mod accounts;
+mod anonymity;
 mod audience;
+mod comments;
 mod conventions;
 mod house;
+mod likes;
 mod limits;
 mod lives;
 mod places;
 mod posts;
+mod publishing;
 mod sessions;
 mod who_may_call;

@@ -113,6 +113,7 @@ impl Place {
     async fn new() -> Self {
         let mut config = config();
         config.limits.live_start = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.writing = Rate { burst: 10_000, per_minute: 60 };
         config.limits.address = Rate { burst: 10_000, per_minute: 60 };
         config.limits.user = Rate { burst: 10_000, per_minute: 60 };
         let house = House::with(config).await;
@@ -120,19 +121,34 @@ impl Place {
         Self { house, owner, other }
     }
 
-    /// Calls a line of the table on things that exist: places, and a live of the owner's.
+    /// Calls a line of the table on things that exist: places, and what is the owner's: his posts,
+    /// a live with its post, a comment on it.
     async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
             self.place(&line.path)
+        } else if line.path.contains("/posts/user/") {
+            self.owner.id.to_string()
+        } else if line.path.contains("/posts/comments/") {
+            let comments = format!("/api/posts/{}/comments/", live["id"]);
+            let body = json!({"content": "Bonjour"});
+            self.house.write(&comments, &self.owner, body).await["id"].to_string()
         } else {
             live["id"].to_string()
         };
+        if line.method == Method::DELETE
+            && line.path.ends_with("/like/")
+            && let Some(member) = member
+        {
+            // There must be a like to take back.
+            self.house.write(&format!("/api/posts/{id}/like/"), member, json!({})).await;
+        }
         let path = line
             .path
             .replace("{id}", &id)
             .replace("{playback_name}", live["playback_name"].as_str().unwrap());
-        let body = (line.method != Method::GET).then(|| json!({}));
+        // What a post and a comment cannot be without; the others do not look at it, or as well.
+        let body = (line.method != Method::GET).then(|| json!({"content": "Bonjour"}));
         self.house.call(line.method.clone(), &path, member, body).await.status
     }
 

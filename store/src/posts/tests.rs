@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     NewLive, NewUser,
-    testing::{Fixture, NOW_MS, new_live, on_both},
+    testing::{Fixture, NOW_MS, new_live, new_post, on_both},
 };
 
 /// Makes an ended live of a new member for each title, a millisecond apart, oldest first; gives
@@ -208,6 +208,140 @@ on_both! {
         assert!(found(&db, "mariama").await.is_empty());
         assert_eq!(found(&db, "quartier").await.len(), 1);
         assert!(db.post(live.id).await.unwrap().unwrap().is_anonymous);
+    }
+
+    async fn a_written_post_is_found_as_it_was_written(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        for is_anonymous in [false, true] {
+            let new = NewPost { is_anonymous, ..new_post(author.id) };
+            let post = db.post(db.create_post(new.clone()).await.unwrap()).await.unwrap().unwrap();
+            assert_eq!((post.author.id, Some(&post.quartier)), (author.id, author.quartier.as_ref()));
+            assert_eq!((&post.title, &post.content), (&new.title, &new.content));
+            assert_eq!((post.post_type, post.is_anonymous), (new.post_type, is_anonymous));
+            assert_eq!((post.created_ms, post.updated_ms), (NOW_MS, NOW_MS));
+            assert!(!post.is_live_post && !post.is_pinned && post.live.is_none());
+        }
+        assert_eq!(found(&db, "MADINA").await.len(), 2);
+    }
+
+    async fn a_post_needs_an_author_who_lives_somewhere(db: Fixture) {
+        let homeless =
+            db.create_user(NewUser { quartier: None, ..db.new_user("nomade") }).await.unwrap();
+        for author in [homeless.id, UserId::new(404)] {
+            let refused = db.create_post(new_post(author)).await;
+            assert!(matches!(refused, Err(Error::NoQuartier)));
+        }
+        assert_eq!(db.posts(&PostQuery::default()).await.unwrap().count, 0);
+    }
+
+    async fn a_changed_post_is_searched_by_what_it_says_now(db: Fixture) {
+        let id = db.post_of(db.user_called("mariama").await.id).await;
+        let before = db.post(id).await.unwrap().unwrap();
+        let change = PostChange { title: Some("Fête".into()), ..PostChange::default() };
+        assert!(db.update_post(id, change, NOW_MS + 5).await.unwrap());
+        let after = db.post(id).await.unwrap().unwrap();
+        let expected = Post { title: "Fête".into(), updated_ms: NOW_MS + 5, ..before };
+        assert_eq!(after, expected);
+        assert_eq!((found(&db, "fete").await.len(), found(&db, "madina").await.len()), (1, 1));
+
+        let change = PostChange {
+            content: Some("Rien".into()),
+            post_type: Some(PostType::Help),
+            is_anonymous: Some(true),
+            ..PostChange::default()
+        };
+        assert!(db.update_post(id, change, NOW_MS + 6).await.unwrap());
+        let after = db.post(id).await.unwrap().unwrap();
+        assert_eq!((after.title.as_str(), after.content.as_str()), ("Fête", "Rien"));
+        assert_eq!((after.post_type, after.is_anonymous), (PostType::Help, true));
+        assert_eq!((found(&db, "fete").await.len(), found(&db, "madina").await.len()), (1, 0));
+        let nothing = PostChange::default();
+        assert!(!db.update_post(PostId::new(404), nothing, NOW_MS).await.unwrap());
+    }
+
+    async fn a_deleted_post_takes_with_it_all_that_is_about_it(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let live = db.live_of(author.id).await;
+        let post = PostId::from(live.id);
+        db.like(post, author.id, NOW_MS).await.unwrap();
+        db.count_view(post, author.id, NOW_MS).await.unwrap();
+        let comment = crate::NewComment {
+            post,
+            parent: None,
+            author: &author,
+            content: "Bravo".into(),
+            is_anonymous: None,
+            now_ms: NOW_MS,
+        };
+        let above = db.create_comment(comment.clone()).await.unwrap().comment.id;
+        db.create_comment(crate::NewComment { parent: Some(above), ..comment }).await.unwrap();
+
+        assert!(db.delete_post(post).await.unwrap());
+        assert_eq!(db.post(post).await.unwrap(), None);
+        assert_eq!(db.live(live.id).await.unwrap(), None);
+        for table in ["likes", "comments", "post_views"] {
+            assert_eq!(db.number(&format!("select count(*) from {table}")).await, 0, "{table}");
+        }
+        assert!(!db.delete_post(post).await.unwrap());
+    }
+
+    async fn a_post_deleted_while_its_live_changes_is_gone_and_nobody_fails(db: Fixture) {
+        let author = db.user_called("mariama").await.id;
+        for _ in 0..8 {
+            let live = db.live_of(author).await.id;
+            let (publisher, owner) = (db.clone(), db.clone());
+            let (moved, deleted) = tokio::join!(
+                tokio::spawn(async move {
+                    let from = [LiveState::Created];
+                    publisher.set_live_state(live, &from, LiveState::Ended, NOW_MS).await.unwrap()
+                }),
+                tokio::spawn(async move { owner.delete_post(live.into()).await.unwrap() }),
+            );
+            moved.unwrap();
+            assert!(deleted.unwrap());
+            assert_eq!(db.live(live).await.unwrap(), None);
+        }
+    }
+
+    async fn a_view_is_counted_each_time_and_its_viewer_once(db: Fixture) {
+        let (author, reader) = (db.user_called("mariama").await.id, db.user_called("hawa").await.id);
+        let id = db.post_of(author).await;
+        let views: Vec<_> = (0..10)
+            .map(|n| {
+                let db = db.clone();
+                let by = if n % 2 == 0 { author } else { reader };
+                tokio::spawn(async move { db.count_view(id, by, NOW_MS).await.unwrap() })
+            })
+            .collect();
+        for view in views {
+            assert!(view.await.unwrap());
+        }
+        assert_eq!(db.post(id).await.unwrap().unwrap().views_count, 10);
+        assert_eq!(db.unique_views(id).await.unwrap(), 2);
+        assert!(!db.count_view(PostId::new(404), reader, NOW_MS).await.unwrap());
+    }
+
+    async fn the_posts_of_one_member_are_his_wherever_they_belong(db: Fixture) {
+        let (author, other) = (db.user_called("mariama").await.id, db.user_called("hawa").await.id);
+        let first = db.post_of(author).await;
+        db.post_of(other).await;
+        let change = crate::ProfileChange {
+            quartier: Some(Some(db.quartier("Dixinn", "Donka"))),
+            ..Default::default()
+        };
+        db.update_user(author, change).await.unwrap();
+        let hidden =
+            db.create_post(NewPost { is_anonymous: true, ..new_post(author) }).await.unwrap();
+        let of = |is_anonymous| PostQuery {
+            scope: Scope::Author(author),
+            is_anonymous,
+            ..PostQuery::default()
+        };
+        assert_eq!(ids(&db, of(None)).await, [hidden.get(), first.get()]);
+        assert_eq!(ids(&db, of(Some(false))).await, [first.get()]);
+        assert_eq!(ids(&db, of(Some(true))).await, [hidden.get()]);
+        let nobody = PostQuery { scope: Scope::Author(UserId::new(404)), ..of(None) };
+        assert_eq!(db.posts(&nobody).await.unwrap().count, 0);
     }
 }
 
