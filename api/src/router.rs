@@ -35,7 +35,7 @@ use tracing::Instrument;
 
 use crate::{
     address::Client,
-    auth,
+    analytics, auth, chat,
     clock::Clock,
     config::Config,
     control::LiveControl,
@@ -43,10 +43,12 @@ use crate::{
     geography,
     limits::Limits,
     lives::{self, Public},
+    notifications,
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
     recent::Recent,
+    shares,
     token::Tokens,
     users,
 };
@@ -133,7 +135,11 @@ pub fn router_at(
         .merge(users::router())
         .merge(geography::router())
         .merge(posts::router())
+        .merge(shares::router())
+        .merge(analytics::router())
         .merge(lives::router())
+        .merge(chat::router())
+        .merge(notifications::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -250,6 +250,15 @@ macro_rules! migrations_of {
                 "audience",
                 include_str!(concat!("../../migrations/", $folder, "/0004_audience.sql")),
             ),
+            (
+                6,
+                "sharing, notifications, chat",
+                include_str!(concat!(
+                    "../../migrations/",
+                    $folder,
+                    "/0006_sharing_notifications_chat.sql"
+                )),
+            ),
         ])
     };
 }

@@ -1,19 +1,26 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts and lives, on SQLite or on
-//! PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear, the clock
-//! (every time comes as an argument, in Unix milliseconds).
+//! Here: members, their sessions, the places they live in, posts and lives, what is made of them
+//! (shares, chat, notifications), on SQLite or on PostgreSQL. Not here: HTTP, passwords in clear,
+//! tokens in clear, stream keys in clear, the clock (every time comes as an argument, in Unix
+//! milliseconds).
 //!
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.
 
+mod analytics;
+mod announcements;
+mod chat;
 mod database;
 mod error;
 mod geography;
 mod lives;
+mod notifications;
 mod page;
 mod posts;
+mod preferences;
 mod sessions;
+mod shares;
 mod text;
 mod users;
 
@@ -25,14 +32,22 @@ use std::sync::Arc;
 use database::Database;
 pub use database::Ownership;
 
+pub use analytics::{AuthorFigures, PostFigures, RecentPost};
+pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
 pub use error::{Error, Fault, Field};
 pub use geography::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
 };
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
+pub use notifications::{
+    Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
+    Sender,
+};
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{Author, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope};
+pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use sessions::{Rotation, TokenHash};
+pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 
 /// The open database. Cheap to clone; all clones share the connections.

@@ -12,11 +12,14 @@ extern crate communiconnect_api as api;
 
 mod accounts;
 mod audience;
+mod chat;
 mod conventions;
 mod house;
 mod limits;
 mod lives;
+mod notifications;
 mod places;
 mod posts;
 mod sessions;
+mod sharing;
 mod who_may_call;

@@ -120,20 +120,42 @@ impl Place {
         Self { house, owner, other }
     }
 
-    /// Calls a line of the table on things that exist: places, and a live of the owner's.
+    /// Calls a line of the table on things that exist: places, a live of the owner's, and what the
+    /// caller himself has shared or was told.
     async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
             self.place(&line.path)
+        } else if line.path.contains("/notifications/") {
+            self.notification(member.unwrap_or(&self.owner)).await
         } else {
             live["id"].to_string()
         };
+        if line.method == Method::DELETE && line.path.ends_with("/share/") {
+            self.share(&live["id"].to_string(), member).await;
+        }
         let path = line
             .path
             .replace("{id}", &id)
             .replace("{playback_name}", live["playback_name"].as_str().unwrap());
-        let body = (line.method != Method::GET).then(|| json!({}));
+        // What any of them asks for; the others look past it.
+        let body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let body = (line.method != Method::GET).then_some(body);
         self.house.call(line.method.clone(), &path, member, body).await.status
+    }
+
+    async fn share(&self, post: &str, member: Option<&Member>) {
+        let path = format!("/api/posts/posts/{post}/share/");
+        self.house.call(Method::POST, &path, member, Some(json!({}))).await;
+    }
+
+    /// The newest notification of a member, of whose new post another makes a share.
+    async fn notification(&self, member: &Member) -> String {
+        let live = self.house.start_live(member).await;
+        let reader = if member.id == self.owner.id { &self.other } else { &self.owner };
+        self.share(&live["id"].to_string(), Some(reader)).await;
+        let list = self.house.get("/api/notifications/", member).await.body;
+        list["results"][0]["id"].to_string()
     }
 
     fn place(&self, path: &str) -> String {
