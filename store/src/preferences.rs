@@ -103,7 +103,7 @@ impl Default for Preferences {
 /// What a member changes of his preferences; the rest stays as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PreferenceChange {
-    switched: [Option<bool>; Switch::ALL.len()],
+    pub(crate) switched: [Option<bool>; Switch::ALL.len()],
     /// How soon.
     pub frequency: Option<Frequency>,
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     NewLive, NewShare,
-    testing::{Fixture, NOW_MS, new_live, on_both},
+    testing::{NOW_MS, new_live, on_both},
 };
 
 on_both! {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Fixture, on_both};
+use crate::testing::on_both;
 
 on_both! {
     async fn a_member_wants_everything_until_he_says_otherwise(db: Fixture) {
