@@ -33,7 +33,7 @@ const ANNOUNCE: &str = concat!(
     " on conflict do nothing"
 );
 
-/// As [`MAKE_ROOM`], for the neighbours of one [`ANNOUNCE`].
+/// Takes the oldest notifications of the neighbours of one [`ANNOUNCE`] that are too many.
 const MAKE_ROOM_FOR_NEIGHBOURS: &str = "delete from notifications where id in (
          select id from (
              select n.id, row_number() over (partition by n.recipient_id order by n.id desc) as age

@@ -13,17 +13,17 @@ use crate::{
 /// What a member may have turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// [`NotificationKind::Like`]
+    /// Likes of the member's posts.
     Likes,
-    /// [`NotificationKind::Comment`]
+    /// Comments on them, and replies to the member's own.
     Comments,
-    /// [`NotificationKind::Follow`]
+    /// Whoever follows the member.
     Follows,
-    /// [`NotificationKind::LiveStarted`], [`NotificationKind::LiveEnded`]
+    /// Lives of neighbours, that begin or end.
     Live,
-    /// [`NotificationKind::Mention`]
+    /// Whoever names the member.
     Mention,
-    /// [`NotificationKind::System`]
+    /// What the site itself has to say.
     System,
     /// Alerts of the community, which nothing sends today.
     CommunityAlert,
