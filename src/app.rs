@@ -40,6 +40,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often expired sessions are forgotten. They take room, nothing else.
 const PURGE: Duration = Duration::from_secs(3_600);
 
+/// How often the database is asked whether a live has begun whose neighbours are to be told: one
+/// look at a table that is nearly always empty.
+const ANNOUNCE: Duration = Duration::from_secs(2);
+
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
 /// Locked by the server that uses the folder.
@@ -149,6 +153,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge_sessions(store.clone())),
+        tokio::spawn(announce_lives(store.clone())),
         tokio::spawn({
             let lives = lives.clone();
             async move { lives.sweep().await }
@@ -213,6 +218,25 @@ async fn purge_sessions(store: Store) {
         ticks.tick().await;
         if let Err(error) = store.purge_sessions(now_ms()).await {
             tracing::error!(%error, "cannot forget expired sessions");
+        }
+    }
+}
+
+/// Tells the neighbours of lives that have begun, until the process ends. What is left then is told
+/// after the next start.
+async fn announce_lives(store: Store) {
+    let mut ticks = tokio::time::interval(ANNOUNCE);
+    loop {
+        ticks.tick().await;
+        loop {
+            match store.announce_lives(now_ms()).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "cannot tell the neighbours of a live");
+                    break;
+                }
+            }
         }
     }
 }

@@ -88,6 +88,9 @@ pub enum Error {
     /// The member has a live that goes on.
     #[error("live {0} goes on")]
     AlreadyLive(LiveId),
+    /// What was asked for is over.
+    #[error("over: {0}")]
+    Over(&'static str),
     /// Asked too often.
     #[error("throttled for {0} s")]
     Throttled(i64),
@@ -165,7 +168,7 @@ impl Error {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::AlreadyLive(_) => StatusCode::CONFLICT,
+            Self::AlreadyLive(_) | Self::Over(_) => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -197,7 +200,9 @@ impl Error {
             }
             // The web client shows a 403 from `error`, a refused deletion from `detail` and a
             // refused stop from `message`.
-            Self::Forbidden(text) => json!({"detail": text, "error": text, "message": text}),
+            Self::Forbidden(text) | Self::Over(text) => {
+                json!({"detail": text, "error": text, "message": text})
+            }
             Self::AlreadyLive(id) => json!({
                 "detail": ALREADY_LIVE,
                 "error": ALREADY_LIVE,

@@ -10,12 +10,16 @@
 //! | who is asking: sign-in, sessions | `auth`, `token`, `password` |
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
+//! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
-//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `lives` |
+//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `lives`, `chat`, `notifications` |
 
 mod address;
+mod ago;
+mod analytics;
 mod audience;
 mod auth;
+mod chat;
 mod clock;
 mod comments;
 mod config;
@@ -27,12 +31,14 @@ mod json;
 mod likes;
 mod limits;
 mod lives;
+mod notifications;
 mod page;
 mod password;
 mod posts;
 mod random;
 mod recent;
 mod router;
+mod shares;
 mod site;
 mod throttle;
 mod token;

@@ -30,11 +30,13 @@ use crate::{
 /// The route every viewer's page asks, as [`router`] has it.
 pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
 
-const NO_LIVE: Error = Error::Missing("Live non trouvé");
+/// There is no such live.
+pub const NO_LIVE: Error = Error::Missing("Live non trouvé");
 const NOT_STARTED: &str = "Erreur lors du démarrage du live. Veuillez réessayer.";
 const SIGN_IN: &str =
     "Connectez-vous pour regarder ce direct : il est réservé au quartier de son auteur.";
-const NOT_YOURS: &str = "Ce direct est réservé aux membres du quartier de son auteur.";
+/// For whom a live is not.
+pub const NOT_YOURS: &str = "Ce direct est réservé aux membres du quartier de son auteur.";
 const NO_QUARTIER: &str = "Vous devez être assigné à un quartier pour démarrer un live";
 
 /// The routes of lives.

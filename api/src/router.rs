@@ -35,7 +35,7 @@ use tracing::Instrument;
 
 use crate::{
     address::Client,
-    auth,
+    analytics, auth, chat,
     clock::Clock,
     comments,
     config::Config,
@@ -44,10 +44,12 @@ use crate::{
     geography, likes,
     limits::Limits,
     lives::{self, Public},
+    notifications,
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
     recent::Recent,
+    shares,
     token::Tokens,
     users,
 };
@@ -136,7 +138,11 @@ pub fn router_at(
         .merge(posts::router())
         .merge(likes::router())
         .merge(comments::router())
+        .merge(shares::router())
+        .merge(analytics::router())
         .merge(lives::router())
+        .merge(chat::router())
+        .merge(notifications::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

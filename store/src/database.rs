@@ -280,6 +280,15 @@ macro_rules! migrations_of {
                 "comments and likes",
                 include_str!(concat!("../../migrations/", $folder, "/0005_comments_and_likes.sql")),
             ),
+            (
+                6,
+                "sharing, notifications, chat",
+                include_str!(concat!(
+                    "../../migrations/",
+                    $folder,
+                    "/0006_sharing_notifications_chat.sql"
+                )),
+            ),
         ])
     };
 }

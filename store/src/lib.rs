@@ -1,23 +1,30 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts, comments, likes and lives, on
-//! SQLite or on PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear, the clock
-//! (every time comes as an argument, in Unix milliseconds).
+//! Here: members, their sessions, the places they live in, posts and lives, what is made of them
+//! (likes, comments, shares, chat, notifications), on SQLite or on PostgreSQL. Not here: HTTP,
+//! passwords in clear, tokens in clear, stream keys in clear, the clock (every time comes as an
+//! argument, in Unix milliseconds).
 //!
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.
 
+mod analytics;
+mod announcements;
 mod authors;
+mod chat;
 mod comments;
 mod database;
 mod error;
 mod geography;
 mod likes;
 mod lives;
+mod notifications;
 mod page;
 mod posts;
+mod preferences;
 mod reactions;
 mod sessions;
+mod shares;
 mod text;
 mod users;
 
@@ -29,7 +36,9 @@ use std::sync::Arc;
 use database::Database;
 pub use database::Ownership;
 
+pub use analytics::{AuthorFigures, PostFigures, RecentPost};
 pub use authors::Author;
+pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
 pub use comments::{Comment, CommentId, Commented, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{
@@ -37,12 +46,18 @@ pub use geography::{
 };
 pub use likes::{Like, Liked};
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
+pub use notifications::{
+    Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
+    Sender,
+};
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{
     NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, Scope,
 };
+pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use reactions::Reactions;
 pub use sessions::{Rotation, TokenHash};
+pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 
 /// The open database. Cheap to clone; all clones share the connections.

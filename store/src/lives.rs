@@ -7,6 +7,7 @@ use media::id::{KeyHash, LiveId, PlaybackName, UserId};
 
 use crate::{
     Error, Store,
+    announcements::PUT_DOWN_ANNOUNCEMENTS,
     database::{Database, reading, row, transaction},
     posts::searchable,
     text::storable,
@@ -286,7 +287,8 @@ impl Store {
     /// `to` ([`LiveState::may_become`]); says whether it did. Race-free: of two callers that ask
     /// for the same step, one is told `true`.
     ///
-    /// Becoming `Live` sets `started_ms` the first time; becoming `Ended` sets `ended_ms` and takes
+    /// Becoming `Live` the first time sets `started_ms` and lets [`Store::announce_lives`] tell the
+    /// neighbours; becoming `Ended` sets `ended_ms` and takes
     /// the live mark off the post.
     ///
     /// # Errors
@@ -321,6 +323,14 @@ impl Store {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
+            if moved > 0 && to == LiveState::Live {
+                // Nothing the second time: it did not start now.
+                sqlx::query(PUT_DOWN_ANNOUNCEMENTS)
+                    .bind(id.get())
+                    .bind(now_ms)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
             if moved > 0 && to == LiveState::Ended {
                 sqlx::query("update posts set is_live_post = 0, updated_ms = $2 where id = $1")
                     .bind(id.get())

@@ -34,6 +34,12 @@ impl<T> Page<T> {
     pub fn previous(&self) -> Option<u32> {
         (self.exists() && self.number > 1).then(|| self.number - 1)
     }
+
+    /// The same page of what its rows stand for.
+    pub(crate) fn try_map<U, E>(self, row: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        let rows = self.rows.into_iter().map(row).collect::<Result<_, E>>()?;
+        Ok(Page { count: self.count, number: self.number, rows })
+    }
 }
 
 #[cfg(test)]

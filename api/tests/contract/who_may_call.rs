@@ -122,7 +122,7 @@ impl Place {
     }
 
     /// Calls a line of the table on things that exist: places, and what is the owner's: his posts,
-    /// a live with its post, a comment on it.
+    /// a live with its post, a comment on it; and what the caller himself has shared or was told.
     async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
@@ -133,6 +133,8 @@ impl Place {
             let comments = format!("/api/posts/{}/comments/", live["id"]);
             let body = json!({"content": "Bonjour"});
             self.house.write(&comments, &self.owner, body).await["id"].to_string()
+        } else if line.path.contains("/notifications/") {
+            self.notification(member.unwrap_or(&self.owner)).await
         } else {
             live["id"].to_string()
         };
@@ -143,13 +145,31 @@ impl Place {
             // There must be a like to take back.
             self.house.write(&format!("/api/posts/{id}/like/"), member, json!({})).await;
         }
+        if line.method == Method::DELETE && line.path.ends_with("/share/") {
+            self.share(&live["id"].to_string(), member).await;
+        }
         let path = line
             .path
             .replace("{id}", &id)
             .replace("{playback_name}", live["playback_name"].as_str().unwrap());
-        // What a post and a comment cannot be without; the others do not look at it, or as well.
-        let body = (line.method != Method::GET).then(|| json!({"content": "Bonjour"}));
+        // What any of them asks for; the others look past it.
+        let body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let body = (line.method != Method::GET).then_some(body);
         self.house.call(line.method.clone(), &path, member, body).await.status
+    }
+
+    async fn share(&self, post: &str, member: Option<&Member>) {
+        let path = format!("/api/posts/posts/{post}/share/");
+        self.house.call(Method::POST, &path, member, Some(json!({}))).await;
+    }
+
+    /// The newest notification of a member, of whose new post another makes a share.
+    async fn notification(&self, member: &Member) -> String {
+        let live = self.house.start_live(member).await;
+        let reader = if member.id == self.owner.id { &self.other } else { &self.owner };
+        self.share(&live["id"].to_string(), Some(reader)).await;
+        let list = self.house.get("/api/notifications/", member).await.body;
+        list["results"][0]["id"].to_string()
     }
 
     fn place(&self, path: &str) -> String {

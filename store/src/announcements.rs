@@ -1,0 +1,130 @@
+//! Announcements: a commune is told that a live has begun.
+//!
+//! Here: telling all its members, however many, a few at a time and never while a live starts. Not
+//! here: what they are told (`notifications`), which lives start (`lives`).
+
+use crate::{
+    Error, LiveState, NOTIFICATIONS_KEPT, Store,
+    database::{reading, transaction},
+    notifications::{due, wanted},
+};
+
+/// Members told of a live in one transaction: a few milliseconds, after which others write.
+const TOLD_AT_ONCE: i64 = 200;
+
+/// Puts down whose neighbours are still to be told of a live that began at `$2`: those of its
+/// quartier where it is for them alone, else those of the whole commune.
+pub(crate) const PUT_DOWN_ANNOUNCEMENTS: &str =
+    "insert into live_announcements (live_id, quartier_id)
+     select l.id, q.id
+     from lives l join posts p on p.id = l.id join quartiers own on own.id = p.quartier_id
+         join quartiers q on q.id = own.id
+             or (l.audience = 'public' and q.commune_id = own.commune_id)
+     where l.id = $1 and l.started_ms = $2
+     on conflict do nothing";
+
+const ANNOUNCE: &str = concat!(
+    "insert into notifications (recipient_id, kind, sender_id, post_id, created_ms, due_ms)
+     select u.id, 'live_started', $2, $1, $6, ",
+    due!("$6"),
+    " from users u left join notification_preferences p on p.user_id = u.id
+      where u.quartier_id = $3 and u.id > $4 and u.id <= $5 and u.id <> $2 and ",
+    wanted!("'live_started'"),
+    " on conflict do nothing"
+);
+
+/// Takes the oldest notifications of the neighbours of one [`ANNOUNCE`] that are too many.
+const MAKE_ROOM_FOR_NEIGHBOURS: &str = "delete from notifications where id in (
+         select id from (
+             select n.id, row_number() over (partition by n.recipient_id order by n.id desc) as age
+             from users u join notifications n on n.recipient_id = u.id
+             where u.quartier_id = $1 and u.id > $2 and u.id <= $3
+         ) aged
+         where age > $4
+     )";
+
+impl Store {
+    /// Tells the next of those who are to know that a live has begun; says whether there may be
+    /// more to do. To be called until there is not, now and then.
+    ///
+    /// How far it came is written down with what was told: whatever ends it, nobody is told twice
+    /// nor left out. A live that is over before its turn is no news any more.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn announce_lives(&self, now_ms: i64) -> Result<bool, Error> {
+        // Asked far more often than a live begins: whoever writes is not kept waiting for it.
+        let waiting: Option<i64> = reading!(&self.database, |pool| {
+            sqlx::query_scalar("select live_id from live_announcements limit 1")
+                .fetch_optional(pool)
+                .await?
+        });
+        if waiting.is_none() {
+            return Ok(false);
+        }
+        transaction!(&self.database, |transaction| {
+            let next: Option<(i64, i64, i64, i64, String)> = sqlx::query_as(
+                "select a.live_id, a.quartier_id, a.after_user_id, l.author_id, l.state
+                 from live_announcements a join lives l on l.id = a.live_id
+                 order by a.live_id, a.quartier_id limit 1",
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some((live, quartier, after, author, state)) = next else { return Ok(false) };
+            let (neighbours, last): (i64, Option<i64>) = sqlx::query_as(
+                "select count(*), max(id) from (
+                     select id from users where quartier_id = $1 and id > $2
+                     order by id limit $3
+                 ) next_neighbours",
+            )
+            .bind(quartier)
+            .bind(after)
+            .bind(TOLD_AT_ONCE)
+            .fetch_one(&mut *transaction)
+            .await?;
+            let last = last.unwrap_or(after);
+            let is_over = LiveState::from_stored(&state)? == LiveState::Ended;
+            if !is_over && last > after {
+                sqlx::query(ANNOUNCE)
+                    .bind(live)
+                    .bind(author)
+                    .bind(quartier)
+                    .bind(after)
+                    .bind(last)
+                    .bind(now_ms)
+                    .execute(&mut *transaction)
+                    .await?;
+                sqlx::query(MAKE_ROOM_FOR_NEIGHBOURS)
+                    .bind(quartier)
+                    .bind(after)
+                    .bind(last)
+                    .bind(i64::from(NOTIFICATIONS_KEPT))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            if is_over || neighbours < TOLD_AT_ONCE {
+                sqlx::query(
+                    "delete from live_announcements where live_id = $1 and quartier_id = $2",
+                )
+                .bind(live)
+                .bind(quartier)
+                .execute(&mut *transaction)
+                .await?;
+            } else {
+                sqlx::query(
+                    "update live_announcements set after_user_id = $3
+                     where live_id = $1 and quartier_id = $2",
+                )
+                .bind(live)
+                .bind(quartier)
+                .bind(last)
+                .execute(&mut *transaction)
+                .await?;
+            }
+        });
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

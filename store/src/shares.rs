@@ -1,0 +1,418 @@
+//! Shares: posts that members pass on, within the site and elsewhere.
+//!
+//! Here: who shared what, once each, and the count beside the post. Not here: what is told of it
+//! (`notifications`), what is made of the figures (`analytics`).
+
+use media::id::UserId;
+
+use crate::{
+    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, QuartierId, Role, Store,
+    database::{reading, row, transaction},
+    notifications::{Note, Notify as _},
+    text::storable,
+};
+
+/// How a post is passed on within the site. A member may do both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ShareType {
+    /// Shown to others.
+    #[default]
+    Share,
+    /// Taken over as one's own word.
+    Repost,
+}
+
+impl ShareType {
+    /// The type as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Repost => "repost",
+        }
+    }
+
+    /// The type a text stands for, stored or from a member.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Share, Self::Repost].into_iter().find(|share_type| share_type.as_str() == text)
+    }
+}
+
+/// Where a post is passed on to outside the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Platform {
+    WhatsApp,
+    Facebook,
+    Twitter,
+    Telegram,
+    Email,
+    CopyLink,
+}
+
+impl Platform {
+    /// All of them, in the order clients list them.
+    pub const ALL: [Self; 6] = [
+        Self::WhatsApp,
+        Self::Facebook,
+        Self::Twitter,
+        Self::Telegram,
+        Self::Email,
+        Self::CopyLink,
+    ];
+
+    /// The platform as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WhatsApp => "whatsapp",
+            Self::Facebook => "facebook",
+            Self::Twitter => "twitter",
+            Self::Telegram => "telegram",
+            Self::Email => "email",
+            Self::CopyLink => "copy_link",
+        }
+    }
+
+    /// The platform a text stands for, stored or from a member.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|platform| platform.as_str() == text)
+    }
+
+    /// The platform a stored text stands for.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+            .ok_or_else(|| Error::Database("a platform is unknown to this version".into()))
+    }
+}
+
+/// A post to be passed on, by `how` within the site or elsewhere.
+#[derive(Debug, Clone)]
+pub struct NewShare<How> {
+    /// Which post.
+    pub post: PostId,
+    /// By whom.
+    pub user: UserId,
+    /// In which way, or to where.
+    pub how: How,
+    /// What he says about it; may be empty.
+    pub comment: String,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+}
+
+/// A share that is there now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Never given twice.
+    pub id: i64,
+    /// Whether this call made it; else an earlier one did.
+    pub is_new: bool,
+}
+
+/// A post passed on within the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Never given twice.
+    pub id: i64,
+    /// By whom.
+    pub user: Author,
+    /// In which way.
+    pub share_type: ShareType,
+    /// What he said about it; may be empty.
+    pub comment: String,
+    /// When, in Unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// A post passed on elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalShare {
+    /// Never given twice.
+    pub id: i64,
+    /// By whom.
+    pub user: Author,
+    /// To where.
+    pub platform: Platform,
+    /// When, in Unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// Begins every change of the shares of a post: writing the post first makes them wait in one line,
+/// and keeps the post from going meanwhile.
+const LINE_UP: &str =
+    "update posts set shares_count = shares_count where id = $1 returning author_id";
+
+/// The columns of a [`ShareRow`] that come from who shared.
+macro_rules! sharer_columns {
+    () => {
+        "s.id, s.created_ms, u.id as user_id, u.username, u.first_name, u.last_name, \
+         u.profile_picture, u.quartier_id, u.role, u.is_verified"
+    };
+}
+
+impl Store {
+    /// Passes a post on within the site, counts it and tells the author of the post, all or nothing.
+    /// A member shares a post once in each way: asked again, the first share is given back. `None`
+    /// when there is no such post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn share(&self, new: NewShare<ShareType>) -> Result<Option<Shared>, Error> {
+        let (post, user, how) = (new.post.get(), new.user.get(), new.how.as_str());
+        let shared = transaction!(&self.database, |transaction| {
+            let author: Option<i64> =
+                sqlx::query_scalar(LINE_UP).bind(post).fetch_optional(&mut *transaction).await?;
+            let Some(author) = author else { return Ok(None) };
+            let id: Option<i64> = sqlx::query_scalar(
+                "insert into post_shares (post_id, user_id, share_type, comment, created_ms)
+                 values ($1, $2, $3, $4, $5)
+                 on conflict do nothing
+                 returning id",
+            )
+            .bind(post)
+            .bind(user)
+            .bind(how)
+            .bind(storable(&new.comment))
+            .bind(new.now_ms)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if let Some(id) = id {
+                sqlx::query("update posts set shares_count = shares_count + 1 where id = $1")
+                    .bind(post)
+                    .execute(&mut *transaction)
+                    .await?;
+                let author = UserId::new(author);
+                let note = Note::about(
+                    new.post,
+                    NotificationKind::PostShared,
+                    new.user,
+                    author,
+                    new.now_ms,
+                );
+                transaction.notify(&note).await?;
+                Shared { id, is_new: true }
+            } else {
+                let id = sqlx::query_scalar(
+                    "select id from post_shares
+                     where post_id = $1 and user_id = $2 and share_type = $3",
+                )
+                .bind(post)
+                .bind(user)
+                .bind(how)
+                .fetch_one(&mut *transaction)
+                .await?;
+                Shared { id, is_new: false }
+            }
+        });
+        Ok(Some(shared))
+    }
+
+    /// Takes a share back, with its count, and what its author was told once nothing is left of it.
+    /// Says whether there was one.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn unshare(&self, post: PostId, user: UserId, how: ShareType) -> Result<bool, Error> {
+        transaction!(&self.database, |transaction| {
+            let author: Option<i64> = sqlx::query_scalar(LINE_UP)
+                .bind(post.get())
+                .fetch_optional(&mut *transaction)
+                .await?;
+            let Some(author) = author else { return Ok(false) };
+            let gone = sqlx::query(
+                "delete from post_shares where post_id = $1 and user_id = $2 and share_type = $3",
+            )
+            .bind(post.get())
+            .bind(user.get())
+            .bind(how.as_str())
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            sqlx::query("update posts set shares_count = shares_count - 1 where id = $1")
+                .bind(post.get())
+                .execute(&mut *transaction)
+                .await?;
+            let left: i64 = sqlx::query_scalar(
+                "select count(*) from post_shares where post_id = $1 and user_id = $2",
+            )
+            .bind(post.get())
+            .bind(user.get())
+            .fetch_one(&mut *transaction)
+            .await?;
+            if left == 0 {
+                let (kind, author) = (NotificationKind::PostShared, UserId::new(author));
+                transaction.withdraw(&Note::about(post, kind, user, author, 0)).await?;
+            }
+        });
+        Ok(true)
+    }
+
+    /// Notes that a post was passed on elsewhere; once for each member and platform, as
+    /// [`Store::share`] does. `None` when there is no such post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn share_external(&self, new: NewShare<Platform>) -> Result<Option<Shared>, Error> {
+        let (post, user, platform) = (new.post.get(), new.user.get(), new.how.as_str());
+        let shared = transaction!(&self.database, |transaction| {
+            let author: Option<i64> =
+                sqlx::query_scalar(LINE_UP).bind(post).fetch_optional(&mut *transaction).await?;
+            if author.is_none() {
+                return Ok(None);
+            }
+            let id: Option<i64> = sqlx::query_scalar(
+                "insert into external_shares (post_id, user_id, platform, message, created_ms)
+                 values ($1, $2, $3, $4, $5)
+                 on conflict do nothing
+                 returning id",
+            )
+            .bind(post)
+            .bind(user)
+            .bind(platform)
+            .bind(storable(&new.comment))
+            .bind(new.now_ms)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let is_new = id.is_some();
+            let id = match id {
+                Some(id) => id,
+                None => {
+                    sqlx::query_scalar(
+                        "select id from external_shares
+                         where post_id = $1 and user_id = $2 and platform = $3",
+                    )
+                    .bind(post)
+                    .bind(user)
+                    .bind(platform)
+                    .fetch_one(&mut *transaction)
+                    .await?
+                }
+            };
+            Shared { id, is_new }
+        });
+        Ok(Some(shared))
+    }
+
+    /// One page of the shares of a post within the site, newest first; `None` when there is no such
+    /// post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn shares(&self, post: PostId, page: u32) -> Result<Option<Page<Share>>, Error> {
+        const COUNT: &str = "select (select count(*) from post_shares where post_id = p.id)
+             from posts p where p.id = $1";
+        const SELECT: &str = concat!(
+            "select s.share_type as how, s.comment, ",
+            sharer_columns!(),
+            " from post_shares s join users u on u.id = s.user_id
+              where s.post_id = $1 order by s.id desc limit $2 offset $3"
+        );
+        let rows = self.share_rows([COUNT, SELECT], post, page).await?;
+        rows.map(|page| page.try_map(|row| row.into_share(self.geography()))).transpose()
+    }
+
+    /// One page of the shares of a post elsewhere, newest first; `None` when there is no such post.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn external_shares(
+        &self,
+        post: PostId,
+        page: u32,
+    ) -> Result<Option<Page<ExternalShare>>, Error> {
+        const COUNT: &str = "select (select count(*) from external_shares where post_id = p.id)
+             from posts p where p.id = $1";
+        const SELECT: &str = concat!(
+            "select s.platform as how, s.message as comment, ",
+            sharer_columns!(),
+            " from external_shares s join users u on u.id = s.user_id
+              where s.post_id = $1 order by s.id desc limit $2 offset $3"
+        );
+        let rows = self.share_rows([COUNT, SELECT], post, page).await?;
+        rows.map(|page| page.try_map(|row| row.into_external_share(self.geography()))).transpose()
+    }
+
+    async fn share_rows(
+        &self,
+        [count, select]: [&'static str; 2],
+        post: PostId,
+        page: u32,
+    ) -> Result<Option<Page<ShareRow>>, Error> {
+        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
+        let found: Option<(i64, Vec<ShareRow>)> = reading!(&self.database, |pool| {
+            let count: Option<i64> =
+                sqlx::query_scalar(count).bind(post.get()).fetch_optional(pool).await?;
+            match count {
+                None => None,
+                Some(count) if page == 0 || offset >= count => Some((count, Vec::new())),
+                Some(count) => {
+                    let rows = sqlx::query_as(select)
+                        .bind(post.get())
+                        .bind(i64::from(PAGE_SIZE))
+                        .bind(offset)
+                        .fetch_all(pool)
+                        .await?;
+                    Some((count, rows))
+                }
+            }
+        });
+        Ok(found.map(|(count, rows)| Page {
+            count: u64::try_from(count).unwrap_or(0),
+            number: page,
+            rows,
+        }))
+    }
+}
+
+row! {
+    /// A row of either table of shares, with who shared.
+    struct ShareRow {
+        id: i64,
+        how: String,
+        comment: String,
+        created_ms: i64,
+        user_id: i64,
+        username: String,
+        first_name: String,
+        last_name: String,
+        profile_picture: Option<String>,
+        quartier_id: Option<i64>,
+        role: String,
+        is_verified: i64,
+    }
+}
+
+impl ShareRow {
+    fn into_share(self, geography: &Geography) -> Result<Share, Error> {
+        let share_type = ShareType::parse(&self.how).ok_or_else(|| {
+            Error::Database("the type of a share is unknown to this version".into())
+        })?;
+        let (id, comment, created_ms) = (self.id, self.comment.clone(), self.created_ms);
+        Ok(Share { id, user: self.into_author(geography)?, share_type, comment, created_ms })
+    }
+
+    fn into_external_share(self, geography: &Geography) -> Result<ExternalShare, Error> {
+        let platform = Platform::from_stored(&self.how)?;
+        let (id, created_ms) = (self.id, self.created_ms);
+        Ok(ExternalShare { id, user: self.into_author(geography)?, platform, created_ms })
+    }
+
+    fn into_author(self, geography: &Geography) -> Result<Author, Error> {
+        let quartier = |id| geography.quartier(QuartierId::new(id)).cloned();
+        Ok(Author {
+            id: UserId::new(self.user_id),
+            username: self.username,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            profile_picture: self.profile_picture,
+            quartier: self.quartier_id.and_then(quartier),
+            role: Role::from_stored(&self.role)?,
+            is_verified: self.is_verified != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
