@@ -27,7 +27,7 @@ struct PostAnalytics {
     post: i64,
     total_views: i64,
     /// Who looked is not kept, only how often: null, which is no number of ours.
-    unique_views: Option<i64>,
+    unique_views: i64,
     total_likes: i64,
     total_comments: i64,
     total_shares: i64,
@@ -88,8 +88,10 @@ async fn of_post(
     AuthUser(_): AuthUser,
     PathId(id): PathId,
 ) -> Result<Json<PostAnalytics>, Error> {
-    let figures = api.store.post_figures(PostId::new(id)).await?.ok_or(Error::NotFound)?;
-    Ok(Json(PostAnalytics::new(id, &figures, api.clock.now_ms())))
+    let post = PostId::new(id);
+    let figures = api.store.post_figures(post).await?.ok_or(Error::NotFound)?;
+    let unique_views = api.store.unique_views(post).await?;
+    Ok(Json(PostAnalytics::new(id, &figures, unique_views, api.clock.now_ms())))
 }
 
 async fn of_user(
@@ -111,7 +113,7 @@ async fn of_user(
 }
 
 impl PostAnalytics {
-    fn new(post: i64, figures: &PostFigures, now_ms: i64) -> Self {
+    fn new(post: i64, figures: &PostFigures, unique_views: i64, now_ms: i64) -> Self {
         let breakdown = Breakdown::new(&figures.external_shares);
         let engagement_rate = engagement_rate(figures);
         let viral_score = engagement_rate.min(100.0);
@@ -119,7 +121,7 @@ impl PostAnalytics {
             id: post,
             post,
             total_views: figures.views,
-            unique_views: None,
+            unique_views,
             total_likes: figures.likes,
             total_comments: figures.comments,
             total_shares: figures.shares,
@@ -204,7 +206,7 @@ mod tests {
             external_shares: Vec::new(),
             created_ms: 0,
         };
-        PostAnalytics::new(1, &figures, 0)
+        PostAnalytics::new(1, &figures, 0, 0)
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use media::id::UserId;
 
 use crate::{
-    Author, Error, Geography, PAGE_SIZE, Page, PostId, Store, User,
+    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, Store, User,
     authors::AuthorRow,
     database::{reading, row, transaction, writing},
+    notifications::{Note, Notify as _},
     text::storable,
 };
 
@@ -190,7 +191,7 @@ impl Store {
         Ok(thread.into_iter().find_map(|root| root.within(id)))
     }
 
-    /// Writes a comment, and counts it.
+    /// Writes a comment, counts it, and tells the author of the post and of the comment it answers.
     ///
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::UnknownComment`] when the post has no such comment to be
@@ -246,6 +247,23 @@ impl Store {
                 .bind(new.post.get())
                 .execute(&mut *transaction)
                 .await?;
+            let parent_author = parent.as_ref().map(|parent| parent.author_id);
+            // Whose post and comment it is, is told of the comment on his post.
+            let told = parent_author.filter(|author| *author != post_author);
+            for recipient in [Some(post_author), told].into_iter().flatten() {
+                let note = Note {
+                    comment: Some((id, &new.content)),
+                    is_anonymous,
+                    ..Note::about(
+                        new.post,
+                        NotificationKind::Comment,
+                        new.author.id,
+                        UserId::new(recipient),
+                        new.now_ms,
+                    )
+                };
+                transaction.notify(&note).await?;
+            }
             let comment = Comment {
                 id: CommentId(id),
                 post: new.post,
@@ -259,7 +277,7 @@ impl Store {
                 updated_ms: new.now_ms,
                 replies: Vec::new(),
             };
-            (comment, post_author, parent.map(|parent| parent.author_id))
+            (comment, post_author, parent_author)
         });
         Ok(Commented {
             comment,
@@ -297,7 +315,7 @@ impl Store {
         Ok(changed > 0)
     }
 
-    /// Deletes a comment with all that answers it, and counts them off; says whether there was one.
+    /// Deletes a comment with all that answers it, what was told of them, and counts them off; says whether there was one.
     /// Whose it is the caller has seen to.
     ///
     /// # Errors
@@ -326,6 +344,17 @@ impl Store {
             if gone == 0 {
                 return Ok(false);
             }
+            sqlx::query(
+                "with recursive gone (id) as (
+                     select id from comments where id = $1
+                     union all select c.id from comments c join gone on c.parent_id = gone.id
+                 )
+                 delete from notifications where post_id = $2 and comment_id in (select id from gone)",
+            )
+            .bind(id.0)
+            .bind(post)
+            .execute(&mut *transaction)
+            .await?;
             // Those that answer it go with it.
             sqlx::query("delete from comments where id = $1")
                 .bind(id.0)

@@ -5,7 +5,11 @@
 
 use media::id::UserId;
 
-use crate::{Author, Error, PostId, Store, database::transaction};
+use crate::{
+    Author, Error, NotificationKind, PostId, Store,
+    database::transaction,
+    notifications::{Note, Notify as _},
+};
 
 /// A like of a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct Liked {
 }
 
 impl Store {
-    /// Makes a member like a post, and counts it. Of two calls for one member at the same instant,
+    /// Makes a member like a post, counts it, and tells its author. Of two calls for one member at the same instant,
     /// one is refused.
     ///
     /// # Errors
@@ -57,12 +61,15 @@ impl Store {
                 .bind(post.get())
                 .execute(&mut *transaction)
                 .await?;
+            let author = UserId::new(post_author);
+            let note = Note::about(post, NotificationKind::Like, user, author, now_ms);
+            transaction.notify(&note).await?;
             (id, post_author)
         });
         Ok(Liked { id, post_author: UserId::new(post_author) })
     }
 
-    /// Takes a member's like of a post back, and counts it off. Of two calls for one member at the
+    /// Takes a member's like of a post back, counts it off, and what its author was told. Of two calls for one member at the
     /// same instant, one is refused.
     ///
     /// # Errors
@@ -74,9 +81,7 @@ impl Store {
                 .bind(post.get())
                 .fetch_optional(&mut *transaction)
                 .await?;
-            if found.is_none() {
-                return Err(Error::UnknownPost);
-            }
+            let (author, _) = found.ok_or(Error::UnknownPost)?;
             let gone = sqlx::query("delete from likes where post_id = $1 and user_id = $2")
                 .bind(post.get())
                 .bind(user.get())
@@ -90,6 +95,9 @@ impl Store {
                 .bind(post.get())
                 .execute(&mut *transaction)
                 .await?;
+            let author = UserId::new(author);
+            let note = Note::about(post, NotificationKind::Like, user, author, 0);
+            transaction.withdraw(&note).await?;
         });
         Ok(())
     }

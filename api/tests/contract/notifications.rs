@@ -301,3 +301,64 @@ async fn notifications_are_filtered_and_cut_into_pages() {
         }
     }
 }
+
+/// The types and titles of a member's notifications, newest first.
+async fn told(house: &House, member: &Member) -> Vec<(String, String)> {
+    let body = house.get("/api/notifications/", member).await.body;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = body["results"].as_array().unwrap().iter();
+    rows.map(|row| (text(&row["notification_type"]), text(&row["title"]))).collect()
+}
+
+#[tokio::test]
+async fn a_like_is_told_once_however_often_it_is_given_and_not_when_it_was_taken_back() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let live = house.start_live(&fatou).await;
+    let path = format!("/api/posts/{}/like/", live["id"]);
+    for _ in 0..3 {
+        house.write(&path, &binta, json!({})).await;
+        let expected = ("like".to_owned(), "Fatou a aimé votre publication".to_owned());
+        assert_eq!(told(&house, &fatou).await, [expected]);
+        house.call(Method::DELETE, &path, Some(&binta), None).await;
+        assert_eq!(counts(&house, &fatou).await, (0, 0));
+    }
+    house.write(&path, &fatou, json!({})).await;
+    assert_eq!(counts(&house, &fatou).await, (0, 0), "one's own like is no news");
+}
+
+#[tokio::test]
+async fn a_reply_tells_the_author_of_the_comment_and_the_author_of_the_post() {
+    let house = House::new().await;
+    let [fatou, binta, aissatou] =
+        [house.member("fatou").await, house.member("binta").await, house.member("aissatou").await];
+    let live = house.start_live(&fatou).await;
+    let comments = format!("/api/posts/{}/comments/", live["id"]);
+    let comment = house.write(&comments, &binta, json!({"content": "Bravo"})).await;
+    let reply = format!("/api/posts/comments/{}/reply/", comment["id"]);
+    house.write(&reply, &aissatou, json!({"content": "Oui"})).await;
+    let comment_on_post = ("comment".to_owned(), "Fatou a commenté votre publication".to_owned());
+    assert_eq!(told(&house, &fatou).await, [comment_on_post.clone(), comment_on_post]);
+    let answer = ("comment".to_owned(), "Fatou a répondu à votre commentaire".to_owned());
+    assert_eq!(told(&house, &binta).await, [answer]);
+    let body = house.get("/api/notifications/", &binta).await.body;
+    assert_eq!(body["results"][0]["extra_data"]["comment_content"], "Oui");
+
+    // A comment that is deleted takes what was told of it, and of what answers it.
+    let path = format!("/api/posts/comments/{}/", comment["id"]);
+    house.call(Method::DELETE, &path, Some(&binta), None).await;
+    assert_eq!((counts(&house, &fatou).await, counts(&house, &binta).await), ((0, 0), (0, 0)));
+}
+
+/// Defect 8.
+#[tokio::test]
+async fn who_comments_without_his_name_is_not_named_to_the_author() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let live = house.start_live(&fatou).await;
+    let comments = format!("/api/posts/{}/comments/", live["id"]);
+    house.write(&comments, &binta, json!({"content": "Bravo", "is_anonymous": true})).await;
+    let answer = house.get("/api/notifications/", &fatou).await;
+    assert_eq!(answer.body["count"], 1);
+    assert!(!answer.text.contains("binta"), "{}", answer.text);
+}

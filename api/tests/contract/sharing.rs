@@ -254,7 +254,7 @@ async fn a_post_says_how_it_does() {
         answer.body,
         json!({
             "id": id, "post": id,
-            "total_views": 0, "unique_views": null,
+            "total_views": 0, "unique_views": 0,
             "total_likes": 0, "total_comments": 0,
             "total_shares": 1, "total_external_shares": 3,
             "viral_score": 0.0, "viral_score_formatted": "0.0% 📊 NORMAL",
