@@ -68,7 +68,7 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
     let mut source = Source::open(&job.input)?;
     let duration_ms = source.duration_ms();
     let input_format = source.input();
-    let container = input_format.format().name().to_owned();
+    let container = container(input_format.format().name(), input);
     let track_count = u64::from(input_format.nb_streams());
     let tracks: Vec<Track> =
         input_format.streams().take(MOST_TRACKS).map(|it| track(&it)).collect();
@@ -83,7 +83,7 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
     } else {
         return Err(Refusal::new(Code::Unsupported, "neither pictures nor sound"));
     };
-    let faststart = container.contains("mp4") && is_faststart(input).unwrap_or(false);
+    let faststart = container == "mp4" && is_faststart(input).unwrap_or(false);
     let plays_in_browsers = faststart && medium == Medium::Video && tracks.iter().all(is_plain);
     Ok(Probe {
         medium,
@@ -95,6 +95,25 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
         faststart,
         plays_in_browsers,
     })
+}
+
+/// The container alone, where FFmpeg reads several that are alike: QuickTime has a brand of its own (or
+/// none), WebM is a Matroska that says so (RFC 8794 §11.2.6, DocType).
+fn container(names: &str, input: &mut (impl Read + Seek)) -> String {
+    const HEAD_BYTES: u64 = 64;
+    let mut head = Vec::new();
+    // What cannot be read says nothing.
+    let _ = input.rewind().and_then(|()| input.take(HEAD_BYTES).read_to_end(&mut head));
+    let first = names.split(',').next().unwrap_or_default();
+    let name = match first {
+        "mov" => match (head.get(4..8), head.get(8..12)) {
+            (Some(b"ftyp"), Some(brand)) if brand != b"qt  " => "mp4",
+            _ => "mov",
+        },
+        "matroska" if head.windows(4).any(|it| it == b"webm") => "webm",
+        other => other,
+    };
+    name.to_owned()
 }
 
 /// Every browser decodes it, or passes over it.

@@ -48,6 +48,22 @@ async fn what_browsers_play_is_known() {
 }
 
 #[tokio::test]
+async fn a_container_is_told_by_its_bytes() {
+    let bench = Bench::new();
+    let vp8 = "-c:v libvpx -deadline realtime -c:a libopus";
+    for (container, rest) in [
+        ("mp4", format!("{H264_AAC} -f mp4")),
+        ("mov", format!("{H264_AAC} -movflags +faststart -f mov")),
+        ("avi", "-c:v mpeg4 -c:a libmp3lame -f avi".to_owned()),
+        ("webm", format!("{vp8} -f webm")),
+        ("matroska", format!("{vp8} -f matroska")),
+    ] {
+        let probe = bench.probe(&film(&bench, "in.bin", &rest).await).await.unwrap();
+        assert_eq!((&*probe.container, probe.plays_in_browsers), (container, false));
+    }
+}
+
+#[tokio::test]
 async fn a_probe_says_what_ffprobe_says() {
     let bench = Bench::new();
     let input = film(&bench, "in.mov", H264_AAC).await;

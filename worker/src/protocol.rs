@@ -205,7 +205,8 @@ pub enum Outcome {
 pub struct Probe {
     /// For which job it is.
     pub medium: Medium,
-    /// `jpeg`, `png`, `gif`, `webp`, or FFmpeg's names of the container (`mov,mp4,m4a,3gp,3g2,mj2`).
+    /// `jpeg`, `png`, `gif`, `webp`; `mp4`, `mov`, `webm`, `matroska`, `avi`, or FFmpeg's name of another.
+    /// Told by the bytes, whatever the file is called.
     pub container: String,
     /// Bytes of the file.
     pub size_bytes: u64,
