@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and showing the server needs: a C compiler, ffmpeg, Node.js. Quiet when all is
-# there.
+# Installs what building and showing the server needs: a C compiler, FFmpeg with its headers, Node.js.
+# Quiet when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,12 @@ need jq jq
 need ffmpeg ffmpeg
 need node nodejs
 need npm npm
+# The media worker links FFmpeg; clang reads its headers.
+need pkg-config pkg-config
+for library in avcodec avformat avutil swresample swscale; do
+  pkg-config --exists "lib$library" 2>/dev/null || missing+=("lib$library-dev")
+done
+[[ -n $(compgen -G '/usr/lib/llvm-*/lib/libclang.so') ]] || missing+=(libclang-dev)
 
 if ((${#missing[@]})); then
   echo "▸ installing with apt: ${missing[*]}"

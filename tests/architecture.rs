@@ -18,17 +18,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("delivery", &["hub", "packager", "media"]),
     ("store", &["media"]),
     ("api", &["store", "media"]),
+    ("worker", &[]),
+    ("media-worker", &["worker"]),
 ];
+
+/// FFmpeg, as a crate: for `media-worker` alone, and so never in the server (ADR 8).
+const FFMPEG: &str = "ffmpeg-next";
 
 /// A room, and the crates from outside that it must never name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("media", &["tokio", "axum", "hyper", "sqlx"]),
-    ("packager", &["tokio", "axum", "hyper", "sqlx"]),
-    ("ingest", &["axum", "hyper", "sqlx"]),
-    ("hub", &["axum", "hyper", "sqlx"]),
-    ("delivery", &["sqlx", "rustls", "tokio-rustls"]),
-    ("store", &["axum", "hyper"]),
-    ("api", &["sqlx"]),
+    ("media", &["tokio", "axum", "hyper", "sqlx", FFMPEG]),
+    ("packager", &["tokio", "axum", "hyper", "sqlx", FFMPEG]),
+    ("ingest", &["axum", "hyper", "sqlx", FFMPEG]),
+    ("hub", &["axum", "hyper", "sqlx", FFMPEG]),
+    ("delivery", &["sqlx", "rustls", "tokio-rustls", FFMPEG]),
+    ("store", &["axum", "hyper", FFMPEG]),
+    ("api", &["sqlx", FFMPEG]),
+    ("worker", &["axum", "hyper", "sqlx", FFMPEG]),
+    ("media-worker", &["axum", "hyper", "sqlx", "tokio"]),
 ];
 
 /// Packages of ours are called `communiconnect-<folder>`.
@@ -42,6 +49,14 @@ fn every_room_depends_only_on_what_its_arrows_allow() {
         .flat_map(|room| violations(room, &manifest(&format!("{room}/Cargo.toml")), &workspace))
         .collect();
     assert!(wrong.is_empty(), "arrows not in the table:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn the_server_links_neither_ffmpeg_nor_the_program_that_does() {
+    let workspace = manifest("Cargo.toml");
+    let packages = dependencies(&workspace, &workspace);
+    let media_worker = format!("{PREFIX}media-worker");
+    assert!(!packages.contains(FFMPEG) && !packages.contains(&media_worker), "{packages:?}");
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Confines this process, before it reads a byte that a stranger wrote (ADR 28).
+//!
+//! Here: limits of the kernel, a network without a way out, Landlock; `calls` has the list of system
+//! calls. What a kernel may lack (namespaces, Landlock) is reported and done without; a sandbox without
+//! the rest is refused. Not here: the deadline and the process group, which are the parent's.
+
+mod calls;
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+    make_bitflags,
+};
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::thread::{UnshareFlags, set_no_new_privs, unshare_unsafe};
+use worker::protocol::{Code, Job, Landlock, Limits, Sandbox};
+
+use crate::refusal::Refusal;
+
+/// Lives come first: the kernel gives a worker what they leave.
+const NICENESS: i32 = 19;
+
+/// Confines the process to what `job` needs, and says by what.
+///
+/// # Errors
+/// [`Code::Sandbox`] if a limit or the list of system calls cannot be set, [`Code::Output`] if the output
+/// folder is not there.
+pub fn enter(job: &Job) -> Result<Sandbox, Refusal> {
+    // Neither protects anybody from the input: without them it is a worse neighbour, nothing more.
+    let _ = nice(NICENESS);
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+
+    let refused = |why: String| Refusal::new(Code::Sandbox, why);
+    set_no_new_privs(true).map_err(|error| refused(format!("no_new_privs: {error}")))?;
+    let network_namespace = leave_network();
+    let landlock = keep_to_files(job)?;
+    limit(&job.limits).map_err(|error| refused(format!("limits: {error}")))?;
+    calls::keep_to_list().map_err(|error| refused(format!("system calls: {error}")))?;
+    Ok(Sandbox { rlimits: true, no_new_privs: true, seccomp: true, landlock, network_namespace })
+}
+
+fn limit(limits: &Limits) -> Result<(), rustix::io::Errno> {
+    // At the first of the two the kernel sends SIGXCPU, by which the parent knows; at the second SIGKILL.
+    let cpu_seconds = limits.cpu_seconds;
+    let cpu = Rlimit { current: Some(cpu_seconds), maximum: Some(cpu_seconds.saturating_add(1)) };
+    setrlimit(Resource::Cpu, cpu)?;
+    let table = [
+        (Resource::As, limits.memory_bytes),
+        (Resource::Fsize, limits.output_bytes),
+        (Resource::Nofile, limits.open_files),
+        (Resource::Nproc, 0),
+        (Resource::Core, 0),
+    ];
+    table.into_iter().try_for_each(|(resource, most)| {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    })
+}
+
+/// Moves to a network namespace where there is nothing, with a user of its own: who was root is not
+/// root of the machine any more. Containers and some kernels forbid it.
+fn leave_network() -> bool {
+    let with_user = UnshareFlags::NEWUSER | UnshareFlags::NEWNET;
+    // SAFETY: unsafe for what it may do to file tables that threads share (`FILES`), which is not asked
+    // for; and there is one thread.
+    #[allow(unsafe_code)]
+    let unshare = |flags| unsafe { unshare_unsafe(flags) };
+    unshare(with_user).or_else(|_| unshare(UnshareFlags::NEWNET)).is_ok()
+}
+
+/// From here on there is the input, to read, and the output folder, to write files in. Nothing can be
+/// run, linked, bound, connected or signalled.
+fn keep_to_files(job: &Job) -> Result<Landlock, Refusal> {
+    /// The newest that this was written for; the kernel may know less.
+    const ABI_KNOWN: ABI = ABI::V6;
+    let refused = |error: RulesetError| Refusal::new(Code::Sandbox, format!("Landlock: {error}"));
+    let open = |path, code| PathFd::new(path).map_err(|it| Refusal::new(code, it.to_string()));
+
+    let input = PathBeneath::new(open(&*job.input, Code::NotAFile)?, AccessFs::ReadFile);
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI_KNOWN))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI_KNOWN)))
+        .and_then(|rules| rules.scope(Scope::from_all(ABI_KNOWN)))
+        .and_then(|rules| rules.create())
+        .and_then(|rules| rules.add_rule(input))
+        .map_err(refused)?;
+    if let Some(into) = job.task.folder() {
+        // Reading too: an MP4 is read once more to put its index first.
+        let access = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate | MakeReg});
+        let output = PathBeneath::new(open(into, Code::Output)?, access);
+        rules = rules.add_rule(output).map_err(refused)?;
+    }
+    Ok(match rules.restrict_self().map_err(refused)?.ruleset {
+        RulesetStatus::FullyEnforced => Landlock::Full,
+        RulesetStatus::PartiallyEnforced => Landlock::Partial,
+        RulesetStatus::NotEnforced => Landlock::None,
+    })
+}
