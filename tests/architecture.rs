@@ -16,8 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("packager", &["media"]),
     ("hub", &["media", "packager"]),
     ("delivery", &["hub", "packager", "media"]),
+    ("storage", &[]),
     ("store", &["media"]),
-    ("api", &["store", "media"]),
+    ("api", &["storage", "store", "media"]),
 ];
 
 /// A room, and the crates from outside that it must never name.
@@ -27,8 +28,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("ingest", &["axum", "hyper", "sqlx"]),
     ("hub", &["axum", "hyper", "sqlx"]),
     ("delivery", &["sqlx", "rustls", "tokio-rustls"]),
-    ("store", &["axum", "hyper"]),
-    ("api", &["sqlx"]),
+    ("storage", &["axum", "hyper", "sqlx"]),
+    ("store", &["axum", "hyper", "object_store"]),
+    ("api", &["sqlx", "object_store"]),
 ];
 
 /// Packages of ours are called `communiconnect-<folder>`.

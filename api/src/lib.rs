@@ -1,6 +1,7 @@
 //! JSON over HTTP: routes, sign-in, request and response shapes.
 //!
-//! Here: everything under `/api/`, in the words the existing web client speaks. Not here: SQL
+//! Here: everything under `/api/`, in the words the existing web client speaks, and the stored files
+//! under `/media/`. Not here: SQL
 //! (`store`), the media path (asked through [`LiveControl`]), playlists and segments.
 //!
 //! | what | where |
@@ -11,15 +12,18 @@
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
 //! | what goes wrong, as an answer | `error` |
-//! | resources | `users`, `geography`, `posts`, `lives` |
+//! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
+//! | resources | `users`, `geography`, `posts`, `attachments`, `lives` |
 
 mod address;
+mod attachments;
 mod audience;
 mod auth;
 mod clock;
 mod config;
 mod control;
 mod error;
+mod files;
 mod form;
 mod geography;
 mod json;
@@ -30,16 +34,20 @@ mod password;
 mod posts;
 mod random;
 mod recent;
+mod resumable;
 mod router;
 mod site;
 mod throttle;
 mod token;
+mod uploads;
 mod users;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
+pub use files::files;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
+pub use uploads::{Config as Uploads, tidy};

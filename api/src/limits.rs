@@ -31,6 +31,7 @@ pub struct Limits {
     login_address: Throttle<IpAddr>,
     register_address: Throttle<IpAddr>,
     live_start: Throttle<UserId>,
+    upload: Throttle<UserId>,
 }
 
 /// An account as it was named, which need not exist, alone or with an address where it is used: a
@@ -63,6 +64,7 @@ impl Limits {
             login_address: Throttle::new(config.login_address, config.max_keys),
             register_address: Throttle::new(config.register_address, config.max_keys),
             live_start: Throttle::new(config.live_start, config.max_keys),
+            upload: Throttle::new(config.upload, config.max_keys),
         }
     }
 
@@ -136,6 +138,15 @@ impl Limits {
     /// Too soon.
     pub fn live_start(&self, user: UserId, now_ms: i64) -> Result<(), TooSoon> {
         self.live_start.take(&user, now_ms)
+    }
+
+    /// A file that comes in.
+    ///
+    /// # Errors
+    ///
+    /// Too soon.
+    pub fn upload(&self, user: UserId, now_ms: i64) -> Result<(), TooSoon> {
+        self.upload.take(&user, now_ms)
     }
 }
 

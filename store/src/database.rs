@@ -250,6 +250,7 @@ macro_rules! migrations_of {
                 "audience",
                 include_str!(concat!("../../migrations/", $folder, "/0004_audience.sql")),
             ),
+            (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
         ])
     };
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use media::id::LiveId;
 
+use crate::MediaId;
+
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,6 +48,18 @@ pub enum Error {
     /// No member has this id.
     #[error("there is no such member")]
     UnknownUser,
+    /// No post has this id.
+    #[error("there is no such post")]
+    UnknownPost,
+    /// The member has no approved media of this id, or names it twice.
+    #[error("media {} is not there to be shown", id.get())]
+    UnknownMedia {
+        /// That id.
+        id: MediaId,
+    },
+    /// A post cannot show so many media.
+    #[error("a post shows no more media")]
+    TooManyMedia,
     /// The database cannot be reached, or is too busy to answer in time. Worth another try later.
     #[error("the database is not available: {0}")]
     Unavailable(Fault),

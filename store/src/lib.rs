@@ -1,12 +1,13 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts and lives, on SQLite or on
+//! Here: members, their sessions, the places they live in, posts, media and lives, on SQLite or on
 //! PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear, the clock
 //! (every time comes as an argument, in Unix milliseconds).
 //!
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.
 
+mod attachments;
 mod database;
 mod error;
 mod geography;
@@ -15,6 +16,7 @@ mod page;
 mod posts;
 mod sessions;
 mod text;
+mod uploads;
 mod users;
 
 #[cfg(test)]
@@ -22,9 +24,11 @@ mod testing;
 
 use std::sync::Arc;
 
+pub use attachments::{
+    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
+};
 use database::Database;
 pub use database::Ownership;
-
 pub use error::{Error, Fault, Field};
 pub use geography::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
@@ -33,6 +37,7 @@ pub use lives::{Audience, LiveRow, LiveState, NewLive};
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{Author, Post, PostId, PostLive, PostQuery, PostSort, PostType, Scope};
 pub use sessions::{Rotation, TokenHash};
+pub use uploads::Upload;
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 
 /// The open database. Cheap to clone; all clones share the connections.

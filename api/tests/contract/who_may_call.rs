@@ -6,7 +6,10 @@ use api::Rate;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{House, Member, config};
+use crate::{
+    house::{House, Member, Part, config, form, mp4, png},
+    resumable,
+};
 
 #[derive(Debug, Clone)]
 struct Line {
@@ -103,6 +106,15 @@ fn is_answered(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::BAD_REQUEST
 }
 
+/// What a route that takes a file is sent.
+fn file_of(path: &str) -> Option<Part> {
+    match path {
+        "/api/posts/media/upload/" => Some(Part::file("file", "a.png", &png(4, 3, 10))),
+        "/api/posts/live/{id}/upload-video/" => Some(Part::file("video", "a.webm", &mp4(10))),
+        _ => None,
+    }
+}
+
 struct Place {
     house: House,
     owner: Member,
@@ -115,16 +127,19 @@ impl Place {
         config.limits.live_start = Rate { burst: 10_000, per_minute: 60 };
         config.limits.address = Rate { burst: 10_000, per_minute: 60 };
         config.limits.user = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.upload = Rate { burst: 10_000, per_minute: 60 };
         let house = House::with(config).await;
         let (owner, other) = (house.member("owner").await, house.member("other").await);
         Self { house, owner, other }
     }
 
-    /// Calls a line of the table on things that exist: places, and a live of the owner's.
+    /// Calls a line of the table on things that exist: places, a live and a picture of the owner's.
     async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
             self.place(&line.path)
+        } else if line.path.contains("/media/") {
+            self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].to_string()
         } else {
             live["id"].to_string()
         };
@@ -132,6 +147,21 @@ impl Place {
             .path
             .replace("{id}", &id)
             .replace("{playback_name}", live["playback_name"].as_str().unwrap());
+        if let Some(part) = file_of(&line.path)
+            && let Some(member) = member
+            && line.method == Method::POST
+        {
+            return self.house.send(form("POST", &path, member, &[part])).await.status;
+        }
+        if line.path.starts_with("/api/uploads/") {
+            let upload = resumable::create(&self.house, &self.owner, 100).await;
+            let path = path.replace("/api/uploads/{upload_id}/", &upload);
+            let request = resumable::request(line.method.clone(), &path, member, 0, vec![]);
+            let status = self.house.send(request).await.status;
+            // A member may not have many of them open.
+            api::tidy(&self.house.store, &self.house.storage, i64::MAX).await;
+            return status;
+        }
         let body = (line.method != Method::GET).then(|| json!({}));
         self.house.call(line.method.clone(), &path, member, body).await.status
     }
