@@ -152,7 +152,9 @@ impl Form {
         }
         let slot = api.slots.enter(member)?;
         let text_bytes = api.config.body_max_bytes as u64;
-        let bytes = wanted.max_bytes().saturating_add(text_bytes).saturating_add(FRAME_MAX_BYTES);
+        // Of a file that is too long as much again is read and dropped.
+        let file_bytes = wanted.max_bytes().saturating_mul(2);
+        let bytes = file_bytes.saturating_add(text_bytes).saturating_add(FRAME_MAX_BYTES);
         DefaultBodyLimit::max(usize::try_from(bytes).unwrap_or(usize::MAX)).apply(&mut request);
         let parts = Multipart::from_request(request, api).await.map_err(|_| unreadable())?;
         let mut reader = Reader { api, wanted, parts, values: Map::new(), file: None };
