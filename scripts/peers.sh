@@ -29,6 +29,20 @@ case "${1:-}" in
     ;;
 esac
 
+# A store that speaks S3: in no distribution, so built once and kept with what else is ours.
+readonly S3_CRATE=s3s-fs@0.14.1
+s3_home=${XDG_CACHE_HOME:-$HOME/.cache}/communiconnect-live/s3
+if [[ $1 == tests && ! -x $s3_home/bin/s3s-fs ]]; then
+  if [[ ${2:-} == --check ]]; then
+    echo "missing: $S3_CRATE" >&2
+    exit 1
+  fi
+  echo "▸ building $S3_CRATE, which takes some minutes the first time"
+  CARGO_TARGET_DIR=$s3_home/target CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+    cargo install --quiet --locked --debug --features binary --root "$s3_home" "$S3_CRATE"
+  rm -rf "$s3_home/target"
+fi
+
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)

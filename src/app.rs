@@ -14,6 +14,7 @@ use axum::Router;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
+use storage::Storage;
 use store::Store;
 use tokio::{
     net::TcpListener,
@@ -37,7 +38,8 @@ const FAREWELL: Duration = Duration::from_secs(4);
 /// How long requests under way have to finish after that.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How often expired sessions are forgotten. They take room, nothing else.
+/// How often expired sessions are forgotten, and files that belong to nothing deleted. They take room,
+/// nothing else.
 const PURGE: Duration = Duration::from_secs(3_600);
 
 /// How often the database is asked whether a live has begun whose neighbours are to be told: one
@@ -84,6 +86,9 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         .await?
         .context("database_url: another server runs on this database; each needs one of its own")?;
 
+    let storage =
+        Storage::open(&config.storage, &config.data_dir).context("cannot open the storage")?;
+
     // Before anything is put right in the database: a server that cannot listen changes nothing.
     let rtmp = publishers
         .spawn(Listener::bind(config.ingest.clone()))
@@ -119,7 +124,8 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let public_url = config.api.public_http_url.clone();
     let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
     let pages = Router::new()
-        .merge(api::router(store.clone(), config.api, Arc::new(lives.clone()))?)
+        .merge(api::router(store.clone(), storage.clone(), config.api, Arc::new(lives.clone()))?)
+        .merge(api::files(storage.clone()))
         .merge(web::router(hub));
     let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
@@ -152,7 +158,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     tokio::spawn(http::serve(metrics, None, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
-        tokio::spawn(purge_sessions(store.clone())),
+        tokio::spawn(purge(store.clone(), storage)),
         tokio::spawn(announce_lives(store.clone())),
         tokio::spawn({
             let lives = lives.clone();
@@ -211,14 +217,15 @@ fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
     Ok(file)
 }
 
-/// Forgets the sessions that have expired, until the process ends.
-async fn purge_sessions(store: Store) {
+/// Forgets what has expired and deletes what belongs to nothing, until the process ends.
+async fn purge(store: Store, storage: Storage) {
     let mut ticks = tokio::time::interval(PURGE);
     loop {
         ticks.tick().await;
         if let Err(error) = store.purge_sessions(now_ms()).await {
             tracing::error!(%error, "cannot forget expired sessions");
         }
+        api::tidy(&store, &storage, now_ms()).await;
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Config {
     pub delivery: delivery::Config,
     /// The JSON API.
     pub api: api::Config,
+    /// Where uploaded files live.
+    pub storage: storage::Config,
     /// The life of a live.
     pub lives: crate::lives::Config,
     /// Prometheus.
@@ -67,6 +69,7 @@ impl Default for Config {
             packager: Default::default(),
             delivery: Default::default(),
             api: Default::default(),
+            storage: Default::default(),
             lives: Default::default(),
             metrics: Default::default(),
             log: Default::default(),
@@ -99,6 +102,7 @@ impl Config {
             ("packager", self.packager.validate()),
             ("delivery", self.delivery.validate()),
             ("api", self.api.validate()),
+            ("storage", self.storage.validate()),
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }

@@ -10,7 +10,10 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -90,7 +93,7 @@ const MAX_H2_STREAMS: u32 = 32;
 const H2_SEND_BUFFER_BYTES: usize = 32 * 1024;
 /// An HTTP/2 connection is asked to end after this long, and is closed [`Config::stalled_s`] later:
 /// a peer that keeps its flow-control window shut, and answers pings, would hold answers for ever.
-/// An honest one reconnects without noticing.
+/// An honest one reconnects without noticing. What it is sending us still arrives.
 const H2_LIFE: Duration = Duration::from_secs(120);
 /// How often a silent HTTP/2 connection is asked whether it still lives.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -224,7 +227,10 @@ impl Front {
     ) {
         let Self { server, site, first_bytes, stalled, scheme, mut drain } = self;
         let turns = Turns::default();
+        let arriving = Arc::new(AtomicUsize::new(0));
+        let counted = arriving.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            let arrival = Arrival::of(&request, &counted);
             let is_h2 = request.version() == Version::HTTP_2;
             let told = request.extensions_mut();
             told.insert(ConnectInfo(peer));
@@ -235,7 +241,11 @@ impl Front {
                 told.insert(turns.clone());
             }
             let site = site.clone();
-            async move { Ok::<_, Infallible>(site.answer(request).await) }
+            async move {
+                let answer = site.answer(request).await;
+                drop(arrival);
+                Ok::<_, Infallible>(answer)
+            }
         });
         let socket = Opening::new(socket, first_bytes);
         let is_h2 = socket.is_h2();
@@ -256,9 +266,32 @@ impl Front {
             () = too_old => Some(stalled),
         };
         connection.as_mut().graceful_shutdown();
-        match patience {
-            Some(patience) => drop(tokio::time::timeout(patience, connection).await),
-            None => drop(connection.await),
+        let Some(patience) = patience else { return drop(connection.await) };
+        while tokio::time::timeout(patience, connection.as_mut()).await.is_err() {
+            if arriving.load(Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// A request that brings something, until it is answered: the API bounds how long that takes, and a
+/// file over a weak link takes longer than a connection is old.
+struct Arrival(Option<Arc<AtomicUsize>>);
+
+impl Arrival {
+    fn of<B>(request: &Request<B>, counted: &Arc<AtomicUsize>) -> Self {
+        Self((!request.method().is_safe()).then(|| {
+            counted.fetch_add(1, Relaxed);
+            counted.clone()
+        }))
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if let Some(counted) = &self.0 {
+            counted.fetch_sub(1, Relaxed);
         }
     }
 }

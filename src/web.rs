@@ -39,6 +39,7 @@ async fn serve(State(hub): State<Hub>, uri: Uri, request: HeaderMap) -> Response
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     if path.starts_with("api/")
         || path.starts_with("hls/")
+        || path.starts_with("media/")
         || (is_file && Dist::get(path).is_none())
     {
         return (StatusCode::NOT_FOUND, "Page introuvable.").into_response();
@@ -164,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_file_and_unknown_api_paths_are_not_the_page() {
-        for path in ["/assets/no.js", "/api/none", "/hls/none"] {
+        for path in ["/assets/no.js", "/api/none", "/hls/none", "/media/none"] {
             let answer = serve(State(Hub::new()), Uri::from_static(path), HeaderMap::new()).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         }

@@ -16,8 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("packager", &["media"]),
     ("hub", &["media", "packager"]),
     ("delivery", &["hub", "packager", "media"]),
+    ("storage", &[]),
     ("store", &["media"]),
-    ("api", &["store", "media"]),
+    ("api", &["storage", "store", "media"]),
     ("worker", &[]),
     ("media-worker", &["worker"]),
 ];
@@ -32,8 +33,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("ingest", &["axum", "hyper", "sqlx", FFMPEG]),
     ("hub", &["axum", "hyper", "sqlx", FFMPEG]),
     ("delivery", &["sqlx", "rustls", "tokio-rustls", FFMPEG]),
-    ("store", &["axum", "hyper", FFMPEG]),
-    ("api", &["sqlx", FFMPEG]),
+    ("storage", &["axum", "hyper", "sqlx", FFMPEG]),
+    ("store", &["axum", "hyper", "object_store", FFMPEG]),
+    ("api", &["sqlx", "object_store", FFMPEG]),
     ("worker", &["axum", "hyper", "sqlx", FFMPEG]),
     ("media-worker", &["axum", "hyper", "sqlx", "tokio"]),
 ];

@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, throttle::Rate};
+use crate::{address::Network, throttle::Rate, uploads};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// How passwords are hashed.
     pub passwords: Passwords,
+    /// What members may bring.
+    pub uploads: uploads::Config,
 }
 
 /// How often somebody may ask. Addresses count by /64 in IPv6.
@@ -75,6 +77,8 @@ pub struct Limits {
     /// Posts and comments written by one member: fifty, for whoever answers all of his readers,
     /// then one every 2 s. Nobody types faster for long.
     pub writing: Rate,
+    /// Files brought by one member: four posts of five at once, then one every 3 s.
+    pub upload: Rate,
     /// Addresses, members or accounts remembered by each limit: about 6 MB each when full.
     pub max_keys: usize,
 }
@@ -158,7 +162,8 @@ impl Config {
             return Err("request_timeout_ms: must be at least 1".into());
         }
         self.limits.validate()?;
-        self.passwords.validate()
+        self.passwords.validate()?;
+        self.uploads.validate()
     }
 }
 
@@ -182,6 +187,7 @@ impl Default for Config {
             request_timeout_ms: 30_000,
             limits: Limits::default(),
             passwords: Passwords::default(),
+            uploads: uploads::Config::default(),
         }
     }
 }
@@ -196,6 +202,7 @@ impl Limits {
         self.register_address.validate("limits.register_address")?;
         self.live_start.validate("limits.live_start")?;
         self.writing.validate("limits.writing")?;
+        self.upload.validate("limits.upload")?;
         if self.max_keys < 2 {
             return Err("limits.max_keys: must be at least 2".into());
         }
@@ -214,6 +221,7 @@ impl Default for Limits {
             register_address: Rate { burst: 20, per_minute: 2 },
             live_start: Rate { burst: 10, per_minute: 2 },
             writing: Rate { burst: 50, per_minute: 30 },
+            upload: Rate { burst: 20, per_minute: 20 },
             max_keys: 65_536,
         }
     }

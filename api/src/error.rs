@@ -85,6 +85,9 @@ pub enum Error {
     /// The request took too long to arrive or to be answered.
     #[error("timed out")]
     Timeout,
+    /// Refused in a way that only one protocol knows.
+    #[error("{0}: {1}")]
+    Status(StatusCode, &'static str),
     /// The member has a live that goes on.
     #[error("live {0} goes on")]
     AlreadyLive(LiveId),
@@ -100,6 +103,9 @@ pub enum Error {
     /// The database does not answer; it may in a moment.
     #[error("unavailable: {0}")]
     Unavailable(store::Error),
+    /// The storage does not answer, or the disk is full.
+    #[error("no storage: {0}")]
+    Storage(storage::Error),
     /// A fault of ours; the text is what the member is told.
     #[error("{said}: {cause}")]
     Fault {
@@ -168,9 +174,10 @@ impl Error {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Status(status, _) => *status,
             Self::AlreadyLive(_) | Self::Over(_) => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -214,6 +221,7 @@ impl Error {
             Self::SignIn(text) | Self::Missing(text) | Self::Invalid(text) => {
                 json!({"error": text})
             }
+            Self::Status(_, text) => json!({"detail": text}),
             Self::NoPage => json!({"detail": "Page non valide."}),
             Self::Method(method) => {
                 json!({"detail": format!("Méthode « {method} » non autorisée.")})
@@ -229,7 +237,9 @@ impl Error {
                 "detail": format!("Requête ralentie. Réessayez dans {seconds} s."),
                 "error": "Trop de requêtes. Veuillez patienter.",
             }),
-            Self::Busy | Self::Unavailable(_) => json!({"detail": BUSY, "error": BUSY}),
+            Self::Busy | Self::Unavailable(_) | Self::Storage(_) => {
+                json!({"detail": BUSY, "error": BUSY})
+            }
             Self::Fault { said, .. } => json!({"error": said, "details": null}),
         }
     }
@@ -244,6 +254,9 @@ impl IntoResponse for Error {
             Self::Unavailable(cause) => {
                 tracing::error!(error = %cause, "a request found no database");
             }
+            Self::Storage(cause) => {
+                tracing::error!(error = %cause, "a file was not stored");
+            }
             _ => {}
         }
         let mut response = (self.status(), Json(self.body())).into_response();
@@ -255,7 +268,7 @@ impl IntoResponse for Error {
             Self::Throttled(seconds) => {
                 headers.insert(RETRY_AFTER, seconds.into());
             }
-            Self::Busy | Self::Unavailable(_) => {
+            Self::Busy | Self::Unavailable(_) | Self::Storage(_) => {
                 headers.insert(RETRY_AFTER, BUSY_RETRY_S.into());
             }
             _ => {}
@@ -292,6 +305,12 @@ impl From<store::Error> for Error {
             store::Error::UnknownPost | store::Error::UnknownComment => Self::NotFound,
             _ => Self::fault(FAULT, fault),
         }
+    }
+}
+
+impl From<storage::Error> for Error {
+    fn from(fault: storage::Error) -> Self {
+        Self::Storage(fault)
     }
 }
 

@@ -1,6 +1,7 @@
 //! JSON over HTTP: routes, sign-in, request and response shapes.
 //!
-//! Here: everything under `/api/`, in the words the existing web client speaks. Not here: SQL
+//! Here: everything under `/api/`, in the words the existing web client speaks, and the stored files
+//! under `/media/`. Not here: SQL
 //! (`store`), the media path (asked through [`LiveControl`]), playlists and segments.
 //!
 //! | what | where |
@@ -12,11 +13,13 @@
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
-//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `lives`, `chat`, `notifications` |
+//! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
+//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
 
 mod address;
 mod ago;
 mod analytics;
+mod attachments;
 mod audience;
 mod auth;
 mod chat;
@@ -25,6 +28,7 @@ mod comments;
 mod config;
 mod control;
 mod error;
+mod files;
 mod form;
 mod geography;
 mod json;
@@ -37,17 +41,21 @@ mod password;
 mod posts;
 mod random;
 mod recent;
+mod resumable;
 mod router;
 mod shares;
 mod site;
 mod throttle;
 mod token;
+mod uploads;
 mod users;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
+pub use files::files;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
+pub use uploads::{Config as Uploads, tidy};

@@ -32,6 +32,7 @@ pub struct Limits {
     register_address: Throttle<IpAddr>,
     live_start: Throttle<UserId>,
     writing: Throttle<UserId>,
+    upload: Throttle<UserId>,
 }
 
 /// An account as it was named, which need not exist, alone or with an address where it is used: a
@@ -65,6 +66,7 @@ impl Limits {
             register_address: Throttle::new(config.register_address, config.max_keys),
             live_start: Throttle::new(config.live_start, config.max_keys),
             writing: Throttle::new(config.writing, config.max_keys),
+            upload: Throttle::new(config.upload, config.max_keys),
         }
     }
 
@@ -147,6 +149,15 @@ impl Limits {
     /// Too soon.
     pub fn writing(&self, user: UserId, now_ms: i64) -> Result<(), TooSoon> {
         self.writing.take(&user, now_ms)
+    }
+
+    /// A file that comes in.
+    ///
+    /// # Errors
+    ///
+    /// Too soon.
+    pub fn upload(&self, user: UserId, now_ms: i64) -> Result<(), TooSoon> {
+        self.upload.take(&user, now_ms)
     }
 }
 

@@ -19,11 +19,12 @@ use axum::{
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DNT, ORIGIN,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DNT, LOCATION, ORIGIN,
         RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde_json::json;
+use storage::Storage;
 use store::Store;
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
@@ -35,13 +36,16 @@ use tracing::Instrument;
 
 use crate::{
     address::Client,
-    analytics, auth, chat,
+    analytics, attachments, auth, chat,
     clock::Clock,
     comments,
     config::Config,
     control::LiveControl,
     error::{self, Error},
-    geography, likes,
+    form::MULTIPART,
+    geography,
+    json::content_type,
+    likes,
     limits::Limits,
     lives::{self, Public},
     notifications,
@@ -49,8 +53,10 @@ use crate::{
     posts,
     random::{NoRandomness, random_bytes},
     recent::Recent,
+    resumable::{self, PIECE, Turns},
     shares,
     token::Tokens,
+    uploads::Slots,
     users,
 };
 
@@ -63,12 +69,15 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
 /// What the handlers share.
 pub(crate) struct Api {
     pub store: Store,
+    pub storage: Storage,
     pub config: Config,
     pub control: Arc<dyn LiveControl>,
     pub clock: Clock,
     pub tokens: Tokens,
     pub hasher: Hasher,
     pub limits: Limits,
+    pub slots: Slots,
+    pub turns: Turns,
     pub watched: Recent<Public>,
 }
 
@@ -99,10 +108,11 @@ pub enum Refused {
 /// fails.
 pub fn router(
     store: Store,
+    storage: Storage,
     config: Config,
     control: Arc<dyn LiveControl>,
 ) -> Result<Router, Refused> {
-    router_at(store, config, control, Clock::system())
+    router_at(store, storage, config, control, Clock::system())
 }
 
 /// As [`router`], by another clock: expiry and limits follow it.
@@ -112,6 +122,7 @@ pub fn router(
 /// As [`router`].
 pub fn router_at(
     store: Store,
+    storage: Storage,
     config: Config,
     control: Arc<dyn LiveControl>,
     clock: Clock,
@@ -125,8 +136,11 @@ pub fn router_at(
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
         limits: Limits::new(&config.limits),
+        slots: Slots::new(&config.uploads),
+        turns: Turns::default(),
         watched: Recent::new(),
         store,
+        storage,
         config,
         control,
         clock,
@@ -140,6 +154,8 @@ pub fn router_at(
         .merge(comments::router())
         .merge(shares::router())
         .merge(analytics::router())
+        .merge(attachments::router())
+        .merge(resumable::router())
         .merge(lives::router())
         .merge(chat::router())
         .merge(notifications::router())
@@ -152,6 +168,7 @@ pub fn router_at(
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| error::of_panic(&*panic)))
         .layer(from_fn(observe))
         .layer(cors(&api.config))
+        .layer(from_fn(resumable::announce))
         .with_state(api);
     // A path means the same with and without the slash at its end, for every method.
     let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
@@ -211,13 +228,17 @@ async fn limit_address(
     Ok(next.run(request).await)
 }
 
-/// Gives up on a request that takes too long, its body included.
+/// Gives up on a request that takes too long, its body included: later where it may hold a file.
 async fn limit_time(
     State(api): State<Shared>,
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let longest = Duration::from_millis(api.config.request_timeout_ms);
+    let longest = if matches!(content_type(&request).as_deref(), Some(MULTIPART | PIECE)) {
+        Duration::from_secs(api.config.uploads.timeout_s)
+    } else {
+        Duration::from_millis(api.config.request_timeout_ms)
+    };
     tokio::time::timeout(longest, next.run(request)).await.map_err(|_| Error::Timeout)
 }
 
@@ -298,8 +319,23 @@ fn cors(config: &Config) -> CorsLayer {
             USER_AGENT,
             HeaderName::from_static("x-csrftoken"),
             HeaderName::from_static("x-requested-with"),
+            resumable::TUS_RESUMABLE,
+            resumable::UPLOAD_LENGTH,
+            resumable::UPLOAD_METADATA,
+            resumable::UPLOAD_OFFSET,
         ])
-        .expose_headers([RETRY_AFTER, REQUEST_ID])
+        .expose_headers([
+            RETRY_AFTER,
+            REQUEST_ID,
+            LOCATION,
+            resumable::TUS_RESUMABLE,
+            resumable::TUS_VERSION,
+            resumable::TUS_EXTENSION,
+            resumable::UPLOAD_OFFSET,
+            resumable::UPLOAD_LENGTH,
+            resumable::UPLOAD_EXPIRES,
+            resumable::MEDIA_ID,
+        ])
         .max_age(PREFLIGHT_AGE)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Here: every URL an answer holds. Not here: what is behind them.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use http::{
     header::HOST,
@@ -9,6 +11,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 use media::id::{PlaybackName, StreamKey};
+use storage::Urls;
 
 use crate::{address::Client, config::Config, error::Error, router::Shared};
 
@@ -22,6 +25,8 @@ pub struct Site {
     http: String,
     /// `rtmp://live.example.org/live`.
     rtmp: String,
+    /// Where stored files are.
+    urls: Arc<Urls>,
 }
 
 impl Site {
@@ -40,9 +45,26 @@ impl Site {
         format!("{}/live/{name}", self.http)
     }
 
-    /// A stored file, by its path below the media root.
-    pub fn media(&self, path: &str) -> String {
-        format!("{}/media/{path}", self.http)
+    /// A stored file as it is shown, by its name: a picture in the size of a screen, where a service
+    /// shrinks it.
+    pub fn media(&self, name: &str) -> String {
+        self.shrunk(name).unwrap_or_else(|| self.stored(name))
+    }
+
+    /// A stored file as it was brought.
+    pub fn stored(&self, name: &str) -> String {
+        self.urls.object(&self.http, name)
+    }
+
+    /// A stored picture in the size of a screen; `None` where no service shrinks it.
+    pub fn shrunk(&self, name: &str) -> Option<String> {
+        is_picture(name).then(|| self.urls.picture(&self.stored(name))).flatten()
+    }
+
+    /// A stored picture in a small size, as far as a service shrinks it.
+    pub fn thumbnail(&self, name: &str) -> String {
+        let stored = self.stored(name);
+        self.urls.thumbnail(&stored).unwrap_or(stored)
     }
 
     /// Any path of this server.
@@ -65,7 +87,7 @@ impl Site {
         format!("{}/hls/{name}{container}.m3u8{query}", self.http)
     }
 
-    fn of(config: &Config, host: Option<&Authority>, is_https: bool) -> Self {
+    fn of(config: &Config, urls: &Arc<Urls>, host: Option<&Authority>, is_https: bool) -> Self {
         let scheme = if is_https { "https" } else { "http" };
         let from_request = || match host {
             Some(host) => format!("{scheme}://{host}"),
@@ -80,7 +102,7 @@ impl Site {
             0 | RTMP_PORT => format!("rtmp://{rtmp_host}/live"),
             port => format!("rtmp://{rtmp_host}:{port}/live"),
         };
-        Self { http, rtmp }
+        Self { http, rtmp, urls: Arc::clone(urls) }
     }
 }
 
@@ -89,8 +111,13 @@ impl FromRequestParts<Shared> for Site {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
         let client = Client::of(&parts.extensions, &parts.headers, &api.config.trusted_proxies);
-        Ok(Self::of(&api.config, host(parts).as_ref(), is_https(client, parts)))
+        let urls = api.storage.urls();
+        Ok(Self::of(&api.config, urls, host(parts).as_ref(), is_https(client, parts)))
     }
+}
+
+fn is_picture(name: &str) -> bool {
+    name.parse::<storage::ObjectName>().is_ok_and(|name| name.kind().is_picture())
 }
 
 /// Whether the client speaks HTTPS: with its proxy, which says so, else with this server, which then
@@ -129,7 +156,7 @@ mod tests {
     use super::*;
 
     fn site(config: Config, host: &str) -> Site {
-        Site::of(&config, Some(&host.parse().unwrap()), false)
+        Site::of(&config, &Arc::default(), Some(&host.parse().unwrap()), false)
     }
 
     #[test]

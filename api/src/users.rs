@@ -5,7 +5,7 @@
 
 use axum::{
     Json, Router,
-    extract::{FromRequest, Request, State},
+    extract::{FromRequest as _, Request, State},
     routing::get,
 };
 use media::id::UserId;
@@ -15,18 +15,21 @@ use store::{Author, Field, ProfileChange, Quartier, Role, User};
 use crate::{
     auth::{self, AuthUser},
     error::Error,
-    form::Form,
+    form::{Failure, Form, MULTIPART, Refusal, Wanted},
     geography::{self, GeographicData},
     json::{Fields, Text, content_type, date_text, moment},
     router::Shared,
     site::Site,
+    uploads::{self, File, PICTURES, Slot},
 };
 
 /// What a member writes about himself.
 pub const BIO: Text = Text::OPTIONAL.at_most(500);
 
 const NAME: Text = Text::OPTIONAL.at_most(150);
-const NO_PICTURES: &str = "L'envoi d'une photo de profil n'est pas encore possible.";
+const PICTURE: &str = "profile_picture";
+const NO_PICTURE: &str = "Transférez une image valide. Le fichier que vous avez transféré n'est pas une \
+                          image ou est endommagé.";
 const NO_PLACE: &str = "Non spécifié";
 
 /// The routes of members.
@@ -94,9 +97,10 @@ async fn update(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     site: Site,
-    ProfileFields(mut fields): ProfileFields,
+    request: Request,
 ) -> Result<Json<Updated>, Error> {
-    let change = ProfileChange {
+    let (mut fields, file) = change_of(request, &api, user.id).await?;
+    let mut change = ProfileChange {
         first_name: fields.text("first_name", NAME),
         last_name: fields.text("last_name", NAME),
         email: email(&mut fields, Text::REQUIRED.if_present()),
@@ -104,10 +108,23 @@ async fn update(
         bio: fields.text("bio", BIO),
         date_of_birth: fields.date("date_of_birth"),
         quartier: auth::quartier(&mut fields, &api),
-        profile_picture: picture(&mut fields),
+        profile_picture: no_picture(&mut fields),
     };
     fields.finish()?;
+    // Held until all is written down.
+    let _slot = match file {
+        Some((file, slot)) => {
+            let name = uploads::put(&api, file).await?;
+            change.profile_picture = Some(Some(name.as_str().to_owned()));
+            Some(slot)
+        }
+        None => None,
+    };
+    let had = user.profile_picture.filter(|_| change.profile_picture.is_some());
     let user = api.store.update_user(user.id, change).await.map_err(refused)?;
+    if let Some(name) = had {
+        uploads::discard(&api.store, &api.storage, &name).await;
+    }
     let user = UserBody::new(&user, &site);
     Ok(Json(Updated { user, message: "Profil mis à jour avec succès !" }))
 }
@@ -116,25 +133,31 @@ async fn geographic_data(State(api): State<Shared>) -> Json<GeographicData> {
     Json(geography::data(api.store.geography()))
 }
 
-/// The body of a profile change: JSON, or the form by which the client sends a picture. A file in
-/// it is refused in the words of its field, and nothing is changed.
-struct ProfileFields(Fields);
-
-impl FromRequest<Shared> for ProfileFields {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, api: &Shared) -> Result<Self, Error> {
-        if content_type(&request).as_deref() == Some("multipart/form-data") {
-            let Form { mut fields, files } = Form::from_request(request, api).await?;
-            if files.contains("profile_picture") {
-                fields.refuse::<()>("profile_picture", NO_PICTURES);
-            }
-            // A form has no null: a text in the place of the picture says nothing about it.
-            fields.leave_out("profile_picture");
-            return Ok(Self(fields));
-        }
-        Fields::from_request(request, api).await.map(Self)
+/// The body of a profile change: JSON, or the form by which the client sends a picture.
+async fn change_of(
+    request: Request,
+    api: &Shared,
+    member: UserId,
+) -> Result<(Fields, Option<(File, Slot)>), Error> {
+    if content_type(&request).as_deref() != Some(MULTIPART) {
+        return Ok((Fields::from_request(request, api).await?, None));
     }
+    let wanted = Wanted {
+        name: PICTURE,
+        kinds: &PICTURES,
+        picture_max_bytes: api.config.uploads.profile_picture_max_bytes,
+        video_max_bytes: 0,
+    };
+    api.limits.upload(member, api.clock.now_ms())?;
+    let form =
+        Form::read(request, api, member, &wanted).await.map_err(|failure| match failure {
+            Failure::File(Refusal::Kind | Refusal::Broken) => Error::field(PICTURE, NO_PICTURE),
+            failure => failure.of_field(PICTURE),
+        })?;
+    let Form { mut fields, file, slot } = form;
+    // A form has no null: a text in the place of the picture says nothing about it.
+    fields.leave_out(PICTURE);
+    Ok((fields, file.map(|file| (file, slot))))
 }
 
 impl UserBody {
@@ -271,11 +294,11 @@ fn is_phone_number(text: &str) -> bool {
     has_length && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The `profile_picture` field of a JSON body: null takes the picture away.
-fn picture(fields: &mut Fields) -> Option<Option<String>> {
-    match fields.raw("profile_picture")? {
+/// The `profile_picture` field of a JSON body: null takes the picture away, which is all it can do.
+fn no_picture(fields: &mut Fields) -> Option<Option<String>> {
+    match fields.raw(PICTURE)? {
         serde_json::Value::Null => Some(None),
-        _ => fields.refuse("profile_picture", NO_PICTURES),
+        _ => fields.refuse(PICTURE, NO_PICTURE),
     }
 }
 

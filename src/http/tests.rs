@@ -132,6 +132,32 @@ async fn an_http_2_connection_that_only_answers_pings_ends() {
     assert!(life >= H2_LIFE && life < H2_LIFE * 2, "{life:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_being_sent_over_an_old_http_2_connection_arrives() {
+    let router = Router::new().route(
+        "/",
+        axum::routing::post(|sent: bytes::Bytes| async move { sent.len().to_string() }),
+    );
+    let Started { address, connections, .. } = Started::serving(router, None, Config::default());
+    let socket = TcpStream::connect(address).await.expect("connected");
+    let (mut client, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::post("http://x/").body(()).expect("a request");
+    let (answer, mut sending) = client.send_request(request, false).expect("sent");
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < H2_LIFE * 4 {
+        sending.send_data(bytes::Bytes::from_static(b"x"), false).expect("still taken");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    sending.send_data(bytes::Bytes::new(), true).expect("the end");
+    let mut answer = answer.await.expect("an answer").into_body();
+    assert_eq!(answer.data().await.expect("a body").expect("whole"), "48");
+    // It was asked to end long ago, and nothing is left to wait for.
+    drop(client);
+    connection.await.expect("no panic").expect("a good end");
+    connections.gone().await;
+}
+
 #[tokio::test]
 async fn an_answer_under_way_when_draining_begins_is_finished() {
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");

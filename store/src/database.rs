@@ -289,6 +289,7 @@ macro_rules! migrations_of {
                     "/0006_sharing_notifications_chat.sql"
                 )),
             ),
+            (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
         ])
     };
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use media::id::LiveId;
 
+use crate::MediaId;
+
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,6 +66,15 @@ pub enum Error {
     /// The thread has all the replies it may have.
     #[error("this thread takes no more replies")]
     ThreadFull,
+    /// The member has no approved media of this id, or names it twice.
+    #[error("media {} is not there to be shown", id.get())]
+    UnknownMedia {
+        /// That id.
+        id: MediaId,
+    },
+    /// A post cannot show so many media.
+    #[error("a post shows no more media")]
+    TooManyMedia,
     /// The database cannot be reached, or is too busy to answer in time. Worth another try later.
     #[error("the database is not available: {0}")]
     Unavailable(Fault),

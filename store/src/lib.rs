@@ -1,6 +1,6 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts and lives, what is made of them
+//! Here: members, their sessions, the places they live in, posts, media and lives, what is made of them
 //! (likes, comments, shares, chat, notifications), on SQLite or on PostgreSQL. Not here: HTTP,
 //! passwords in clear, tokens in clear, stream keys in clear, the clock (every time comes as an
 //! argument, in Unix milliseconds).
@@ -10,6 +10,7 @@
 
 mod analytics;
 mod announcements;
+mod attachments;
 mod authors;
 mod chat;
 mod comments;
@@ -26,6 +27,7 @@ mod reactions;
 mod sessions;
 mod shares;
 mod text;
+mod uploads;
 mod users;
 
 #[cfg(test)]
@@ -33,6 +35,9 @@ mod testing;
 
 use std::sync::Arc;
 
+pub use attachments::{
+    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
+};
 use database::Database;
 pub use database::Ownership;
 
@@ -58,6 +63,7 @@ pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use reactions::Reactions;
 pub use sessions::{Rotation, TokenHash};
 pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
+pub use uploads::Upload;
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 
 /// The open database. Cheap to clone; all clones share the connections.

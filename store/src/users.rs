@@ -10,7 +10,7 @@ use time::Date;
 
 use crate::{
     Error, Field, Geography, Quartier, QuartierId, Store,
-    database::{reading, row, writing},
+    database::{reading, row, transaction, writing},
     text::{fold, key, storable},
 };
 
@@ -33,7 +33,7 @@ pub struct User {
     pub date_of_birth: Option<Date>,
     /// May be empty.
     pub bio: String,
-    /// Where the picture is stored, relative to the media root.
+    /// Under which name the picture is stored.
     pub profile_picture: Option<String>,
     /// Where the member lives, names included.
     pub quartier: Option<Arc<Quartier>>,
@@ -158,6 +158,25 @@ macro_rules! user_columns {
     };
 }
 
+/// Claims the name of a new picture in the storage and gives back that of the old one, within an
+/// open transaction.
+macro_rules! exchange_picture {
+    ($transaction:ident, $user:expr, $new:expr) => {
+        sqlx::query(
+            "insert into loose_objects (name, delete_after_ms)
+             select profile_picture, 0 from users where id = $1 and profile_picture is not null
+             on conflict do nothing",
+        )
+        .bind($user.get())
+        .execute(&mut *$transaction)
+        .await?;
+        sqlx::query("delete from loose_objects where name = $1")
+            .bind($new)
+            .execute(&mut *$transaction)
+            .await?;
+    };
+}
+
 impl Store {
     /// Makes an account.
     ///
@@ -229,7 +248,8 @@ impl Store {
         .transpose()
     }
 
-    /// Changes a profile and gives it back as it is now.
+    /// Changes a profile and gives it back as it is now. The name of a picture that is replaced or
+    /// taken away becomes one that belongs to nothing.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Taken`] for the address, [`Error::UnknownQuartier`].
@@ -258,8 +278,11 @@ impl Store {
             change.first_name.as_deref(),
             change.last_name.as_deref(),
         );
-        let row: Result<Option<UserRow>, sqlx::Error> = writing!(&self.database, |pool| {
-            sqlx::query_as(UPDATE)
+        let row: UserRow = transaction!(&self.database, |transaction| {
+            if let Some(picture) = &change.profile_picture {
+                exchange_picture!(transaction, id, picture.as_deref());
+            }
+            let changed = sqlx::query_as(UPDATE)
                 .bind(id.get())
                 .bind(first_name.map(storable))
                 .bind(first_name.map(fold))
@@ -275,16 +298,19 @@ impl Store {
                 .bind(change.quartier.flatten().map(QuartierId::get))
                 .bind(i64::from(change.profile_picture.is_some()))
                 .bind(change.profile_picture.as_ref().and_then(|p| p.as_deref()).map(storable))
-                .fetch_optional(pool)
-                .await
+                .fetch_optional(&mut *transaction)
+                .await;
+            match changed {
+                Ok(Some(row)) => row,
+                Ok(None) => return Err(Error::UnknownUser),
+                // The address is the only unique value that changes here.
+                Err(error) if is_unique_violation(&error) => {
+                    return Err(Error::Taken { field: Field::Email });
+                }
+                Err(error) => return Err(error.into()),
+            }
         });
-        match row {
-            Ok(Some(row)) => row.into_user(self.geography()),
-            Ok(None) => Err(Error::UnknownUser),
-            // The address is the only unique value that changes here.
-            Err(error) if is_unique_violation(&error) => Err(Error::Taken { field: Field::Email }),
-            Err(error) => Err(error.into()),
-        }
+        row.into_user(self.geography())
     }
 
     /// Notes a sign-in with the password. Nothing happens if there is no such member.

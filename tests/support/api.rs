@@ -117,7 +117,8 @@ impl Member {
         http::send(self.server, "PUT", &format!("/api/posts/live/{live}/stop/"), &headers, b"{}")
     }
 
-    fn bearer(&self) -> String {
+    /// What stands in his requests.
+    pub fn bearer(&self) -> String {
         format!("Bearer {}", self.access)
     }
 }

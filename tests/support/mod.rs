@@ -123,6 +123,12 @@ impl House {
         self.server.is_alive()
     }
 
+    /// The most memory that the server has had so far.
+    #[track_caller]
+    pub fn peak_memory_kib(&self) -> u64 {
+        self.server.peak_memory_kib()
+    }
+
     /// What the server logged since it was started.
     pub fn log(&self) -> String {
         self.server.log()

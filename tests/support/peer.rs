@@ -95,11 +95,26 @@ impl Peer {
     /// Sends it SIGHUP: to the program itself, since `timeout` takes one for its own end.
     #[track_caller]
     pub fn hang_up(&self) {
+        signal("HUP", &self.program());
+    }
+
+    /// The most memory that the program has had so far.
+    #[track_caller]
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program()));
+        let status = status.expect("the kernel knows the program");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        peak.expect("a number of kB")
+    }
+
+    /// The id of the program below `timeout`.
+    #[track_caller]
+    fn program(&self) -> String {
         let id = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let children = children.expect("the kernel lists children");
-        let program = children.split_whitespace().next().expect("the program runs");
-        signal("HUP", program);
+        children.split_whitespace().next().expect("the program runs").to_owned()
     }
 
     /// Ends it as a crash or a power cut would (SIGKILL to the whole group).

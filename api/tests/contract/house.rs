@@ -9,11 +9,16 @@ use std::{
 };
 
 use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret};
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::ConnectInfo,
+};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use media::id::{LiveId, PlaybackName, UserId};
 use serde_json::{Value, json};
+use storage::Storage;
 use store::{LiveRow, LiveState, Store};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -23,10 +28,11 @@ pub const START_MS: i64 = 1_753_268_700_000;
 
 pub struct House {
     pub store: Store,
+    pub storage: Storage,
     pub control: Arc<FakeControl>,
     app: Router,
     now_ms: Arc<AtomicI64>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub struct Answer {
@@ -93,17 +99,23 @@ impl House {
     }
 
     pub async fn with(config: Config) -> Self {
+        Self::with_storage(config, storage::Config::default()).await
+    }
+
+    pub async fn with_storage(config: Config, storage: storage::Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("api.db").display());
         let store = Store::open(&url).await.unwrap();
+        let storage = Storage::open(&storage, folder.path()).unwrap();
         let control = Arc::new(FakeControl::default());
         let now_ms = Arc::new(AtomicI64::new(START_MS));
         let clock = {
             let now_ms = Arc::clone(&now_ms);
             Clock::new(move || now_ms.load(Ordering::Relaxed))
         };
-        let app = api::router_at(store.clone(), config, control.clone(), clock).unwrap();
-        Self { store, control, app, now_ms, _folder: folder }
+        let api = api::router_at(store.clone(), storage.clone(), config, control.clone(), clock);
+        let app = api.unwrap().merge(api::files(storage.clone()));
+        Self { store, storage, control, app, now_ms, folder }
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -115,6 +127,14 @@ impl House {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, bytes) = self.fetch(request).await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    /// The answer as it is: stored files are no text.
+    pub async fn fetch(&self, request: Request<Body>) -> (http::response::Parts, Bytes) {
         let mut request = request;
         if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
             let peer = SocketAddr::from(([203, 0, 113, 9], 4711));
@@ -122,10 +142,19 @@ impl House {
         }
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body, text }
+        (parts, body.collect().await.unwrap().to_bytes())
+    }
+
+    /// Files that are stored, or on their way in: how many lie in a folder of the server.
+    pub fn files_in(&self, folder: &str) -> usize {
+        let entries = std::fs::read_dir(self.folder.path().join(folder)).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
+    }
+
+    /// Has `member` bring a file, and gives what he is answered.
+    pub async fn bring(&self, member: &Member, file: &[u8]) -> Answer {
+        let parts = [Part::file("file", "photo.png", file)];
+        self.send(form("POST", "/api/posts/media/upload/", member, &parts)).await
     }
 
     pub async fn call(
@@ -227,6 +256,72 @@ pub fn request(
             .unwrap(),
         None => request.body(Body::empty()).unwrap(),
     }
+}
+
+/// A part of a form.
+pub struct Part {
+    head: String,
+    bytes: Vec<u8>,
+}
+
+impl Part {
+    pub fn text(name: &str, text: &str) -> Self {
+        Self { head: format!("name=\"{name}\""), bytes: text.into() }
+    }
+
+    /// A file that is declared to be a PNG, whatever it is.
+    pub fn file(name: &str, file_name: &str, bytes: &[u8]) -> Self {
+        let head = format!("name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: image/png");
+        Self { head, bytes: bytes.into() }
+    }
+}
+
+/// A request with a form.
+pub fn form(method: &str, path: &str, member: &Member, parts: &[Part]) -> Request<Body> {
+    let mut body = Vec::new();
+    for Part { head, bytes } in parts {
+        let head = format!("--edge\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "live.test")
+        .header(header::AUTHORIZATION, format!("Bearer {}", member.access))
+        .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// The structure of a PNG of this size, with so many bytes of data, none of which is a picture.
+pub fn png(width: u32, height: u32, data_bytes: usize) -> Vec<u8> {
+    let chunk = |name: &[u8; 4], data: &[u8]| {
+        let len = u32::try_from(data.len()).unwrap().to_be_bytes();
+        [&len[..], name, data, &[0; 4]].concat()
+    };
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let header = chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
+    let data = chunk(b"IDAT", &vec![7; data_bytes]);
+    [b"\x89PNG\r\n\x1a\n", &header[..], &data, &chunk(b"IEND", b"")].concat()
+}
+
+/// The structure of an MP4 file of one minute, 640x360, with so many bytes of data.
+pub fn mp4(data_bytes: usize) -> Vec<u8> {
+    let boxed = |name: &[u8; 4], content: &[u8]| {
+        let len = u32::try_from(content.len() + 8).unwrap().to_be_bytes();
+        [&len[..], name, content].concat()
+    };
+    let header = [&[0; 12][..], &1000_u32.to_be_bytes(), &60_000_u32.to_be_bytes()].concat();
+    let matrix = [65_536_u32, 0, 0, 0, 65_536, 0, 0, 0, 0x4000_0000].map(u32::to_be_bytes);
+    let size = [640_u32 << 16, 360 << 16].map(u32::to_be_bytes).concat();
+    let track = boxed(b"tkhd", &[&[0; 40][..], &matrix.concat(), &size].concat());
+    let handler = boxed(b"mdia", &boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide"));
+    let film = [boxed(b"mvhd", &header), boxed(b"trak", &[track, handler].concat())].concat();
+    let brand = boxed(b"ftyp", b"isom\0\0\0\0isom");
+    [brand, boxed(b"moov", &film), boxed(b"mdat", &vec![7; data_bytes])].concat()
 }
 
 pub fn signed_in(answer: &Answer) -> Member {

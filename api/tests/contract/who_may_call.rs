@@ -6,7 +6,10 @@ use api::Rate;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{House, Member, config};
+use crate::{
+    house::{House, Member, Part, config, form, mp4, png},
+    resumable,
+};
 
 #[derive(Debug, Clone)]
 struct Line {
@@ -103,6 +106,15 @@ fn is_answered(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::BAD_REQUEST
 }
 
+/// What a route that takes a file is sent.
+fn file_of(path: &str) -> Option<Part> {
+    match path {
+        "/api/posts/media/upload/" => Some(Part::file("file", "a.png", &png(4, 3, 10))),
+        "/api/posts/live/{id}/upload-video/" => Some(Part::file("video", "a.webm", &mp4(10))),
+        _ => None,
+    }
+}
+
 struct Place {
     house: House,
     owner: Member,
@@ -116,13 +128,14 @@ impl Place {
         config.limits.writing = Rate { burst: 10_000, per_minute: 60 };
         config.limits.address = Rate { burst: 10_000, per_minute: 60 };
         config.limits.user = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.upload = Rate { burst: 10_000, per_minute: 60 };
         let house = House::with(config).await;
         let (owner, other) = (house.member("owner").await, house.member("other").await);
         Self { house, owner, other }
     }
 
     /// Calls a line of the table on things that exist: places, and what is the owner's: his posts,
-    /// a live with its post, a comment on it; and what the caller himself has shared or was told.
+    /// a live with its post, a comment on it, a picture; and what the caller himself has shared or was told.
     async fn call(&self, line: &Line, member: Option<&Member>) -> StatusCode {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
@@ -135,6 +148,8 @@ impl Place {
             self.house.write(&comments, &self.owner, body).await["id"].to_string()
         } else if line.path.contains("/notifications/") {
             self.notification(member.unwrap_or(&self.owner)).await
+        } else if line.path.contains("/media/") {
+            self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].to_string()
         } else {
             live["id"].to_string()
         };
@@ -152,6 +167,21 @@ impl Place {
             .path
             .replace("{id}", &id)
             .replace("{playback_name}", live["playback_name"].as_str().unwrap());
+        if let Some(part) = file_of(&line.path)
+            && let Some(member) = member
+            && line.method == Method::POST
+        {
+            return self.house.send(form("POST", &path, member, &[part])).await.status;
+        }
+        if line.path.starts_with("/api/uploads/") {
+            let upload = resumable::create(&self.house, &self.owner, 100).await;
+            let path = path.replace("/api/uploads/{upload_id}/", &upload);
+            let request = resumable::request(line.method.clone(), &path, member, 0, vec![]);
+            let status = self.house.send(request).await.status;
+            // A member may not have many of them open.
+            api::tidy(&self.house.store, &self.house.storage, i64::MAX).await;
+            return status;
+        }
         // What any of them asks for; the others look past it.
         let body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
         let body = (line.method != Method::GET).then_some(body);

@@ -1,0 +1,301 @@
+//! Media: what members bring for their posts, and the recordings of their lives.
+//!
+//! Here: the shape of media, and what a member does with his own. Not here: how files come (`form`)
+//! and are kept (`uploads`), which post shows them.
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    routing::{get, post},
+};
+use http::StatusCode;
+use media::id::LiveId;
+use serde::Serialize;
+use storage::ObjectName;
+use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType};
+
+use crate::{
+    auth::AuthUser,
+    error::Error,
+    form::{Failure, Form, Refusal, Wanted},
+    json::{Fields, PathId, Text, moment},
+    page::{List, Listed},
+    router::{Api, Shared},
+    site::Site,
+    uploads::{self, ALL, File, RECORDED},
+};
+
+/// What a member says about his media.
+pub const TITLE: Text = Text::OPTIONAL.at_most(200);
+/// Likewise, at length.
+pub const DESCRIPTION: Text = Text::OPTIONAL.at_most(5000);
+
+/// How long after the end of a live its recording may come: an upload over a weak link can end late,
+/// and a broadcaster may come home first.
+const RECORDING_LATE_MS: i64 = 24 * 60 * 60 * 1000;
+
+const NOT_YOURS: &str = "Vous ne pouvez modifier que vos propres médias";
+const NOT_YOUR_LIVE: &str = "Vous ne pouvez envoyer la vidéo que de vos propres lives";
+const NO_LIVE: Error = Error::Missing("Post live non trouvé");
+const NO_VIDEO: Error = Error::Invalid("Fichier vidéo requis");
+const NO_SUCH_VIDEO: Error = Error::Invalid("Type de fichier non supporté");
+const TOO_LATE: Error = Error::Invalid("Ce live est terminé depuis trop longtemps");
+const NO_MORE: Error = Error::Invalid("Ce live a déjà toutes ses vidéos");
+
+/// The routes of media.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/posts/media", get(list))
+        .route("/api/posts/media/upload", post(upload))
+        .route("/api/posts/media/{id}", get(read).put(update).delete(delete))
+        .route("/api/posts/live/{id}/upload-video", post(record))
+}
+
+/// Media, as members are shown it.
+#[derive(Debug, Serialize)]
+pub struct MediaBody {
+    id: i64,
+    /// Where it is shown from: by the service that shrinks pictures, where there is one.
+    file: String,
+    /// Where it is as it was brought.
+    file_url: String,
+    file_type: &'static str,
+    media_type: &'static str,
+    title: String,
+    description: String,
+    duration: Option<String>,
+    file_size: i64,
+    width: Option<i64>,
+    height: Option<i64>,
+    is_appropriate: bool,
+    approval_status: &'static str,
+    moderation_score: Option<f64>,
+    is_live: bool,
+    live_viewers_count: u32,
+    /// Null for a video, of which nobody has made a picture.
+    thumbnail_url: Option<String>,
+    is_approved_for_publication: bool,
+    cdn_url: Option<String>,
+    cdn_public_id: Option<String>,
+    created_at: String,
+}
+
+#[derive(Serialize)]
+struct Recorded {
+    message: &'static str,
+    media_id: i64,
+    file_url: String,
+}
+
+async fn upload(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    request: Request,
+) -> Result<(StatusCode, Json<MediaBody>), Error> {
+    const FILE: &str = "file";
+    api.limits.upload(user.id, api.clock.now_ms())?;
+    let wanted = Wanted {
+        name: FILE,
+        kinds: &ALL,
+        picture_max_bytes: api.config.uploads.image_max_bytes,
+        video_max_bytes: api.config.uploads.video_max_bytes,
+    };
+    let of_file = |failure: Failure| failure.of_field(FILE);
+    let Form { mut fields, file, slot } =
+        Form::read(request, &api, user.id, &wanted).await.map_err(of_file)?;
+    let title = fields.text("title", TITLE);
+    let description = fields.text("description", DESCRIPTION);
+    let file = match file {
+        Some(file) => Some(has_room(&api, user.id, file).await.map_err(of_file)?),
+        None => fields.refuse(FILE, Refusal::Missing.message()),
+    };
+    fields.finish()?;
+    let Some(file) = file else { return Err(Failure::from(Refusal::Missing).of_field(FILE)) };
+    let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
+    let new = uploads::put_media(&api, user.id, file, title, description).await?;
+    let media = api.store.create_media(new).await.map_err(gone)?;
+    drop(slot);
+    tracing::info!(media.id = media.id.get(), user.id = user.id.get(), "media came in");
+    Ok((StatusCode::CREATED, Json(MediaBody::new(&media, &site))))
+}
+
+async fn list(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    list: List,
+) -> Result<Json<Listed<MediaBody>>, Error> {
+    let page = api.store.media_of(user.id, list.page()?).await?;
+    Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
+}
+
+/// Media of others is shown once it is approved.
+async fn read(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    PathId(id): PathId,
+) -> Result<Json<MediaBody>, Error> {
+    let media = api.store.media(MediaId::new(id)).await?;
+    let seen = media.filter(|media| media.owner == user.id || media.approval == Approval::Approved);
+    Ok(Json(MediaBody::new(&seen.ok_or(Error::NotFound)?, &site)))
+}
+
+async fn update(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    PathId(id): PathId,
+    mut fields: Fields,
+) -> Result<Json<MediaBody>, Error> {
+    let title = fields.text("title", TITLE);
+    let description = fields.text("description", DESCRIPTION);
+    own(&api, &user, id).await?;
+    fields.finish()?;
+    let change = MediaChange { title, description };
+    let media = api.store.update_media(MediaId::new(id), user.id, change).await?;
+    Ok(Json(MediaBody::new(&media.ok_or(Error::NotFound)?, &site)))
+}
+
+async fn delete(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(id): PathId,
+) -> Result<StatusCode, Error> {
+    let media = own(&api, &user, id).await?;
+    if !api.store.delete_media(media.id, user.id, api.clock.now_ms()).await? {
+        return Err(Error::NotFound);
+    }
+    tracing::info!(media.id = id, user.id = user.id.get(), "media was deleted");
+    uploads::discard(&api.store, &api.storage, &media.name).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The recording that a browser made of a live, as its owner sends it at the end.
+async fn record(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    site: Site,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<(StatusCode, Json<Recorded>), Error> {
+    const VIDEO: &str = "video";
+    let now_ms = api.clock.now_ms();
+    let live = api.store.live(LiveId::new(id)).await?.ok_or(NO_LIVE)?;
+    if live.author != user.id {
+        return Err(Error::Forbidden(NOT_YOUR_LIVE));
+    }
+    let is_late = |ended_ms: i64| now_ms.saturating_sub(ended_ms) > RECORDING_LATE_MS;
+    if live.state == LiveState::Ended && live.ended_ms.is_some_and(is_late) {
+        return Err(TOO_LATE);
+    }
+    api.limits.upload(user.id, now_ms)?;
+    let wanted = Wanted {
+        name: VIDEO,
+        kinds: &RECORDED,
+        picture_max_bytes: 0,
+        video_max_bytes: api.config.uploads.recording_max_bytes,
+    };
+    let of_video = |failure: Failure| match failure {
+        Failure::File(Refusal::Missing) => NO_VIDEO,
+        Failure::File(Refusal::Kind) => NO_SUCH_VIDEO,
+        failure => failure.of_field(VIDEO),
+    };
+    let form = Form::read(request, &api, user.id, &wanted).await.map_err(of_video)?;
+    let file = has_room(&api, user.id, form.file.ok_or(NO_VIDEO)?).await.map_err(of_video)?;
+    let title = format!("Vidéo du live - {}", live.title);
+    let title = title.chars().take(200).collect();
+    let new = uploads::put_media(&api, user.id, file, title, String::new()).await?;
+    let media = api.store.create_recording(live.id, new).await.map_err(|error| match error {
+        store::Error::TooManyMedia => NO_MORE,
+        store::Error::UnknownPost => NO_LIVE,
+        error => gone(error),
+    })?;
+    drop(form.slot);
+    tracing::info!(live.id = id, media.id = media.id.get(), "the recording of a live came in");
+    let body = Recorded {
+        message: "Vidéo uploadée avec succès",
+        media_id: media.id.get(),
+        file_url: site.stored(&media.name),
+    };
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// The member's own media of this id.
+async fn own(api: &Api, user: &store::User, id: i64) -> Result<Media, Error> {
+    let media = api.store.media(MediaId::new(id)).await?;
+    match media {
+        Some(media) if media.owner == user.id => Ok(media),
+        Some(media) if media.approval == Approval::Approved => Err(Error::Forbidden(NOT_YOURS)),
+        _ => Err(Error::NotFound),
+    }
+}
+
+async fn has_room(api: &Api, member: media::id::UserId, file: File) -> Result<File, Failure> {
+    if uploads::has_room(api, member, file.content.len).await? {
+        Ok(file)
+    } else {
+        Err(Refusal::NoRoom(api.config.uploads.member_max_bytes).into())
+    }
+}
+
+/// Why there is no row.
+pub fn gone(error: store::Error) -> Error {
+    match error {
+        store::Error::UnknownUser => Error::MemberGone,
+        error => error.into(),
+    }
+}
+
+impl MediaBody {
+    /// Shows media to whoever may see it.
+    pub fn new(media: &Media, site: &Site) -> Self {
+        let is_approved = media.approval == Approval::Approved;
+        let kind = media.name.parse::<ObjectName>().ok().map(|name| name.kind());
+        let is_picture = media.media_type == MediaType::Image;
+        Self {
+            id: media.id.get(),
+            file: site.media(&media.name),
+            file_url: site.stored(&media.name),
+            file_type: kind.map_or("application/octet-stream", |kind| kind.mime()),
+            media_type: media.media_type.as_str(),
+            title: media.title.clone(),
+            description: media.description.clone(),
+            duration: media.duration_ms.map(duration),
+            file_size: media.size_bytes,
+            width: media.width,
+            height: media.height,
+            is_appropriate: media.approval != Approval::Inappropriate,
+            approval_status: media.approval.as_str(),
+            moderation_score: None,
+            is_live: media.media_type == MediaType::Live,
+            live_viewers_count: 0,
+            thumbnail_url: is_picture.then(|| site.thumbnail(&media.name)),
+            is_approved_for_publication: is_approved,
+            cdn_url: if is_picture { site.shrunk(&media.name) } else { None },
+            cdn_public_id: None,
+            created_at: moment(media.created_ms),
+        }
+    }
+}
+
+/// `HH:MM:SS`, and microseconds where it is no whole number of seconds.
+fn duration(ms: i64) -> String {
+    let (seconds, rest_ms) = (ms.div_euclid(1000), ms.rem_euclid(1000));
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let whole = format!("{hours:02}:{minutes:02}:{seconds:02}");
+    if rest_ms == 0 { whole } else { format!("{whole}.{:06}", rest_ms * 1000) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_the_clients_read_it() {
+        assert_eq!(duration(0), "00:00:00");
+        assert_eq!(duration(3_723_000), "01:02:03");
+        assert_eq!(duration(61_250), "00:01:01.250000");
+        assert_eq!(duration(400_000_000), "111:06:40");
+    }
+}

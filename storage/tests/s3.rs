@@ -1,0 +1,408 @@
+//! The storage over a real server of the S3 protocol, which dies at the worst moments.
+//!
+//! The server is a process of its own (`scripts/peers.sh tests` installs it). A relay before it counts
+//! bytes, so that a test knows when it is in the midst of something.
+
+#![allow(clippy::unwrap_used)]
+
+// Under the short name the other crates use.
+extern crate communiconnect_storage as storage;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt as _;
+use storage::{Arrived, Config, Error, Kind, ObjectName, S3, Secret, Storage};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    sync::watch,
+};
+
+const KEY_ID: &str = "communiconnect";
+const SECRET: &str = "a-secret-for-tests";
+const BUCKET: &str = "media";
+const MIB: usize = 1024 * 1024;
+
+/// For anything the server does at once, on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Server {
+    child: Option<Child>,
+    behind: SocketAddr,
+    /// Where the storage asks.
+    before: SocketAddr,
+    passed: Arc<Passed>,
+    folder: TempDir,
+}
+
+/// Bytes that passed the relay, and whether it lets any pass.
+struct Passed {
+    up: AtomicU64,
+    down: AtomicU64,
+    moved: watch::Sender<()>,
+    is_open: watch::Sender<bool>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let before = listener.local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let behind = free.local_addr().unwrap();
+        drop(free);
+        let passed = Arc::new(Passed {
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            moved: watch::Sender::new(()),
+            is_open: watch::Sender::new(true),
+        });
+        tokio::spawn(relay(listener, behind, passed.clone()));
+        let mut server = Self { child: None, behind, before, passed, folder };
+        server.live().await;
+        server
+    }
+
+    /// Starts the server, for the first time or again, on what it had.
+    async fn live(&mut self) {
+        let child = Command::new(binary())
+            .args(["--host", "127.0.0.1", "--port", &self.behind.port().to_string()])
+            .args(["--access-key", KEY_ID, "--secret-key", SECRET])
+            .arg(self.folder.path())
+            .env("RUST_LOG", "error")
+            .kill_on_drop(true)
+            .spawn();
+        self.child = Some(child.expect("the S3 server: scripts/peers.sh tests installs it"));
+        let answers = async {
+            while TcpStream::connect(self.behind).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, answers).await.expect("the S3 server listens");
+        self.passed.is_open.send_replace(true);
+    }
+
+    /// As by a power cut, with every connection to it.
+    async fn die(&mut self) {
+        self.child.take().unwrap().kill().await.unwrap();
+        self.passed.is_open.send_replace(false);
+    }
+
+    fn storage(&self, retry_s: u64) -> (Storage, TempDir) {
+        self.storage_of(S3 { retry_s, ..self.s3() })
+    }
+
+    fn storage_of(&self, s3: S3) -> (Storage, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { s3: Some(s3), ..Config::default() };
+        (Storage::open(&config, folder.path()).unwrap(), folder)
+    }
+
+    fn s3(&self) -> S3 {
+        S3 {
+            endpoint: Some(format!("http://{}", self.before)),
+            bucket: BUCKET.into(),
+            key_id: KEY_ID.into(),
+            secret: Secret::new(SECRET),
+            ..S3::default()
+        }
+    }
+}
+
+impl Passed {
+    /// Waits until `count` has grown by so many bytes.
+    async fn grows(&self, count: &AtomicU64, bytes: u64) {
+        let goal = count.load(Ordering::Relaxed) + bytes;
+        let mut moved = self.moved.subscribe();
+        let reached = moved.wait_for(|()| count.load(Ordering::Relaxed) >= goal);
+        drop(tokio::time::timeout(SOON, reached).await.expect("bytes move").unwrap());
+    }
+}
+
+fn binary() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+    cache.unwrap_or_else(home).join("communiconnect-live/s3/bin/s3s-fs")
+}
+
+async fn relay(listener: TcpListener, behind: SocketAddr, passed: Arc<Passed>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let passed = passed.clone();
+        tokio::spawn(async move {
+            let mut is_open = passed.is_open.subscribe();
+            let talk = async {
+                let Ok(server) = TcpStream::connect(behind).await else { return };
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::join!(
+                    pass(from_client, to_server, &passed.up, &passed.moved),
+                    pass(from_server, to_client, &passed.down, &passed.moved),
+                );
+            };
+            tokio::select! {
+                () = talk => {}
+                _ = is_open.wait_for(|is_open| !is_open) => {}
+            }
+        });
+    }
+}
+
+async fn pass(
+    mut from: impl tokio::io::AsyncRead + Unpin,
+    mut to: impl tokio::io::AsyncWrite + Unpin,
+    count: &AtomicU64,
+    moved: &watch::Sender<()>,
+) {
+    let mut bytes = vec![0; 16 * 1024];
+    while let Ok(len @ 1..) = from.read(&mut bytes).await {
+        if to.write_all(&bytes[..len]).await.is_err() {
+            break;
+        }
+        count.fetch_add(len as u64, Ordering::Relaxed);
+        moved.send_replace(());
+    }
+    let _ = to.shutdown().await;
+}
+
+/// Bytes that repeat nowhere near.
+fn bytes(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&next());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+async fn arrived(storage: &Storage, content: &[u8]) -> Arrived {
+    let mut incoming = storage.receive().await.unwrap();
+    for piece in content.chunks(64 * 1024) {
+        incoming.write(piece).await.unwrap();
+    }
+    incoming.finish().await.unwrap()
+}
+
+async fn put(storage: &Storage, content: &[u8]) -> Result<ObjectName, Error> {
+    let name = ObjectName::draw(Kind::Mp4).unwrap();
+    storage.put(&name, arrived(storage, content).await).await.map(|()| name)
+}
+
+async fn read(storage: &Storage, name: &ObjectName, range: std::ops::Range<u64>) -> Vec<u8> {
+    let mut pieces = storage.read(name, range).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        all.extend_from_slice(&piece.unwrap());
+    }
+    all
+}
+
+/// Files on their way in that are not to come in pieces.
+fn in_incoming(folder: &TempDir) -> usize {
+    let entries = std::fs::read_dir(folder.path().join("incoming")).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
+}
+
+/// What can be done with objects, whatever holds them.
+async fn objects_are_put_read_listed_and_deleted(storage: &Storage) {
+    let mut names = Vec::new();
+    for len in [1, 100_000, 5 * MIB, 5 * MIB + 1, 12 * MIB] {
+        let content = bytes(len);
+        let name = put(storage, &content).await.unwrap();
+        let facts = storage.head(&name).await.unwrap().unwrap();
+        assert_eq!(facts.size_bytes, len as u64);
+        assert!(facts.modified_ms > 1_700_000_000_000, "{facts:?}");
+        assert!(read(storage, &name, 0..len as u64).await == content, "{len}");
+        let (from, to) = (len / 3, len / 2 + 1);
+        let part = read(storage, &name, from as u64..to as u64).await;
+        assert!(part == content[from..to], "{len}");
+        names.push(name);
+    }
+    let listed: Vec<_> = storage.list().map(|entry| entry.unwrap().0).collect().await;
+    assert_eq!(listed.len(), names.len());
+    assert!(names.iter().all(|name| listed.contains(name)));
+    for name in &names {
+        storage.delete(name).await.unwrap();
+        storage.delete(name).await.unwrap();
+        assert_eq!(storage.head(name).await.unwrap(), None);
+        assert!(matches!(storage.read(name, 0..1).await, Err(Error::NotFound)));
+    }
+    assert_eq!(storage.list().count().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_holds_objects() {
+    let server = Server::start().await;
+    let (storage, _folder) = server.storage(30);
+    objects_are_put_read_listed_and_deleted(&storage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_holds_objects_for_the_server_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(&Config::default(), folder.path()).unwrap();
+    objects_are_put_read_listed_and_deleted(&storage).await;
+    for name in ["media", "incoming"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{name}");
+    }
+    assert_eq!(in_incoming(&folder), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_former_run_left_half_received_is_gone_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(&Config::default(), folder.path()).unwrap();
+    let name = put(&storage, b"kept").await.unwrap();
+    let mut half = storage.receive().await.unwrap();
+    half.write(b"half").await.unwrap();
+    std::mem::forget(half);
+    storage.partial(7).await.unwrap().write(b"a piece").await.unwrap();
+    assert_eq!(in_incoming(&folder), 1);
+    let storage = Storage::open(&Config::default(), folder.path()).unwrap();
+    assert_eq!(in_incoming(&folder), 0);
+    let mut partial = storage.partial(7).await.unwrap();
+    partial.write(b", another").await.unwrap();
+    assert_eq!(partial.head(100).await.unwrap(), b"a piece, another");
+    storage.give_up(7).await.unwrap();
+    assert!(storage.partial(7).await.unwrap().is_empty());
+    assert_eq!(read(&storage, &name, 0..4).await, b"kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_refused_at_once_and_told_nobody() {
+    let server = Server::start().await;
+    let s3 = S3 { secret: Secret::new("another-secret"), ..server.s3() };
+    let (storage, _folder) = server.storage_of(s3);
+    let refused = tokio::time::timeout(SOON, put(&storage, b"abc")).await.expect("no retry");
+    let error = refused.unwrap_err();
+    let told = format!("{error} {error:?} {storage:?}");
+    assert!(matches!(error, Error::Store(_)), "{told}");
+    assert!(!told.contains("another-secret"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_when_the_store_dies_in_its_midst_and_comes_back() {
+    let mut server = Server::start().await;
+    let (storage, _folder) = server.storage(60);
+    let content = bytes(24 * MIB);
+    let passed = server.passed.clone();
+    let upload = tokio::spawn({
+        let (storage, content) = (storage.clone(), content.clone());
+        async move { put(&storage, &content).await }
+    });
+    passed.grows(&passed.up, 8 * MIB as u64).await;
+    server.die().await;
+    server.live().await;
+    let name = upload.await.unwrap().unwrap();
+    assert!(read(&storage, &name, 0..content.len() as u64).await == content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_to_a_store_that_stays_away_fails_in_time_and_leaves_no_object() {
+    let mut server = Server::start().await;
+    let (storage, folder) = server.storage(2);
+    let content = bytes(24 * MIB);
+    let passed = server.passed.clone();
+    let name = ObjectName::draw(Kind::Mp4).unwrap();
+    let upload = tokio::spawn({
+        let (storage, name) = (storage.clone(), name.clone());
+        async move { storage.put(&name, arrived(&storage, &content).await).await }
+    });
+    passed.grows(&passed.up, 8 * MIB as u64).await;
+    server.die().await;
+    let failed = tokio::time::timeout(SOON, upload).await.expect("no longer than it may take");
+    assert!(matches!(failed.unwrap(), Err(Error::Store(_))));
+    assert_eq!(in_incoming(&folder), 0);
+    server.live().await;
+    assert_eq!(storage.head(&name).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_gives_up_does_not_cut_an_upload() {
+    let server = Server::start().await;
+    let (storage, _folder) = server.storage(30);
+    let name = ObjectName::draw(Kind::Mp4).unwrap();
+    let file = arrived(&storage, &bytes(12 * MIB)).await;
+    let passed = server.passed.clone();
+    tokio::select! {
+        _ = storage.put(&name, file) => panic!("it was to be given up"),
+        () = passed.grows(&passed.up, 6 * MIB as u64) => {}
+    }
+    let stored = async {
+        while storage.head(&name).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, stored).await.expect("the upload goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_goes_on_when_the_store_dies_in_its_midst_and_comes_back() {
+    let mut server = Server::start().await;
+    let (storage, _folder) = server.storage(60);
+    let content = bytes(32 * MIB);
+    let name = put(&storage, &content).await.unwrap();
+    let mut pieces = storage.read(&name, 0..content.len() as u64).await.unwrap();
+    let mut all = pieces.next().await.unwrap().unwrap().to_vec();
+    server.die().await;
+    server.live().await;
+    while let Some(piece) = pieces.next().await {
+        all.extend_from_slice(&piece.unwrap());
+    }
+    assert!(all == content, "{} of {}", all.len(), content.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_from_a_store_that_stays_away_ends_with_an_error_and_not_short() {
+    let mut server = Server::start().await;
+    let (storage, _folder) = server.storage(2);
+    let len = 32 * MIB;
+    let name = put(&storage, &bytes(len)).await.unwrap();
+    let mut pieces = storage.read(&name, 0..len as u64).await.unwrap();
+    let mut read = pieces.next().await.unwrap().unwrap().len();
+    server.die().await;
+    let ends = async {
+        loop {
+            match pieces.next().await {
+                Some(Ok(piece)) => read += piece.len(),
+                ended => return ended,
+            }
+        }
+    };
+    let ended = tokio::time::timeout(SOON, ends).await.expect("no longer than it may take");
+    assert!(matches!(ended, Some(Err(Error::Store(_)))), "{read} bytes of {len}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_takes_nothing_is_not_read_ahead_for() {
+    let server = Server::start().await;
+    let (storage, _folder) = server.storage(30);
+    let len = 48 * MIB;
+    let name = put(&storage, &bytes(len)).await.unwrap();
+    let before = server.passed.down.load(Ordering::Relaxed);
+    let mut pieces = storage.read(&name, 0..len as u64).await.unwrap();
+    pieces.next().await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let ahead = server.passed.down.load(Ordering::Relaxed) - before;
+    // What sockets hold between two processes, and no more.
+    assert!(ahead < 16 * MIB as u64, "{ahead} bytes");
+}

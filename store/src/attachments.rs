@@ -1,0 +1,612 @@
+//! Media: pictures and videos of members, and the posts that show them.
+//!
+//! Here: what is known of each, whose it is, who may see it; which names in the storage belong to
+//! nothing. Not here: the bytes, addresses, what a file is.
+
+use std::collections::HashMap;
+
+use media::id::{LiveId, UserId};
+
+use crate::{
+    Error, PAGE_SIZE, Page, PostId, Store,
+    database::{reading, row, transaction, writing},
+    text::storable,
+};
+
+/// Media one post shows at most (API contract, section 6).
+pub const POST_MEDIA_MAX: usize = 5;
+
+/// Names of the storage looked at in one go.
+const LOOSE_AT_ONCE: i64 = 100;
+
+/// Names a picture or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MediaId(i64);
+
+impl MediaId {
+    /// Wraps a number, which need not be the id of anything.
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// A picture or video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Never given twice.
+    pub id: MediaId,
+    /// Who brought it.
+    pub owner: UserId,
+    /// Under which name its bytes are stored.
+    pub name: String,
+    /// What it is.
+    pub media_type: MediaType,
+    /// May be empty.
+    pub title: String,
+    /// May be empty.
+    pub description: String,
+    /// Its length in bytes.
+    pub size_bytes: i64,
+    /// In pixels, where the file says so.
+    pub width: Option<i64>,
+    /// In pixels, where the file says so.
+    pub height: Option<i64>,
+    /// How long it plays, where the file says so.
+    pub duration_ms: Option<i64>,
+    /// Whether others may see it.
+    pub approval: Approval,
+    /// When it was brought, in Unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// What kind of media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MediaType {
+    /// A picture.
+    Image,
+    /// A video; also the recording of a live.
+    Video,
+    /// Not written today; rows of this type are read.
+    Live,
+}
+
+impl MediaType {
+    /// The type as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Live => "live",
+        }
+    }
+
+    fn from_stored(text: &str) -> Result<Self, Error> {
+        [Self::Image, Self::Video, Self::Live]
+            .into_iter()
+            .find(|media_type| media_type.as_str() == text)
+            .ok_or_else(|| Error::Database("a type of media is unknown to this version".into()))
+    }
+}
+
+/// Whether others may see what a member brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Approval {
+    /// Not looked at yet.
+    Pending,
+    /// They may.
+    Approved,
+    /// They may not.
+    Rejected,
+    /// They must not.
+    Inappropriate,
+}
+
+impl Approval {
+    /// The state as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Inappropriate => "inappropriate",
+        }
+    }
+
+    fn from_stored(text: &str) -> Result<Self, Error> {
+        [Self::Pending, Self::Approved, Self::Rejected, Self::Inappropriate]
+            .into_iter()
+            .find(|approval| approval.as_str() == text)
+            .ok_or_else(|| Error::Database("an approval is unknown to this version".into()))
+    }
+}
+
+/// A picture or video to be remembered; its bytes are stored already.
+#[derive(Debug, Clone)]
+pub struct NewMedia {
+    /// Who brought it.
+    pub owner: UserId,
+    /// Under which name its bytes are stored.
+    pub name: String,
+    /// What it is.
+    pub media_type: MediaType,
+    /// May be empty.
+    pub title: String,
+    /// May be empty.
+    pub description: String,
+    /// Its length in bytes, at least 1.
+    pub size_bytes: i64,
+    /// Width and height in pixels, if known.
+    pub dimensions: Option<(i64, i64)>,
+    /// How long it plays, if known.
+    pub duration_ms: Option<i64>,
+    /// Whether others may see it.
+    pub approval: Approval,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+}
+
+/// What a member changes about his media: `None` leaves a value as it is.
+#[derive(Debug, Clone, Default)]
+pub struct MediaChange {
+    /// New title.
+    pub title: Option<String>,
+    /// New description.
+    pub description: Option<String>,
+}
+
+/// A picture or video as one post shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostMedia {
+    /// What is shown.
+    pub media: Media,
+    /// Whether it is the recording of the live that the post announced: its `live_stream`.
+    pub is_recording: bool,
+}
+
+/// The columns of [`MediaRow`].
+macro_rules! media_columns {
+    () => {
+        "m.id, m.owner_id, m.name, m.media_type, m.title, m.description, m.size_bytes, m.width, \
+         m.height, m.duration_ms, m.approval_status, m.created_ms"
+    };
+}
+
+/// Writes a [`NewMedia`] within an open transaction and takes its name from the loose ones; gives the
+/// id. Leaves the function with [`Error::UnknownUser`] when its owner is gone.
+macro_rules! insert_media {
+    ($transaction:ident, $new:expr) => {{
+        let new: &$crate::NewMedia = $new;
+        sqlx::query("delete from loose_objects where name = $1")
+            .bind(new.name.as_str())
+            .execute(&mut *$transaction)
+            .await?;
+        let id: Option<i64> = sqlx::query_scalar(
+            "insert into media (owner_id, name, media_type, title, description, size_bytes, width, \
+                 height, duration_ms, approval_status, created_ms)
+             select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 from users where id = $1
+             returning id",
+        )
+        .bind(new.owner.get())
+        .bind(new.name.as_str())
+        .bind(new.media_type.as_str())
+        .bind($crate::text::storable(&new.title))
+        .bind($crate::text::storable(&new.description))
+        .bind(new.size_bytes)
+        .bind(new.dimensions.map(|(width, _)| width))
+        .bind(new.dimensions.map(|(_, height)| height))
+        .bind(new.duration_ms)
+        .bind(new.approval.as_str())
+        .bind(new.now_ms)
+        .fetch_optional(&mut *$transaction)
+        .await?;
+        $crate::MediaId::new(id.ok_or($crate::Error::UnknownUser)?)
+    }};
+}
+pub(crate) use insert_media;
+
+/// Has a post show media, in the order of `$ids`, within the open transaction that makes the post.
+/// The same media may be shown by several posts of its owner.
+///
+/// Leaves the function with [`Error::TooManyMedia`] beyond [`POST_MEDIA_MAX`], and with
+/// [`Error::UnknownMedia`] for the first id that is not approved media of `$owner`, or comes twice.
+#[allow(unused_macros, reason = "for the transaction that makes a post")]
+macro_rules! attach_media {
+    ($transaction:ident, $post:expr, $owner:expr, $ids:expr) => {{
+        let (post, owner): ($crate::PostId, media::id::UserId) = ($post, $owner);
+        let ids: &[$crate::MediaId] = $ids;
+        if ids.len() > $crate::POST_MEDIA_MAX {
+            return Err($crate::Error::TooManyMedia);
+        }
+        for (place, id) in ids.iter().enumerate() {
+            let attached = sqlx::query(
+                "insert into post_media (post_id, media_id, place)
+                 select $1, id, $4 from media
+                 where id = $2 and owner_id = $3 and approval_status = 'approved'
+                 on conflict do nothing",
+            )
+            .bind(post.get())
+            .bind(id.get())
+            .bind(owner.get())
+            .bind(place as i64)
+            .execute(&mut *$transaction)
+            .await?;
+            if attached.rows_affected() == 0 {
+                return Err($crate::Error::UnknownMedia { id: *id });
+            }
+        }
+    }};
+}
+#[allow(unused_imports, reason = "likewise")]
+pub(crate) use attach_media;
+
+/// Gives a name back to nobody within an open transaction: it may be deleted from then on.
+macro_rules! loosen {
+    ($transaction:ident, $name:expr, $delete_after_ms:expr) => {
+        sqlx::query(
+            "insert into loose_objects (name, delete_after_ms) values ($1, $2) \
+             on conflict do nothing",
+        )
+        .bind($name)
+        .bind($delete_after_ms)
+        .execute(&mut *$transaction)
+        .await?
+    };
+}
+
+impl Store {
+    /// Remembers media whose bytes are stored.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`].
+    pub async fn create_media(&self, new: NewMedia) -> Result<Media, Error> {
+        let id = transaction!(&self.database, |transaction| { insert_media!(transaction, &new) });
+        Ok(new.into_media(id))
+    }
+
+    /// Remembers the recording of a live and has its post show it, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], [`Error::UnknownPost`], [`Error::TooManyMedia`] when the post shows
+    /// [`POST_MEDIA_MAX`] already.
+    pub async fn create_recording(&self, live: LiveId, new: NewMedia) -> Result<Media, Error> {
+        let id = transaction!(&self.database, |transaction| {
+            let id = insert_media!(transaction, &new);
+            let shown: i64 =
+                sqlx::query_scalar("select count(*) from post_media where post_id = $1")
+                    .bind(live.get())
+                    .fetch_one(&mut *transaction)
+                    .await?;
+            if shown >= POST_MEDIA_MAX as i64 {
+                return Err(Error::TooManyMedia);
+            }
+            sqlx::query("update post_media set is_recording = 0 where post_id = $1")
+                .bind(live.get())
+                .execute(&mut *transaction)
+                .await?;
+            let attached = sqlx::query(
+                "insert into post_media (post_id, media_id, place, is_recording)
+                 select id, $2, $3, 1 from posts where id = $1",
+            )
+            .bind(live.get())
+            .bind(id.get())
+            .bind(shown)
+            .execute(&mut *transaction)
+            .await?;
+            if attached.rows_affected() == 0 {
+                return Err(Error::UnknownPost);
+            }
+            id
+        });
+        Ok(new.into_media(id))
+    }
+
+    /// The media of this id.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn media(&self, id: MediaId) -> Result<Option<Media>, Error> {
+        const SELECT: &str = concat!("select ", media_columns!(), " from media m where m.id = $1");
+        let row: Option<MediaRow> = reading!(&self.database, |pool| {
+            sqlx::query_as(SELECT).bind(id.get()).fetch_optional(pool).await?
+        });
+        row.map(Media::try_from).transpose()
+    }
+
+    /// One page of the approved media of a member, newest first. A page past the end is empty, and
+    /// [`Page::exists`] says so.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn media_of(&self, owner: UserId, page: u32) -> Result<Page<Media>, Error> {
+        const COUNT: &str =
+            "select count(*) from media m where m.owner_id = $1 and m.approval_status = 'approved'";
+        const SELECT: &str = concat!(
+            "select ",
+            media_columns!(),
+            " from media m where m.owner_id = $1 and m.approval_status = 'approved'
+             order by m.id desc limit $2 offset $3"
+        );
+        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
+        let (count, rows): (i64, Vec<MediaRow>) = reading!(&self.database, |pool| {
+            let count = sqlx::query_scalar(COUNT).bind(owner.get()).fetch_one(pool).await?;
+            let rows = if page == 0 || offset >= count {
+                Vec::new()
+            } else {
+                sqlx::query_as(SELECT)
+                    .bind(owner.get())
+                    .bind(i64::from(PAGE_SIZE))
+                    .bind(offset)
+                    .fetch_all(pool)
+                    .await?
+            };
+            (count, rows)
+        });
+        let rows = rows.into_iter().map(Media::try_from).collect::<Result<_, _>>()?;
+        Ok(Page { count: u64::try_from(count).unwrap_or(0), number: page, rows })
+    }
+
+    /// What each of these posts shows, in its order, approved media alone. Posts that show nothing
+    /// are left out. One statement for every [`PAGE_SIZE`] posts.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn media_of_posts(
+        &self,
+        posts: &[PostId],
+    ) -> Result<HashMap<PostId, Vec<PostMedia>>, Error> {
+        // A parameter for each row of a page; null equals nothing.
+        const SELECT: &str = concat!(
+            "select pm.post_id, pm.is_recording, ",
+            media_columns!(),
+            " from post_media pm join media m on m.id = pm.media_id
+             where pm.post_id in ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+                 $16, $17, $18, $19, $20)
+               and m.approval_status = 'approved'
+             order by pm.post_id, pm.place"
+        );
+        let mut shown: HashMap<PostId, Vec<PostMedia>> = HashMap::new();
+        for some in posts.chunks(PAGE_SIZE as usize) {
+            let rows: Vec<PostMediaRow> = reading!(&self.database, |pool| {
+                let mut query = sqlx::query_as(SELECT);
+                for place in 0..PAGE_SIZE as usize {
+                    query = query.bind(some.get(place).map(|post| post.get()));
+                }
+                query.fetch_all(pool).await?
+            });
+            for row in rows {
+                let post = PostId::new(row.post_id);
+                shown.entry(post).or_default().push(row.try_into()?);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Bytes of all media of a member, those that still come in pieces included.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn media_bytes_of(&self, owner: UserId) -> Result<i64, Error> {
+        Ok(reading!(&self.database, |pool| {
+            sqlx::query_scalar(
+                "select cast(
+                     (select coalesce(sum(size_bytes), 0) from media where owner_id = $1)
+                     + (select coalesce(sum(length_bytes), 0) from uploads
+                         where owner_id = $1 and media_id is null)
+                 as bigint)",
+            )
+            .bind(owner.get())
+            .fetch_one(pool)
+            .await?
+        }))
+    }
+
+    /// Changes what a member says about his media and gives it back as it is now; `None` when he has
+    /// none of this id.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn update_media(
+        &self,
+        id: MediaId,
+        owner: UserId,
+        change: MediaChange,
+    ) -> Result<Option<Media>, Error> {
+        const UPDATE: &str = concat!(
+            "update media as m set
+                 title = coalesce($3, title),
+                 description = coalesce($4, description)
+             where m.id = $1 and m.owner_id = $2
+             returning id, owner_id, name, media_type, title, description, size_bytes, width, \
+                 height, duration_ms, approval_status, created_ms"
+        );
+        let row: Option<MediaRow> = writing!(&self.database, |pool| {
+            sqlx::query_as(UPDATE)
+                .bind(id.get())
+                .bind(owner.get())
+                .bind(change.title.as_deref().map(storable))
+                .bind(change.description.as_deref().map(storable))
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(Media::try_from).transpose()
+    }
+
+    /// Forgets media of a member, also where posts show it, and leaves its name to be deleted from
+    /// the storage; says whether he had any of this id.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn delete_media(
+        &self,
+        id: MediaId,
+        owner: UserId,
+        now_ms: i64,
+    ) -> Result<bool, Error> {
+        let name: Option<String> = transaction!(&self.database, |transaction| {
+            let name: Option<String> = sqlx::query_scalar(
+                "delete from media where id = $1 and owner_id = $2 returning name",
+            )
+            .bind(id.get())
+            .bind(owner.get())
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if let Some(name) = &name {
+                loosen!(transaction, name.as_str(), now_ms);
+            }
+            name
+        });
+        Ok(name.is_some())
+    }
+
+    /// Notes a name before anything is stored under it, so that what is never claimed is found
+    /// again and deleted after `delete_after_ms`.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn note_loose_object(&self, name: &str, delete_after_ms: i64) -> Result<(), Error> {
+        transaction!(&self.database, |transaction| {
+            loosen!(transaction, name, delete_after_ms);
+        });
+        Ok(())
+    }
+
+    /// Some names that belong to nothing and may be deleted by now, the oldest first.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn loose_objects(&self, now_ms: i64) -> Result<Vec<String>, Error> {
+        Ok(reading!(&self.database, |pool| {
+            sqlx::query_scalar(
+                "select name from loose_objects where delete_after_ms <= $1
+                 order by delete_after_ms, name limit $2",
+            )
+            .bind(now_ms)
+            .bind(LOOSE_AT_ONCE)
+            .fetch_all(pool)
+            .await?
+        }))
+    }
+
+    /// Nothing is stored under this name any more.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_loose_object(&self, name: &str) -> Result<(), Error> {
+        writing!(&self.database, |pool| {
+            sqlx::query("delete from loose_objects where name = $1")
+                .bind(name)
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
+    }
+}
+
+impl NewMedia {
+    pub(crate) fn into_media(self, id: MediaId) -> Media {
+        Media {
+            id,
+            owner: self.owner,
+            name: self.name,
+            media_type: self.media_type,
+            title: storable(&self.title).into_owned(),
+            description: storable(&self.description).into_owned(),
+            size_bytes: self.size_bytes,
+            width: self.dimensions.map(|(width, _)| width),
+            height: self.dimensions.map(|(_, height)| height),
+            duration_ms: self.duration_ms,
+            approval: self.approval,
+            created_ms: self.now_ms,
+        }
+    }
+}
+
+row! {
+    /// A row of `media`.
+    struct MediaRow {
+        id: i64,
+        owner_id: i64,
+        name: String,
+        media_type: String,
+        title: String,
+        description: String,
+        size_bytes: i64,
+        width: Option<i64>,
+        height: Option<i64>,
+        duration_ms: Option<i64>,
+        approval_status: String,
+        created_ms: i64,
+    }
+}
+
+row! {
+    /// A row of `media` with that of `post_media` by which a post shows it.
+    struct PostMediaRow {
+        post_id: i64,
+        is_recording: i64,
+        id: i64,
+        owner_id: i64,
+        name: String,
+        media_type: String,
+        title: String,
+        description: String,
+        size_bytes: i64,
+        width: Option<i64>,
+        height: Option<i64>,
+        duration_ms: Option<i64>,
+        approval_status: String,
+        created_ms: i64,
+    }
+}
+
+impl TryFrom<MediaRow> for Media {
+    type Error = Error;
+
+    fn try_from(row: MediaRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: MediaId(row.id),
+            owner: UserId::new(row.owner_id),
+            name: row.name,
+            media_type: MediaType::from_stored(&row.media_type)?,
+            title: row.title,
+            description: row.description,
+            size_bytes: row.size_bytes,
+            width: row.width,
+            height: row.height,
+            duration_ms: row.duration_ms,
+            approval: Approval::from_stored(&row.approval_status)?,
+            created_ms: row.created_ms,
+        })
+    }
+}
+
+impl TryFrom<PostMediaRow> for PostMedia {
+    type Error = Error;
+
+    fn try_from(row: PostMediaRow) -> Result<Self, Error> {
+        let is_recording = row.is_recording != 0;
+        let row = MediaRow {
+            id: row.id,
+            owner_id: row.owner_id,
+            name: row.name,
+            media_type: row.media_type,
+            title: row.title,
+            description: row.description,
+            size_bytes: row.size_bytes,
+            width: row.width,
+            height: row.height,
+            duration_ms: row.duration_ms,
+            approval_status: row.approval_status,
+            created_ms: row.created_ms,
+        };
+        Ok(Self { media: row.try_into()?, is_recording })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+use super::*;
+use crate::{
+    ProfileChange,
+    testing::{NOW_MS, next_number, on_both},
+};
+
+/// A picture to be remembered, under a name that no other has.
+fn new_media(owner: UserId) -> NewMedia {
+    NewMedia {
+        owner,
+        name: format!("{:032x}.jpg", next_number()),
+        media_type: MediaType::Image,
+        title: "Marché".to_owned(),
+        description: String::new(),
+        size_bytes: 1000,
+        dimensions: Some((640, 480)),
+        duration_ms: None,
+        approval: Approval::Approved,
+        now_ms: NOW_MS,
+    }
+}
+
+/// Has a post show media as the transaction that makes a post does.
+async fn attach(db: &Store, post: PostId, owner: UserId, ids: &[MediaId]) -> Result<(), Error> {
+    transaction!(&db.database, |transaction| {
+        attach_media!(transaction, post, owner, ids);
+    });
+    Ok(())
+}
+
+async fn names_of(db: &Store, post: PostId) -> Vec<String> {
+    let shown = db.media_of_posts(&[post]).await.unwrap().remove(&post).unwrap_or_default();
+    shown.into_iter().map(|shown| shown.media.name).collect()
+}
+
+on_both! {
+    async fn media_is_found_by_its_id_as_it_was_made(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        for new in [
+            new_media(owner),
+            NewMedia {
+                media_type: MediaType::Video,
+                dimensions: None,
+                duration_ms: Some(61_000),
+                approval: Approval::Pending,
+                title: "a\0b".to_owned(),
+                ..new_media(owner)
+            },
+        ] {
+            let made = db.create_media(new).await.unwrap();
+            assert_eq!(db.media(made.id).await.unwrap(), Some(made));
+        }
+        assert_eq!(db.media(MediaId::new(404)).await.unwrap(), None);
+    }
+
+    async fn media_has_an_owner_who_exists(db: Fixture) {
+        let refused = db.create_media(new_media(UserId::new(404))).await;
+        assert!(matches!(refused, Err(Error::UnknownUser)));
+    }
+
+    async fn a_member_lists_his_own_approved_media_newest_first(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let other = db.user_called("binta").await.id;
+        let mut made = Vec::new();
+        for _ in 0..PAGE_SIZE + 1 {
+            made.push(db.create_media(new_media(owner)).await.unwrap());
+        }
+        db.create_media(new_media(other)).await.unwrap();
+        let hidden = NewMedia { approval: Approval::Rejected, ..new_media(owner) };
+        db.create_media(hidden).await.unwrap();
+        made.reverse();
+
+        let first = db.media_of(owner, 1).await.unwrap();
+        assert_eq!((first.count, &first.rows[..]), (21, &made[..20]));
+        assert_eq!(db.media_of(owner, 2).await.unwrap().rows, made[20..]);
+        assert!(!db.media_of(owner, 3).await.unwrap().exists());
+    }
+
+    async fn the_bytes_of_a_member_add_up(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        assert_eq!(db.media_bytes_of(owner).await.unwrap(), 0);
+        for size_bytes in [5_000_000_000, 7] {
+            db.create_media(NewMedia { size_bytes, ..new_media(owner) }).await.unwrap();
+        }
+        assert_eq!(db.media_bytes_of(owner).await.unwrap(), 5_000_000_007);
+    }
+
+    async fn only_the_owner_changes_media(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let other = db.user_called("binta").await.id;
+        let made = db.create_media(new_media(owner)).await.unwrap();
+        let change = MediaChange { description: Some("Madina".into()), ..MediaChange::default() };
+        assert_eq!(db.update_media(made.id, other, change.clone()).await.unwrap(), None);
+        let changed = db.update_media(made.id, owner, change).await.unwrap().unwrap();
+        assert_eq!((changed.title.as_str(), changed.description.as_str()), ("Marché", "Madina"));
+        assert_eq!(db.media(made.id).await.unwrap(), Some(changed));
+    }
+
+    async fn only_the_owner_deletes_media_and_its_name_is_left_to_be_deleted(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let other = db.user_called("binta").await.id;
+        let made = db.create_media(new_media(owner)).await.unwrap();
+        let post = PostId::from(db.live_of(owner).await.id);
+        attach(&db, post, owner, &[made.id]).await.unwrap();
+
+        assert!(!db.delete_media(made.id, other, NOW_MS).await.unwrap());
+        assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
+        assert!(db.delete_media(made.id, owner, NOW_MS).await.unwrap());
+        assert!(!db.delete_media(made.id, owner, NOW_MS).await.unwrap());
+        assert_eq!(db.media(made.id).await.unwrap(), None);
+        assert!(names_of(&db, post).await.is_empty());
+        assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), [made.name.clone()]);
+        db.forget_loose_object(&made.name).await.unwrap();
+        assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
+    }
+
+    async fn a_name_that_is_never_claimed_is_found_again(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let (kept, lost) = (new_media(owner), new_media(owner));
+        for new in [&kept, &lost] {
+            db.note_loose_object(&new.name, NOW_MS + 1).await.unwrap();
+        }
+        db.create_media(kept).await.unwrap();
+        assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
+        assert_eq!(db.loose_objects(NOW_MS + 1).await.unwrap(), [lost.name]);
+    }
+
+    async fn a_picture_that_is_replaced_is_left_to_be_deleted(db: Fixture) {
+        let member = db.user_called("aissatou").await.id;
+        let to = |name: Option<&str>| ProfileChange {
+            profile_picture: Some(name.map(str::to_owned)),
+            ..ProfileChange::default()
+        };
+        db.note_loose_object("one.jpg", NOW_MS).await.unwrap();
+        let changed = db.update_user(member, to(Some("one.jpg"))).await.unwrap();
+        assert_eq!(changed.profile_picture.as_deref(), Some("one.jpg"));
+        assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
+        db.update_user(member, to(Some("two.jpg"))).await.unwrap();
+        assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg"]);
+        db.update_user(member, ProfileChange::default()).await.unwrap();
+        assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg"]);
+        db.update_user(member, to(None)).await.unwrap();
+        assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg", "two.jpg"]);
+    }
+
+    async fn a_change_that_is_refused_gives_no_picture_away(db: Fixture) {
+        let member = db.user_called("aissatou").await.id;
+        db.user_called("binta").await;
+        let picture = |name: &str| Some(Some(name.to_owned()));
+        let change = ProfileChange { profile_picture: picture("one.jpg"), ..Default::default() };
+        db.update_user(member, change).await.unwrap();
+        let taken = ProfileChange {
+            profile_picture: picture("two.jpg"),
+            email: Some("binta@example.org".into()),
+            ..Default::default()
+        };
+        assert!(matches!(db.update_user(member, taken).await, Err(Error::Taken { .. })));
+        assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
+    }
+
+    async fn posts_show_their_media_in_order(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let mut posts = Vec::new();
+        for _ in 0..3 {
+            posts.push(PostId::from(db.live_of(owner).await.id));
+        }
+        let one = db.create_media(new_media(owner)).await.unwrap();
+        let two = db.create_media(new_media(owner)).await.unwrap();
+        attach(&db, posts[0], owner, &[two.id, one.id]).await.unwrap();
+        attach(&db, posts[2], owner, &[one.id]).await.unwrap();
+
+        let mut asked = vec![PostId::new(404); 30];
+        asked.extend(&posts);
+        let shown = db.media_of_posts(&asked).await.unwrap();
+        let media = |post| {
+            let shown = shown.get(post)?.iter();
+            Some(shown.map(|shown| shown.media.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(media(&posts[0]), Some(vec![two, one.clone()]));
+        assert_eq!(media(&posts[1]), None);
+        assert_eq!(media(&posts[2]), Some(vec![one]));
+    }
+
+    /// Defects 15 and 31 of the first version.
+    async fn a_post_shows_approved_media_of_its_author_alone(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let other = db.user_called("binta").await.id;
+        let post = PostId::from(db.live_of(owner).await.id);
+        let own = db.create_media(new_media(owner)).await.unwrap().id;
+        let foreign = db.create_media(new_media(other)).await.unwrap().id;
+        let pending = NewMedia { approval: Approval::Pending, ..new_media(owner) };
+        let pending = db.create_media(pending).await.unwrap().id;
+        for refused in [foreign, pending, MediaId::new(404), own] {
+            let error = attach(&db, post, owner, &[own, refused]).await.unwrap_err();
+            assert!(matches!(error, Error::UnknownMedia { id } if id == refused), "{error}");
+            assert!(names_of(&db, post).await.is_empty(), "all or nothing");
+        }
+    }
+
+    async fn a_post_shows_five_media_at_most(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let post = PostId::from(db.live_of(owner).await.id);
+        let mut ids = Vec::new();
+        for _ in 0..POST_MEDIA_MAX + 1 {
+            ids.push(db.create_media(new_media(owner)).await.unwrap().id);
+        }
+        assert!(matches!(attach(&db, post, owner, &ids).await, Err(Error::TooManyMedia)));
+        attach(&db, post, owner, &ids[..POST_MEDIA_MAX]).await.unwrap();
+        assert_eq!(names_of(&db, post).await.len(), POST_MEDIA_MAX);
+    }
+
+    async fn a_later_recording_takes_the_place_of_the_earlier(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let live = db.live_of(owner).await.id;
+        let mut recordings = Vec::new();
+        for _ in 0..POST_MEDIA_MAX {
+            recordings.push(db.create_recording(live, new_media(owner)).await.unwrap());
+        }
+        let shown = db.media_of_posts(&[live.into()]).await.unwrap();
+        let shown = &shown[&live.into()];
+        let last = recordings.last().unwrap();
+        assert_eq!(shown.len(), POST_MEDIA_MAX);
+        assert!(shown.iter().all(|shown| shown.is_recording == (shown.media.id == last.id)));
+
+        let refused = db.create_recording(live, new_media(owner)).await;
+        assert!(matches!(refused, Err(Error::TooManyMedia)));
+        let nowhere = db.create_recording(LiveId::new(404), new_media(owner)).await;
+        assert!(matches!(nowhere, Err(Error::UnknownPost)));
+        assert_eq!(db.media_of(owner, 1).await.unwrap().count, POST_MEDIA_MAX as u64);
+    }
+}
