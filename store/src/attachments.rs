@@ -416,14 +416,12 @@ impl Store {
         owner: UserId,
         change: MediaChange,
     ) -> Result<Option<Media>, Error> {
-        const UPDATE: &str = concat!(
-            "update media as m set
+        const UPDATE: &str = "update media as m set
                  title = coalesce($3, title),
                  description = coalesce($4, description)
              where m.id = $1 and m.owner_id = $2
              returning id, owner_id, name, media_type, title, description, size_bytes, width, \
-                 height, duration_ms, approval_status, created_ms"
-        );
+                 height, duration_ms, approval_status, created_ms";
         let row: Option<MediaRow> = writing!(&self.database, |pool| {
             sqlx::query_as(UPDATE)
                 .bind(id.get())

@@ -235,7 +235,7 @@ mod tests {
             assert_eq!(db.upload(&upload.id).await.unwrap().unwrap().media, Some(media.id));
             let again = NewMedia { name: "again.mp4".to_owned(), ..media_of(&upload) };
             assert_eq!(db.finish_upload(&upload.id, again).await.unwrap(), None);
-            assert_eq!(db.media_of(upload.owner, 1).await.unwrap().rows, [media.clone()]);
+            assert_eq!(db.media_of(upload.owner, 1).await.unwrap().rows, std::slice::from_ref(&media));
             db.delete_media(media.id, upload.owner, NOW_MS).await.unwrap();
             assert_eq!(db.upload(&upload.id).await.unwrap(), None);
         }
@@ -243,7 +243,7 @@ mod tests {
         async fn an_upload_that_goes_on_is_given_up_later(db: Fixture) {
             let upload = new_upload(db.user_called("mariama").await.id);
             db.create_upload(&upload, 1).await.unwrap();
-            assert_eq!(db.expired_uploads(NOW_MS).await.unwrap(), [upload.id.clone()]);
+            assert_eq!(db.expired_uploads(NOW_MS).await.unwrap(), std::slice::from_ref(&upload.id));
             db.prolong_upload(&upload.id, NOW_MS + 1).await.unwrap();
             assert!(db.expired_uploads(NOW_MS).await.unwrap().is_empty());
         }

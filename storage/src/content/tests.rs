@@ -6,8 +6,11 @@ use super::*;
 
 const MAX_PIXELS: u64 = 100_000_000;
 
+/// Bytes, what they are, its size in pixels and its duration in milliseconds.
+type File = (&'static [u8], Kind, (u32, u32), Option<u64>);
+
 /// One file of each kind (`testdata/README.md`), and what it is.
-const FILES: [(&[u8], Kind, (u32, u32), Option<u64>); 10] = [
+const FILES: [File; 10] = [
     (include_bytes!("../../testdata/small.jpg"), Kind::Jpeg, (64, 48), None),
     (include_bytes!("../../testdata/small.png"), Kind::Png, (64, 48), None),
     (include_bytes!("../../testdata/moving.gif"), Kind::Gif, (64, 48), None),

@@ -86,7 +86,7 @@ impl Film {
     fn duration_ms(&self) -> Option<u64> {
         let ms = self.duration_ticks? * self.scale_ns.unwrap_or(1_000_000) as f64 / 1e6;
         // Browsers that record write none, or zero.
-        (ms.is_finite() && ms >= 1.0 && ms < 1e11).then_some(ms as u64)
+        (1.0..1e11).contains(&ms).then_some(ms as u64)
     }
 }
 
