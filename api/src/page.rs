@@ -32,6 +32,13 @@ pub struct List {
     params: HashMap<String, String>,
 }
 
+impl<T> Listed<T> {
+    /// Whether the whole list is.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
 impl List {
     /// The page asked for, from 1.
     ///

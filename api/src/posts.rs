@@ -13,12 +13,13 @@ use media::id::{LiveId, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use store::{
-    LiveState, NewPost, Page, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType,
-    Reactions, Scope, User,
+    LiveState, MediaId, NewPost, POST_MEDIA_MAX, Page, Post, PostChange, PostId, PostLive,
+    PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, User,
 };
 
 use crate::{
     address::Client,
+    attachments::MediaBody,
     audience::{Circle, Visit},
     auth::AuthUser,
     comments::CommentBody,
@@ -40,8 +41,6 @@ pub const TITLE: Text = Text::OPTIONAL.at_most(200);
 /// Longest text of a post, in characters: a long page, well within a body.
 pub const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
 
-/// Most files of a post (API contract, section 6).
-const FILES_MAX: usize = 5;
 /// How long an author may change what others may have read already (API contract, section 6).
 const CHANGEABLE_MS: i64 = 30 * 60 * 1000;
 
@@ -73,8 +72,8 @@ pub struct PostBody {
     title: String,
     content: String,
     post_type: &'static str,
-    media_files: [(); 0],
-    live_stream: Option<()>,
+    media_files: Vec<MediaBody>,
+    live_stream: Option<MediaBody>,
     is_live_post: bool,
     is_pinned: bool,
     is_anonymous: bool,
@@ -90,7 +89,7 @@ pub struct PostBody {
     likes: Vec<LikeBody>,
     is_liked_by_user: bool,
     has_media: bool,
-    media_count: u32,
+    media_count: usize,
     /// Where to watch, while there is something to watch.
     hls_url: Option<String>,
     live: Option<LiveBody>,
@@ -144,10 +143,14 @@ async fn list_of_member(
     let author = UserId::new(id);
     let mut query = query(&list, Scope::Author(author))?;
     if author != user.id {
-        api.store.user(author).await?.ok_or(Error::NotFound)?;
         query.is_anonymous = Some(false);
     }
-    listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await
+    let posts = listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await?;
+    // Whoever has posts is there.
+    if posts.is_empty() {
+        api.store.user(author).await?.ok_or(Error::NotFound)?;
+    }
+    Ok(posts)
 }
 
 async fn create(
@@ -162,12 +165,12 @@ async fn create(
     let post_type = type_field(&mut fields);
     let is_anonymous = fields.flag("is_anonymous");
     let files = files(&mut fields);
-    if content.as_deref() == Some("") && files == 0 {
+    if content.as_deref() == Some("") && files.is_empty() {
         fields.refuse::<()>("content", BLANK);
     }
     let without_content = fields.raw("content").is_none();
     fields.finish()?;
-    if without_content && files == 0 {
+    if without_content && files.is_empty() {
         return Err(Error::field("non_field_errors", NOTHING_IN_IT));
     }
     if user.quartier.is_none() {
@@ -181,10 +184,14 @@ async fn create(
         content: content.unwrap_or_default(),
         post_type: post_type.unwrap_or(PostType::Info),
         is_anonymous: is_anonymous.unwrap_or_default(),
+        media: files,
         now_ms,
     };
     let id = api.store.create_post(new).await.map_err(|error| match error {
         store::Error::NoQuartier => Error::field("non_field_errors", NO_QUARTIER),
+        store::Error::UnknownMedia { id } => {
+            Error::field("media_files", unknown_key(&Value::from(id.get())))
+        }
         other => other.into(),
     })?;
     let body = shown(id, &user, &Visit { api: &api, client, site: &site }).await?;
@@ -224,7 +231,7 @@ async fn update(
         post_type: type_field(&mut fields),
         is_anonymous: fields.flag("is_anonymous"),
     };
-    if change.content.as_deref() == Some("") {
+    if change.content.as_deref() == Some("") && api.store.media_of_posts(&[id]).await?.is_empty() {
         fields.refuse::<()>("content", BLANK);
     }
     fields.finish()?;
@@ -283,8 +290,12 @@ async fn listed(
     let Page { count, number, rows } = store.posts(query).await?;
     let ids: Vec<PostId> = rows.iter().map(|post| post.id).collect();
     let reactions = store.reactions(&ids, user.id).await?;
+    let media = store.media_of_posts(&ids).await?;
     let page = Page { count, number, rows: rows.into_iter().zip(reactions).collect() };
-    let row = |(post, reactions): &(Post, Reactions)| PostBody::new(post, reactions, user, visit);
+    let row = |(post, reactions): &(Post, Reactions)| {
+        let media = media.get(&post.id).map(Vec::as_slice).unwrap_or_default();
+        PostBody::new(post, reactions, media, user, visit)
+    };
     list.listed(page, row).map(Json)
 }
 
@@ -293,7 +304,8 @@ async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, E
     let store = &visit.api.store;
     let post = store.post(id).await?.ok_or(Error::NotFound)?;
     let reactions = store.reactions(&[id], user.id).await?.pop().unwrap_or_default();
-    Ok(PostBody::new(&post, &reactions, user, visit))
+    let media = store.media_of_posts(&[id]).await?.remove(&id).unwrap_or_default();
+    Ok(PostBody::new(&post, &reactions, &media, user, visit))
 }
 
 /// Which posts of `scope` are asked for.
@@ -336,29 +348,31 @@ fn type_field(fields: &mut Fields) -> Option<PostType> {
     }
 }
 
-/// The `media_files` field: how many there are. Nothing can be uploaded yet, so that every id is
-/// unknown.
-fn files(fields: &mut Fields) -> usize {
+/// The `media_files` field: ids, of which the database knows whose they are.
+fn files(fields: &mut Fields) -> Vec<MediaId> {
     let ids = match fields.raw("media_files").cloned() {
-        None => return 0,
+        None => return Vec::new(),
         Some(Value::Array(ids)) => ids,
         // A form has no empty list.
-        Some(Value::String(text)) if text.trim().is_empty() => return 0,
+        Some(Value::String(text)) if text.trim().is_empty() => return Vec::new(),
         Some(other) => {
             let message = if other.is_null() { NULL.to_owned() } else { not_a_list(&other) };
             fields.refuse::<()>("media_files", message);
-            return 0;
+            return Vec::new();
         }
     };
-    if ids.len() > FILES_MAX {
+    if ids.len() > POST_MEDIA_MAX {
         fields.refuse::<()>("non_field_errors", TOO_MANY_FILES);
-        return ids.len();
+        return Vec::new();
     }
-    for id in &ids {
-        let message = if id.is_number() { unknown_key(id) } else { not_a_key(id) };
-        fields.refuse::<()>("media_files", message);
-    }
-    ids.len()
+    let known = ids.iter().filter_map(|id| match id.as_i64() {
+        Some(number) => Some(MediaId::new(number)),
+        None => {
+            let message = if id.is_number() { unknown_key(id) } else { not_a_key(id) };
+            fields.refuse("media_files", message)
+        }
+    });
+    known.collect()
 }
 
 fn post_type(text: &str) -> Option<PostType> {
@@ -372,7 +386,14 @@ fn no_such(field: &str, text: &str) -> Error {
 
 impl PostBody {
     /// Shows a post to `reader`.
-    fn new(post: &Post, reactions: &Reactions, reader: &User, visit: &Visit<'_>) -> Self {
+    fn new(
+        post: &Post,
+        reactions: &Reactions,
+        media: &[PostMedia],
+        reader: &User,
+        visit: &Visit<'_>,
+    ) -> Self {
+        let file = |shown: &PostMedia| MediaBody::new(&shown.media, visit.site);
         let comment = |comment| CommentBody::new(comment, reader.id, visit.site);
         let like = |like| LikeBody::new(like, post, reader.id, visit.site);
         let live = post.live.as_ref().map(|live| LiveBody::new(post, live, reader, visit));
@@ -384,8 +405,8 @@ impl PostBody {
             title: post.title.clone(),
             content: post.content.clone(),
             post_type: post.post_type.as_str(),
-            media_files: [],
-            live_stream: None,
+            media_files: media.iter().map(file).collect(),
+            live_stream: media.iter().find(|shown| shown.is_recording).map(file),
             is_live_post: post.is_live_post,
             is_pinned: post.is_pinned,
             is_anonymous: post.is_anonymous,
@@ -399,8 +420,8 @@ impl PostBody {
             comments: reactions.comments.iter().map(comment).collect(),
             likes: reactions.likes.iter().map(like).collect(),
             is_liked_by_user: reactions.is_liked,
-            has_media: false,
-            media_count: 0,
+            has_media: !media.is_empty(),
+            media_count: media.len(),
             hls_url: live.as_ref().filter(|_| is_on).and_then(|live| live.hls_url.clone()),
             live,
         }

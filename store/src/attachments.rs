@@ -214,7 +214,6 @@ pub(crate) use insert_media;
 ///
 /// Leaves the function with [`Error::TooManyMedia`] beyond [`POST_MEDIA_MAX`], and with
 /// [`Error::UnknownMedia`] for the first id that is not approved media of `$owner`, or comes twice.
-#[allow(unused_macros, reason = "for the transaction that makes a post")]
 macro_rules! attach_media {
     ($transaction:ident, $post:expr, $owner:expr, $ids:expr) => {{
         let (post, owner): ($crate::PostId, media::id::UserId) = ($post, $owner);
@@ -241,7 +240,6 @@ macro_rules! attach_media {
         }
     }};
 }
-#[allow(unused_imports, reason = "likewise")]
 pub(crate) use attach_media;
 
 /// Gives a name back to nobody within an open transaction: it may be deleted from then on.

@@ -1,15 +1,16 @@
 //! Posts: written, changed and looked at by members, found with author, place and live.
 //!
 //! Here: lists and single posts, their views. Not here: comments, likes (`reactions` brings the
-//! newest of both), uploads, the post of a live as it is made (`lives`).
+//! newest of both), what posts show (`attachments`), the post of a live as it is made (`lives`).
 
 use std::sync::Arc;
 
 use media::id::{LiveId, PlaybackName, UserId};
 
 use crate::{
-    Audience, Author, CommuneId, Error, Geography, LiveState, PAGE_SIZE, Page, Quartier,
+    Audience, Author, CommuneId, Error, Geography, LiveState, MediaId, PAGE_SIZE, Page, Quartier,
     QuartierId, Store,
+    attachments::attach_media,
     authors::{AuthorRow, author_columns},
     database::{reading, row, transaction},
     lives::stored_name,
@@ -205,6 +206,8 @@ pub struct NewPost {
     pub post_type: PostType,
     /// Whether other readers must not learn who wrote it.
     pub is_anonymous: bool,
+    /// What it shows, in this order: approved media of its author.
+    pub media: Vec<MediaId>,
     /// Now, in Unix milliseconds.
     pub now_ms: i64,
 }
@@ -327,10 +330,11 @@ impl Store {
     /// Writes a post, in the quartier of its author.
     ///
     /// # Errors
-    /// [`Error::NoQuartier`], also when there is no such author.
+    /// [`Error::NoQuartier`], also when there is no such author; [`Error::UnknownMedia`] and
+    /// [`Error::TooManyMedia`], and nothing is written.
     pub async fn create_post(&self, new: NewPost) -> Result<PostId, Error> {
-        let id: Option<i64> = transaction!(&self.database, |transaction| {
-            sqlx::query_scalar(
+        let id = transaction!(&self.database, |transaction| {
+            let id: Option<i64> = sqlx::query_scalar(
                 "insert into posts (author_id, quartier_id, title, content, search_text, \
                      post_type, is_anonymous, created_ms, updated_ms)
                  select u.id, u.quartier_id, $2, $3, $4, $5, $6, $7, $7
@@ -345,9 +349,12 @@ impl Store {
             .bind(i64::from(new.is_anonymous))
             .bind(new.now_ms)
             .fetch_optional(&mut *transaction)
-            .await?
+            .await?;
+            let id = id.map(PostId).ok_or(Error::NoQuartier)?;
+            attach_media!(transaction, id, new.author, &new.media);
+            id
         });
-        id.map(PostId).ok_or(Error::NoQuartier)
+        Ok(id)
     }
 
     /// Changes a post; says whether there is one. Whose it is the caller has seen to.

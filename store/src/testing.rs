@@ -133,6 +133,7 @@ pub(crate) fn new_post(author: UserId) -> NewPost {
         content: "Le marché de Madina est ouvert".to_owned(),
         post_type: PostType::Event,
         is_anonymous: false,
+        media: Vec::new(),
         now_ms: NOW_MS,
     }
 }

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use media::id::LiveId;
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House, Member};
+use crate::house::{Answer, House, Member, png};
 
 const POSTS: &str = "/api/posts/";
 
@@ -116,10 +116,7 @@ async fn what_a_post_cannot_have_is_refused_field_by_field() {
         (
             "media_files",
             json!([7, 8]),
-            json!({"media_files": [
-                "Clé primaire « 7 » non valide - l'objet n'existe pas.",
-                "Clé primaire « 8 » non valide - l'objet n'existe pas.",
-            ]}),
+            json!({"media_files": ["Clé primaire « 7 » non valide - l'objet n'existe pas."]}),
         ),
         ("media_files", json!([1, 2, 3, 4, 5, 6]), json!({"non_field_errors": [too_many]})),
     ] {
@@ -336,4 +333,52 @@ async fn the_posts_of_a_member_are_listed_for_whoever_asks() {
     let unknown = house.get("/api/posts/user/99999/", &binta).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(unknown.body, json!({"detail": "Pas trouvé."}));
+}
+
+async fn picture(house: &House, member: &Member) -> Value {
+    house.bring(member, &png(4, 3, 10)).await.body
+}
+
+/// Defect 30.
+#[tokio::test]
+async fn a_post_may_be_pictures_alone_and_shows_them_in_their_order() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let (first, second) = (picture(&house, &member).await, picture(&house, &member).await);
+    for content in [json!(""), Value::Null] {
+        let mut body = json!({"content": content, "media_files": [second["id"], first["id"]]});
+        if content.is_null() {
+            body.as_object_mut().unwrap().remove("content");
+        }
+        let post = house.write(POSTS, &member, body).await;
+        assert_eq!(post["media_files"], json!([second, first]));
+        assert_eq!((&post["has_media"], &post["media_count"]), (&json!(true), &json!(2)));
+        assert_eq!(post["live_stream"], Value::Null);
+        assert_eq!(house.get(POSTS, &member).await.body["results"][0], post);
+        // Its text may go again: it is not empty without.
+        let path = format!("/api/posts/{}/", post["id"]);
+        assert_eq!(
+            change(&house, &member, &path, json!({"content": ""})).await.status,
+            StatusCode::OK
+        );
+    }
+}
+
+/// Defects 15 and 31.
+#[tokio::test]
+async fn what_is_not_ones_own_or_not_there_cannot_be_attached() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let (mine, theirs) = (picture(&house, &fatou).await, picture(&house, &binta).await);
+    for (ids, refused) in [
+        (json!([mine["id"], theirs["id"]]), theirs["id"].clone()),
+        (json!([mine["id"], 404]), json!(404)),
+        (json!([mine["id"], mine["id"]]), mine["id"].clone()),
+    ] {
+        let answer = publish(&house, &fatou, json!({"content": "Voici", "media_files": ids})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        let message = format!("Clé primaire « {refused} » non valide - l'objet n'existe pas.");
+        assert_eq!(answer.body, json!({"media_files": [message]}));
+    }
+    assert_eq!(house.get(POSTS, &fatou).await.body["count"], 0);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    ProfileChange,
-    testing::{NOW_MS, next_number, on_both},
+    NewPost, ProfileChange,
+    testing::{NOW_MS, new_post, next_number, on_both},
 };
 
 /// A picture to be remembered, under a name that no other has.
@@ -51,6 +51,22 @@ on_both! {
             assert_eq!(db.media(made.id).await.unwrap(), Some(made));
         }
         assert_eq!(db.media(MediaId::new(404)).await.unwrap(), None);
+    }
+
+    async fn a_post_that_would_show_what_it_may_not_is_not_written(db: Fixture) {
+        let (owner, other) = (db.user_called("aissatou").await.id, db.user_called("binta").await.id);
+        let (mine, theirs) = (
+            db.create_media(new_media(owner)).await.unwrap().id,
+            db.create_media(new_media(other)).await.unwrap().id,
+        );
+        let post = |media| NewPost { media, ..new_post(owner) };
+        for refused in [theirs, MediaId::new(404)] {
+            let outcome = db.create_post(post(vec![mine, refused])).await;
+            assert!(matches!(outcome, Err(Error::UnknownMedia { id }) if id == refused));
+        }
+        assert_eq!(db.media_of_posts(&[PostId::new(1), PostId::new(2)]).await.unwrap().len(), 0);
+        let id = db.create_post(post(vec![mine])).await.unwrap();
+        assert_eq!(names_of(&db, id).await.len(), 1);
     }
 
     async fn media_has_an_owner_who_exists(db: Fixture) {
