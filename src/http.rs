@@ -267,10 +267,17 @@ impl Front {
         };
         connection.as_mut().graceful_shutdown();
         let Some(patience) = patience else { return drop(connection.await) };
-        while tokio::time::timeout(patience, connection.as_mut()).await.is_err() {
-            if arriving.load(Relaxed) == 0 {
-                return;
-            }
+        closed(connection, patience, &arriving).await;
+    }
+}
+
+/// Waits for the end of a connection that was asked to end: no longer than `patience`, unless something
+/// still arrives on it.
+async fn closed(connection: impl Future, patience: Duration, arriving: &AtomicUsize) {
+    tokio::pin!(connection);
+    while tokio::time::timeout(patience, connection.as_mut()).await.is_err() {
+        if arriving.load(Relaxed) == 0 {
+            return;
         }
     }
 }

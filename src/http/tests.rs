@@ -133,29 +133,24 @@ async fn an_http_2_connection_that_only_answers_pings_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_being_sent_over_an_old_http_2_connection_arrives() {
-    let router = Router::new().route(
-        "/",
-        axum::routing::post(|sent: bytes::Bytes| async move { sent.len().to_string() }),
-    );
-    let Started { address, connections, .. } = Started::serving(router, None, Config::default());
-    let socket = TcpStream::connect(address).await.expect("connected");
-    let (mut client, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
-    let connection = tokio::spawn(connection);
-    let request = axum::http::Request::post("http://x/").body(()).expect("a request");
-    let (answer, mut sending) = client.send_request(request, false).expect("sent");
-    let started = tokio::time::Instant::now();
-    while started.elapsed() < H2_LIFE * 4 {
-        sending.send_data(bytes::Bytes::from_static(b"x"), false).expect("still taken");
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    }
-    sending.send_data(bytes::Bytes::new(), true).expect("the end");
-    let mut answer = answer.await.expect("an answer").into_body();
-    assert_eq!(answer.data().await.expect("a body").expect("whole"), "48");
-    // It was asked to end long ago, and nothing is left to wait for.
-    drop(client);
-    connection.await.expect("no panic").expect("a good end");
-    connections.gone().await;
+async fn an_old_connection_is_closed_once_nothing_arrives_on_it_any_more() {
+    let arriving = Arc::new(AtomicUsize::new(0));
+    let patience = Duration::from_secs(20);
+    let begun = tokio::time::Instant::now();
+    let looks = Request::get("/").body(()).expect("a request");
+    let _looks = Arrival::of(&looks, &arriving);
+    closed(std::future::pending::<()>(), patience, &arriving).await;
+    assert_eq!(begun.elapsed(), patience);
+
+    let brings = Request::post("/").body(()).expect("a request");
+    let arrival = Arrival::of(&brings, &arriving);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+        drop(arrival);
+    });
+    closed(std::future::pending::<()>(), patience, &arriving).await;
+    let open_for = begun.elapsed();
+    assert!(open_for > Duration::from_secs(1000) && open_for < Duration::from_secs(1060));
 }
 
 #[tokio::test]
