@@ -145,7 +145,8 @@ async fn list_of_member(
     if author != user.id {
         query.is_anonymous = Some(false);
     }
-    let posts = listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await?;
+    let posts =
+        listed(&query, &user, &list, &Visit { api: &api, client, site: &list.site }).await?;
     // Whoever has posts is there.
     if posts.is_empty() {
         api.store.user(author).await?.ok_or(Error::NotFound)?;
