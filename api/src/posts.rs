@@ -191,7 +191,7 @@ async fn create(
     let id = api.store.create_post(new).await.map_err(|error| match error {
         store::Error::NoQuartier => Error::field("non_field_errors", NO_QUARTIER),
         store::Error::UnknownMedia { id } => {
-            Error::field("media_files", unknown_key(&Value::from(id.get())))
+            Error::field("media_files", unknown_key(Value::from(id.get())))
         }
         other => other.into(),
     })?;
