@@ -77,6 +77,7 @@ async fn say(
     let live = LiveId::new(id);
     room(&api, live, &user).await?;
     let now_ms = api.clock.now_ms();
+    api.limits.writing(user.id, now_ms)?;
     let new = NewMessage { live, author: user.id, message_type, content, now_ms };
     // The live was there a moment ago: if nothing was said, it has ended.
     let id = api.store.say(&new).await?.ok_or(Error::Over(OVER))?;

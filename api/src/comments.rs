@@ -145,7 +145,7 @@ async fn write(
     api.limits.writing(author.id, now_ms)?;
     let Said { content, is_anonymous } = said;
     let new = NewComment { post, parent, author, content, is_anonymous, now_ms };
-    let written = api.store.create_comment(new).await.map_err(|error| match (error, parent) {
+    api.store.create_comment(new).await.map_err(|error| match (error, parent) {
         (store::Error::UnknownComment, Some(parent)) => {
             Error::field("parent_comment", unknown_key(parent.get()))
         }
@@ -155,8 +155,7 @@ async fn write(
             format!("Ce commentaire a atteint la limite de {THREAD_REPLIES_MAX} réponses"),
         ),
         (other, _) => other.into(),
-    })?;
-    Ok(written.comment)
+    })
 }
 
 /// What a member writes in a comment.

@@ -74,8 +74,8 @@ pub struct Limits {
     /// Lives started by one member: ten, for somebody fighting with his encoder, then one every
     /// 30 s. Each leaves a post.
     pub live_start: Rate,
-    /// Posts and comments written by one member: fifty, for whoever answers all of his readers,
-    /// then one every 2 s. Nobody types faster for long.
+    /// Posts, comments and messages in chats written by one member: fifty, for whoever answers all
+    /// of his readers, then one every 2 s. Nobody types faster for long.
     pub writing: Rate,
     /// Files brought by one member: four posts of five at once, then one every 3 s.
     pub upload: Rate,

@@ -41,9 +41,9 @@ async fn like(
     PathId(id): PathId,
 ) -> Result<(StatusCode, Json<LikeBody>), Error> {
     let now_ms = api.clock.now_ms();
-    let liked = api.store.like(PostId::new(id), user.id, now_ms).await.map_err(refused)?;
+    let id = api.store.like(PostId::new(id), user.id, now_ms).await.map_err(refused)?;
     let body = LikeBody {
-        id: liked.id,
+        id,
         user: AuthorBody::new(&Author::from(&user), false, Some(user.id), &site),
         created_at: moment(now_ms),
     };

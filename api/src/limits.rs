@@ -142,7 +142,7 @@ impl Limits {
         self.live_start.take(&user, now_ms)
     }
 
-    /// A new post or comment.
+    /// A new post, comment or message in a chat.
     ///
     /// # Errors
     ///

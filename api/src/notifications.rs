@@ -26,7 +26,6 @@ use crate::{
 
 const NO_NOTIFICATION: Error = Error::Missing("Notification non trouvée");
 const NO_LIST: &str = "Une liste d'identifiants est requise.";
-const NO_BOOLEAN: &str = "Doit être un booléen valide.";
 
 /// The switches by the names that clients know.
 const SWITCHES: [(&str, Switch); Switch::ALL.len()] = [
@@ -173,7 +172,7 @@ async fn mark(
     AuthUser(user): AuthUser,
     mut fields: Fields,
 ) -> Result<Json<Done>, Error> {
-    let all = switch(&mut fields, "mark_all").unwrap_or_default();
+    let all = fields.flag("mark_all").unwrap_or_default();
     let ids = if all { None } else { ids(&mut fields, "notification_ids") };
     fields.finish()?;
     match ids {
@@ -213,7 +212,7 @@ async fn set_preferences(
 ) -> Result<Json<Value>, Error> {
     let mut change = PreferenceChange::default();
     for (name, which) in SWITCHES {
-        if let Some(is_on) = switch(&mut fields, name) {
+        if let Some(is_on) = fields.flag(name) {
             change.set(which, is_on);
         }
     }
@@ -240,34 +239,13 @@ fn query(list: &List, user: &store::User, api: &Api) -> Result<NotificationQuery
     let kind = list
         .param("type")
         .map(|text| NotificationKind::parse(text).ok_or_else(|| no_such("type", text)));
-    let is_read =
-        list.param("is_read").map(|text| boolean(text).ok_or_else(|| no_such("is_read", text)));
     Ok(NotificationQuery {
         recipient: user.id,
         kind: kind.transpose()?,
-        is_read: is_read.transpose()?,
+        is_read: list.flag("is_read")?,
         page: list.page()?,
         now_ms: api.clock.now_ms(),
     })
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" => Some(true),
-        "0" => Some(false),
-        _ if text.eq_ignore_ascii_case("true") => Some(true),
-        _ if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// A field that is true or false; a form says so in text.
-fn switch(fields: &mut Fields, name: &str) -> Option<bool> {
-    match fields.raw(name)? {
-        Value::Bool(is_on) => Some(*is_on),
-        Value::String(text) if boolean(text).is_some() => boolean(text),
-        _ => fields.refuse(name, NO_BOOLEAN),
-    }
 }
 
 /// A field that lists ids, no more than a member has notifications.

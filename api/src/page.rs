@@ -9,7 +9,7 @@ use http::request::Parts;
 use serde::Serialize;
 use store::{PAGE_SIZE, Page};
 
-use crate::{error::Error, router::Shared, site::Site};
+use crate::{error::Error, json::no_choice, router::Shared, site::Site};
 
 /// Longest text searched for, in characters; the rest is left out.
 const SEARCH_MAX_CHARS: usize = 100;
@@ -63,6 +63,20 @@ impl List {
     /// A parameter of the query; an empty one is none.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that is true or false, or 1 or 0.
+    ///
+    /// # Errors
+    ///
+    /// 400 on it when it is anything else.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        match self.param(name) {
+            None => Ok(None),
+            Some(text) if text.eq_ignore_ascii_case("true") || text == "1" => Ok(Some(true)),
+            Some(text) if text.eq_ignore_ascii_case("false") || text == "0" => Ok(Some(false)),
+            Some(text) => Err(Error::field(name, no_choice(text))),
+        }
     }
 
     /// A page of the database, row by row.

@@ -317,12 +317,7 @@ fn query(list: &List, scope: Scope) -> Result<PostQuery, Error> {
         Some("live") => (None, Some(true)),
         Some(text) => (Some(post_type(text).ok_or_else(|| no_such("type", text))?), None),
     };
-    let is_live_post = match list.param("is_live_post") {
-        None => None,
-        Some(text) if text.eq_ignore_ascii_case("true") || text == "1" => Some(true),
-        Some(text) if text.eq_ignore_ascii_case("false") || text == "0" => Some(false),
-        Some(text) => return Err(no_such("is_live_post", text)),
-    };
+    let is_live_post = list.flag("is_live_post")?;
     let sort = match list.param("sort") {
         Some("created_at") => PostSort::Oldest,
         Some("likes_count") => PostSort::LeastLiked,

@@ -529,7 +529,8 @@ impl Running {
     /// How far sound reaches beyond the pictures, in ticks of the picture: a millisecond at least, since
     /// a part has a length.
     fn beyond_pictures(&self, side: &[Timed]) -> u64 {
-        let end = side.last().map_or(0, |last| last.dts_ticks + i64::from(last.duration_ticks));
+        let end =
+            side.last().map_or(0, |last| last.dts_ticks.saturating_add(last.duration_ticks.into()));
         let end = self.side_timescale().rescale(end, self.tracks.timescale);
         let beyond = end.saturating_sub(self.expected.unwrap_or(end)).max(self.ticks(1));
         u64::try_from(beyond).unwrap_or(0)

@@ -130,9 +130,8 @@ impl Gops {
     fn next_is_sync(&self, step_ticks: u64, timescale: Timescale) -> Option<bool> {
         let usual_ms = self.longest_ms().or(self.hint_ms)?;
         let alike = |ms: &u64| ms.abs_diff(usual_ms) <= Self::BLUR_MS;
-        if self.recent.iter().chain(&self.hint_ms).filter(|ms| alike(ms)).count()
-            < if self.recent.is_empty() { 1 } else { 2 }
-        {
+        let needed = if self.recent.is_empty() { 1 } else { 2 };
+        if self.recent.iter().chain(&self.hint_ms).filter(|ms| alike(ms)).count() < needed {
             return None;
         }
         let next = self.open_ticks?.saturating_add(step_ticks);
@@ -281,7 +280,8 @@ impl Segmenter {
         let duration = u64::from(duration_ticks);
         let mut then = *self;
         then.count(duration);
-        let open_ms = gops.open_ticks.map(|open| millis(open + duration, self.timescale));
+        let open_ms =
+            gops.open_ticks.map(|open| millis(open.saturating_add(duration), self.timescale));
         let longest_ms = gops.longest_ms().max(open_ms);
         let at_sync = then.end(duration, true, longest_ms);
         let otherwise = then.end(duration, false, longest_ms);

@@ -20,7 +20,11 @@ struct Followed {
 
 /// Publishes without an end, noting what is hinted at and what comes.
 fn follow(events: impl IntoIterator<Item = Event>) -> Followed {
-    let mut viewer = Viewer::new(packager());
+    follow_on(Viewer::new(packager()), events)
+}
+
+/// The same of one more publisher.
+fn follow_on(mut viewer: Viewer, events: impl IntoIterator<Item = Event>) -> Followed {
     viewer.packager.begin(NOON_MS);
     let (mut hints, mut parts, mut completed_by) = (Vec::new(), Vec::new(), Vec::new());
     let mut hinted = None;
@@ -110,6 +114,15 @@ fn an_idr_that_was_due_and_does_not_come_belies_one_hint_and_no_more() {
     assert!(live.viewer.all().skip(2).all(|segment| segment.independent()));
     let belied: Vec<_> = live.hints.iter().zip(&live.parts[1..]).filter(|(h, p)| h != p).collect();
     assert!(belied.len() <= 1, "{belied:?}");
+}
+
+#[test]
+fn another_encoder_is_not_expected_to_keep_the_distance_of_the_one_before() {
+    let mut viewer = Viewer::new(packager());
+    viewer.publish(Source { seconds: 12, ..Source::default() }.events());
+    viewer.interrupt();
+    let live = follow_on(viewer, Source { seconds: 12, gop: 30, ..Source::default() }.events());
+    assert_eq!(live.hints, live.parts[1..]);
 }
 
 #[test]

@@ -545,18 +545,7 @@ row! {
     struct PostMediaRow {
         post_id: i64,
         is_recording: i64,
-        id: i64,
-        owner_id: i64,
-        name: String,
-        media_type: String,
-        title: String,
-        description: String,
-        size_bytes: i64,
-        width: Option<i64>,
-        height: Option<i64>,
-        duration_ms: Option<i64>,
-        approval_status: String,
-        created_ms: i64,
+        ..media: MediaRow,
     }
 }
 
@@ -585,22 +574,7 @@ impl TryFrom<PostMediaRow> for PostMedia {
     type Error = Error;
 
     fn try_from(row: PostMediaRow) -> Result<Self, Error> {
-        let is_recording = row.is_recording != 0;
-        let row = MediaRow {
-            id: row.id,
-            owner_id: row.owner_id,
-            name: row.name,
-            media_type: row.media_type,
-            title: row.title,
-            description: row.description,
-            size_bytes: row.size_bytes,
-            width: row.width,
-            height: row.height,
-            duration_ms: row.duration_ms,
-            approval_status: row.approval_status,
-            created_ms: row.created_ms,
-        };
-        Ok(Self { media: row.try_into()?, is_recording })
+        Ok(Self { media: row.media.try_into()?, is_recording: row.is_recording != 0 })
     }
 }
 

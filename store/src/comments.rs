@@ -83,17 +83,6 @@ pub struct NewComment<'a> {
     pub now_ms: i64,
 }
 
-/// A comment that was written, and who may want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commented {
-    /// The comment itself.
-    pub comment: Comment,
-    /// Whose post it is about.
-    pub post_author: UserId,
-    /// Whose comment it answers.
-    pub parent_author: Option<UserId>,
-}
-
 /// The comments whose ids the statement has put in `shown`, as [`CommentRow`]s, oldest first.
 macro_rules! select_shown {
     () => {
@@ -196,10 +185,10 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::UnknownComment`] when the post has no such comment to be
     /// answered; [`Error::TooDeep`] and [`Error::ThreadFull`] when that comment takes no reply.
-    pub async fn create_comment(&self, new: NewComment<'_>) -> Result<Commented, Error> {
+    pub async fn create_comment(&self, new: NewComment<'_>) -> Result<Comment, Error> {
         let author = new.author.id.get();
         let lock_post = self.database.lock_post();
-        let (comment, post_author, parent_author) = transaction!(&self.database, |transaction| {
+        let comment = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(new.post.get())
                 .fetch_optional(&mut *transaction)
@@ -264,7 +253,7 @@ impl Store {
                 };
                 transaction.notify(&note).await?;
             }
-            let comment = Comment {
+            Comment {
                 id: CommentId(id),
                 post: new.post,
                 author: new.author.into(),
@@ -276,14 +265,9 @@ impl Store {
                 created_ms: new.now_ms,
                 updated_ms: new.now_ms,
                 replies: Vec::new(),
-            };
-            (comment, post_author, parent_author)
+            }
         });
-        Ok(Commented {
-            comment,
-            post_author: UserId::new(post_author),
-            parent_author: parent_author.map(UserId::new),
-        })
+        Ok(comment)
     }
 
     /// Changes the text of a comment, and whether it is anonymous if that is said; says whether

@@ -44,12 +44,12 @@ pub use database::Ownership;
 pub use analytics::{AuthorFigures, PostFigures, RecentPost};
 pub use authors::Author;
 pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
-pub use comments::{Comment, CommentId, Commented, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
+pub use comments::{Comment, CommentId, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
 };
-pub use likes::{Like, Liked};
+pub use likes::Like;
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
 pub use notifications::{
     Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,

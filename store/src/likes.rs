@@ -23,24 +23,15 @@ pub struct Like {
     pub created_ms: i64,
 }
 
-/// A like that was given, and who may want to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Liked {
-    /// Never given twice.
-    pub id: i64,
-    /// Whose post it is.
-    pub post_author: UserId,
-}
-
 impl Store {
-    /// Makes a member like a post, counts it, and tells its author. Of two calls for one member at the same instant,
+    /// Makes a member like a post, counts it, and tells its author; gives the id of the like. Of two calls for one member at the same instant,
     /// one is refused.
     ///
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::AlreadyLiked`], and nothing is counted.
-    pub async fn like(&self, post: PostId, user: UserId, now_ms: i64) -> Result<Liked, Error> {
+    pub async fn like(&self, post: PostId, user: UserId, now_ms: i64) -> Result<i64, Error> {
         let lock_post = self.database.lock_post();
-        let (id, post_author) = transaction!(&self.database, |transaction| {
+        let id = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(post.get())
                 .fetch_optional(&mut *transaction)
@@ -64,9 +55,9 @@ impl Store {
             let author = UserId::new(post_author);
             let note = Note::about(post, NotificationKind::Like, user, author, now_ms);
             transaction.notify(&note).await?;
-            (id, post_author)
+            id
         });
-        Ok(Liked { id, post_author: UserId::new(post_author) })
+        Ok(id)
     }
 
     /// Takes a member's like of a post back, counts it off, and what its author was told. Of two calls for one member at the

@@ -6,7 +6,8 @@
 use media::id::UserId;
 
 use crate::{
-    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, QuartierId, Role, Store,
+    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, Store,
+    authors::{AuthorRow, author_columns},
     database::{reading, row, transaction},
     notifications::{Note, Notify as _},
     text::storable,
@@ -136,19 +137,6 @@ pub struct ExternalShare {
     pub created_ms: i64,
 }
 
-/// Begins every change of the shares of a post: writing the post first makes them wait in one line,
-/// and keeps the post from going meanwhile.
-const LINE_UP: &str =
-    "update posts set shares_count = shares_count where id = $1 returning author_id";
-
-/// The columns of a [`ShareRow`] that come from who shared.
-macro_rules! sharer_columns {
-    () => {
-        "s.id, s.created_ms, u.id as user_id, u.username, u.first_name, u.last_name, \
-         u.profile_picture, u.quartier_id, u.role, u.is_verified"
-    };
-}
-
 impl Store {
     /// Passes a post on within the site, counts it and tells the author of the post, all or nothing.
     /// A member shares a post once in each way: asked again, the first share is given back. `None`
@@ -158,10 +146,11 @@ impl Store {
     /// Only those of the database.
     pub async fn share(&self, new: NewShare<ShareType>) -> Result<Option<Shared>, Error> {
         let (post, user, how) = (new.post.get(), new.user.get(), new.how.as_str());
+        let lock_post = self.database.lock_post();
         let shared = transaction!(&self.database, |transaction| {
-            let author: Option<i64> =
-                sqlx::query_scalar(LINE_UP).bind(post).fetch_optional(&mut *transaction).await?;
-            let Some(author) = author else { return Ok(None) };
+            let author: Option<(i64, i64)> =
+                sqlx::query_as(lock_post).bind(post).fetch_optional(&mut *transaction).await?;
+            let Some((author, _)) = author else { return Ok(None) };
             let id: Option<i64> = sqlx::query_scalar(
                 "insert into post_shares (post_id, user_id, share_type, comment, created_ms)
                  values ($1, $2, $3, $4, $5)
@@ -212,12 +201,13 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn unshare(&self, post: PostId, user: UserId, how: ShareType) -> Result<bool, Error> {
+        let lock_post = self.database.lock_post();
         transaction!(&self.database, |transaction| {
-            let author: Option<i64> = sqlx::query_scalar(LINE_UP)
+            let author: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(post.get())
                 .fetch_optional(&mut *transaction)
                 .await?;
-            let Some(author) = author else { return Ok(false) };
+            let Some((author, _)) = author else { return Ok(false) };
             let gone = sqlx::query(
                 "delete from post_shares where post_id = $1 and user_id = $2 and share_type = $3",
             )
@@ -256,9 +246,10 @@ impl Store {
     /// Only those of the database.
     pub async fn share_external(&self, new: NewShare<Platform>) -> Result<Option<Shared>, Error> {
         let (post, user, platform) = (new.post.get(), new.user.get(), new.how.as_str());
+        let lock_post = self.database.lock_post();
         let shared = transaction!(&self.database, |transaction| {
-            let author: Option<i64> =
-                sqlx::query_scalar(LINE_UP).bind(post).fetch_optional(&mut *transaction).await?;
+            let author: Option<(i64, i64)> =
+                sqlx::query_as(lock_post).bind(post).fetch_optional(&mut *transaction).await?;
             if author.is_none() {
                 return Ok(None);
             }
@@ -304,8 +295,8 @@ impl Store {
         const COUNT: &str = "select (select count(*) from post_shares where post_id = p.id)
              from posts p where p.id = $1";
         const SELECT: &str = concat!(
-            "select s.share_type as how, s.comment, ",
-            sharer_columns!(),
+            "select s.id, s.created_ms, s.share_type as how, s.comment, ",
+            author_columns!(),
             " from post_shares s join users u on u.id = s.user_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
@@ -325,8 +316,8 @@ impl Store {
         const COUNT: &str = "select (select count(*) from external_shares where post_id = p.id)
              from posts p where p.id = $1";
         const SELECT: &str = concat!(
-            "select s.platform as how, s.message as comment, ",
-            sharer_columns!(),
+            "select s.id, s.created_ms, s.platform as how, s.message as comment, ",
+            author_columns!(),
             " from external_shares s join users u on u.id = s.user_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
@@ -373,14 +364,7 @@ row! {
         how: String,
         comment: String,
         created_ms: i64,
-        user_id: i64,
-        username: String,
-        first_name: String,
-        last_name: String,
-        profile_picture: Option<String>,
-        quartier_id: Option<i64>,
-        role: String,
-        is_verified: i64,
+        ..user: AuthorRow,
     }
 }
 
@@ -389,28 +373,14 @@ impl ShareRow {
         let share_type = ShareType::parse(&self.how).ok_or_else(|| {
             Error::Database("the type of a share is unknown to this version".into())
         })?;
-        let (id, comment, created_ms) = (self.id, self.comment.clone(), self.created_ms);
-        Ok(Share { id, user: self.into_author(geography)?, share_type, comment, created_ms })
+        let Self { id, comment, created_ms, user, .. } = self;
+        Ok(Share { id, user: user.into_author(geography)?, share_type, comment, created_ms })
     }
 
     fn into_external_share(self, geography: &Geography) -> Result<ExternalShare, Error> {
         let platform = Platform::from_stored(&self.how)?;
-        let (id, created_ms) = (self.id, self.created_ms);
-        Ok(ExternalShare { id, user: self.into_author(geography)?, platform, created_ms })
-    }
-
-    fn into_author(self, geography: &Geography) -> Result<Author, Error> {
-        let quartier = |id| geography.quartier(QuartierId::new(id)).cloned();
-        Ok(Author {
-            id: UserId::new(self.user_id),
-            username: self.username,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            profile_picture: self.profile_picture,
-            quartier: self.quartier_id.and_then(quartier),
-            role: Role::from_stored(&self.role)?,
-            is_verified: self.is_verified != 0,
-        })
+        let Self { id, created_ms, user, .. } = self;
+        Ok(ExternalShare { id, user: user.into_author(geography)?, platform, created_ms })
     }
 }
 

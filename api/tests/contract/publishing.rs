@@ -155,7 +155,7 @@ async fn null_and_odd_types_never_break_a_post() {
 }
 
 #[tokio::test]
-async fn posts_and_comments_are_not_written_by_the_thousand() {
+async fn posts_comments_and_messages_are_not_written_by_the_thousand() {
     let mut config = crate::house::config();
     config.limits.writing = api::Rate { burst: 2, per_minute: 60 };
     let house = House::with(config).await;
@@ -163,7 +163,9 @@ async fn posts_and_comments_are_not_written_by_the_thousand() {
     let path = post_of(&house, &member).await;
     let comments = format!("{path}comments/");
     house.write(&comments, &member, json!({"content": "Bravo"})).await;
-    for path in [POSTS, &comments] {
+    let live = house.start_live(&member).await;
+    let chat = format!("/api/posts/live/{}/chat/", live["id"]);
+    for path in [POSTS, &comments, &chat] {
         let answer =
             house.call(Method::POST, path, Some(&member), Some(json!({"content": "x"}))).await;
         assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);

@@ -17,11 +17,11 @@ async fn counts(db: &Fixture, post: PostId) -> (i64, i64) {
 }
 
 on_both! {
-    async fn a_like_is_counted_once_and_tells_whose_post_it_is(db: Fixture) {
+    async fn a_like_is_counted_once(db: Fixture) {
         let members = members(&db, 2).await;
         let (author, reader) = (members[0], members[1]);
         let post = db.post_of(author).await;
-        assert_eq!(db.like(post, reader, NOW_MS).await.unwrap().post_author, author);
+        db.like(post, reader, NOW_MS).await.unwrap();
         assert_eq!(counts(&db, post).await, (1, 1));
         let again = db.like(post, reader, NOW_MS).await;
         assert!(matches!(again, Err(Error::AlreadyLiked)), "{again:?}");

@@ -273,7 +273,7 @@ on_both! {
             is_anonymous: None,
             now_ms: NOW_MS,
         };
-        let above = db.create_comment(comment.clone()).await.unwrap().comment.id;
+        let above = db.create_comment(comment.clone()).await.unwrap().id;
         db.create_comment(crate::NewComment { parent: Some(above), ..comment }).await.unwrap();
 
         assert!(db.delete_post(post).await.unwrap());

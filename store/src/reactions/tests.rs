@@ -12,7 +12,7 @@ async fn comment(
 ) -> CommentId {
     let content = "Bravo".to_owned();
     let new = NewComment { post, parent, author, content, is_anonymous: None, now_ms: NOW_MS };
-    db.create_comment(new).await.unwrap().comment.id
+    db.create_comment(new).await.unwrap().id
 }
 
 async fn reactions(db: &Fixture, post: PostId, reader: &User) -> Reactions {
@@ -58,7 +58,7 @@ on_both! {
         let mut expected = Vec::new();
         for n in 0..LIKES_SHOWN {
             let member = db.user_called(&format!("member{n}")).await;
-            expected.push(db.like(post, member.id, NOW_MS).await.unwrap().id);
+            expected.push(db.like(post, member.id, NOW_MS).await.unwrap());
         }
         expected.reverse();
         let found = reactions(&db, post, &first).await;

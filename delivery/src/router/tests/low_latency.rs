@@ -49,6 +49,21 @@ async fn the_part_after_one_that_nobody_was_told_of_yet_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_cache_keeps_that_a_hinted_part_did_not_come() {
+    let (house, mut publisher) = house();
+    // An IDR is due at 6 s: the part after this one begins another segment.
+    publisher.push(&mut media(4_500..5_970)).unwrap();
+    let mut hinted = house.ask(Method::GET, &house.path("4.0.m4s"), &[]);
+    assert!((&mut hinted).now_or_never().is_none());
+    drop(publisher);
+    assert!(unmoved(&mut hinted).await, "the encoder may come back");
+    house.channel.gap(Duration::from_secs(1));
+    let answer = told(hinted, "there is a gap in its place").await;
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "unknown_segment"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_without_a_part_waits_for_the_whole_segment() {
     let (house, mut publisher) = house();
     let mut asking = house.reload("_HLS_msn=3");
