@@ -1,6 +1,6 @@
 //! What a process tree has used: CPU time and memory, from `/proc`.
 
-use std::{collections::HashMap, fs, time::Duration};
+use std::{collections::HashMap, fs, ops::RangeInclusive, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -38,20 +38,31 @@ pub fn tree(pid: u32) -> Vec<u32> {
 /// # Errors
 /// When the root process is gone.
 pub fn cpu(pid: u32) -> Result<Duration> {
-    const UTIME: usize = 11;
-    const STIME: usize = 12;
-    const CHILDREN: [usize; 2] = [13, 14];
     stat(pid).context("the process has ended")?;
-    let ticks: u64 = tree(pid)
+    Ok(tree(pid)
         .into_iter()
         .filter_map(stat)
-        .map(|fields| {
-            let field =
-                |n: usize| fields.get(n).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-            field(UTIME) + field(STIME) + field(CHILDREN[0]) + field(CHILDREN[1])
-        })
-        .sum();
-    Ok(Duration::from_secs(ticks) / rustix::param::clock_ticks_per_second() as u32)
+        .map(|stat| spent(&stat, UTIME..=CHILDREN_STIME))
+        .sum())
+}
+
+/// CPU time of this process alone, in user and kernel.
+///
+/// # Errors
+/// When `/proc` is not there.
+pub fn own_cpu() -> Result<Duration> {
+    Ok(spent(&stat(std::process::id()).context("no /proc")?, UTIME..=STIME))
+}
+
+const UTIME: usize = 11;
+const STIME: usize = 12;
+const CHILDREN_STIME: usize = 14;
+
+/// The sum of fields that count clock ticks.
+fn spent(stat: &[String], fields: RangeInclusive<usize>) -> Duration {
+    let fields = stat.get(fields).unwrap_or_default();
+    let ticks: u64 = fields.iter().filter_map(|text| text.parse::<u64>().ok()).sum();
+    Duration::from_secs(ticks) / rustix::param::clock_ticks_per_second() as u32
 }
 
 /// Memory of a process tree now.

@@ -45,7 +45,8 @@ pub struct Plan {
     pub repeats: usize,
     /// Low-latency viewers whose cost is measured.
     pub followers: usize,
-    /// Low-latency viewers that two cores should bear, with the load itself.
+    /// Low-latency viewers that two cores should bear, with the load itself; where they do not, the
+    /// most that they do is looked for.
     pub crowd: usize,
 }
 
@@ -60,6 +61,14 @@ const FILL: Duration = Duration::from_secs(9);
 const RAMP: Duration = Duration::from_secs(6);
 /// How long a crowd must be borne.
 const CROWDED: Duration = Duration::from_secs(60);
+/// Crowds tried when the whole one is too many, each halfway between the most borne and the fewest not.
+const SMALLER_CROWDS: usize = 3;
+/// A part comes every 200 ms.
+const PARTS_PER_S: f64 = 5.0;
+/// What a crowd's parts may take, the wait for them included.
+pub const PART_P99: Duration = Duration::from_millis(250);
+/// How many of a crowd's parts may not have come by the end: 1.5 of a minute's 300, for one is always on its way.
+pub const LATE_PARTS_PERCENT: f64 = 0.5;
 /// Lives whose listed segments are added up; all have the same bitrate.
 const WINDOWS_SAMPLED: usize = 5;
 /// How often a playlist that is not there yet is asked for.
@@ -97,6 +106,10 @@ pub struct Viewing {
     pub gbit: f64,
     /// Of the process tree, in the measured time.
     pub cpu: Duration,
+    /// Of the load tool, in the same time, on the same cores.
+    pub load_cpu: Duration,
+    /// Viewers that came.
+    pub count: usize,
     /// Viewers that played.
     pub playing: usize,
     /// Request to last byte of the playlists: how many, median, 99th percentile in microseconds.
@@ -109,6 +122,22 @@ pub struct Viewing {
     pub errors: (usize, Option<String>),
     /// Of the process tree at the end.
     pub memory: Memory,
+}
+
+impl Viewing {
+    /// How many of the parts that came in the measured time viewers did not have by its end, in
+    /// percent.
+    pub fn late_percent(&self) -> f64 {
+        let expected = self.time.as_secs_f64() * PARTS_PER_S * self.count as f64;
+        (100.0 - self.media.0 as f64 / expected * 100.0).max(0.0)
+    }
+
+    /// Whether every one of so many low-latency viewers had what he asked for in time.
+    pub fn is_borne(&self) -> bool {
+        let p99 = Duration::from_micros(self.media.2.into());
+        let all = self.playing == self.count && self.errors.0 == 0;
+        all && p99 <= PART_P99 && self.late_percent() <= LATE_PARTS_PERCENT
+    }
 }
 
 /// How long pictures took from the publisher's kernel to a client that has the part they are in.
@@ -133,9 +162,9 @@ pub struct LowLatencyFigures {
     pub alone: Latency,
     /// Of one viewer among the others of [`Self::viewing`].
     pub among: Latency,
-    /// More viewers than the machine was made for.
-    pub crowd: Viewing,
-    /// Of the lone viewer of another live meanwhile.
+    /// Crowds in the order they came: the whole one, then the smaller ones.
+    pub crowds: Vec<Viewing>,
+    /// Of the lone viewer of another live beside the whole one.
     pub beside: Latency,
 }
 
@@ -355,19 +384,33 @@ fn low_latency(plan: &Plan, binary: &Path, input: &Arc<Input>) -> Result<LowLate
         probe.stop()?;
     }
     if plan.crowd > 0 {
-        say("ours, low latency: a crowd");
-        let ours = Ours::start(binary)?;
-        let mut lives = ours.lives(2)?;
-        let (beside, watched) = (lives.remove(0), lives.remove(0));
-        let other = Publishers::start(input, ours.rtmp, ours::APP, &[beside.key])?;
-        let probe = Probe::start(ours.http, &beside.playlist, other.pictures())?;
-        let _publisher = Publishers::start(input, ours.rtmp, ours::APP, &[watched.key])?;
-        sleep(FILL);
-        let (server, http) = (&ours.server, ours.http);
-        (figures.crowd, figures.beside) =
-            followed::<LowLatency>(server, http, &watched.playlist, plan.crowd, CROWDED, &probe)?;
-        probe.stop()?;
+        let (whole, beside) = crowd(binary, input, plan.crowd)?;
+        let (mut borne, mut too_many) = (0_usize, plan.crowd);
+        let is_borne = whole.is_borne();
+        (figures.crowds, figures.beside) = (vec![whole], beside);
+        for _ in 0..if is_borne { 0 } else { SMALLER_CROWDS } {
+            let count = borne.midpoint(too_many);
+            let (smaller, _) = crowd(binary, input, count)?;
+            *if smaller.is_borne() { &mut borne } else { &mut too_many } = count;
+            figures.crowds.push(smaller);
+        }
     }
+    Ok(figures)
+}
+
+/// Lets `count` viewers watch one live, and one another live beside it.
+fn crowd(binary: &Path, input: &Arc<Input>, count: usize) -> Result<(Viewing, Latency)> {
+    say(&format!("ours, low latency: {count} viewers"));
+    let ours = Ours::start(binary)?;
+    let mut lives = ours.lives(2)?;
+    let (beside, watched) = (lives.remove(0), lives.remove(0));
+    let other = Publishers::start(input, ours.rtmp, ours::APP, &[beside.key])?;
+    let probe = Probe::start(ours.http, &beside.playlist, other.pictures())?;
+    let _publisher = Publishers::start(input, ours.rtmp, ours::APP, &[watched.key])?;
+    sleep(FILL);
+    let (server, http) = (&ours.server, ours.http);
+    let figures = followed::<LowLatency>(server, http, &watched.playlist, count, CROWDED, &probe)?;
+    probe.stop()?;
     Ok(figures)
 }
 
@@ -441,9 +484,11 @@ fn viewing_with<V: Viewer>(
     sleep(RAMP + WARM_UP / 2);
     begin();
     viewers.take();
-    let (cpu, bytes) = (account::cpu(server.pid())?, viewers.bytes());
+    let (cpu, load_cpu) = (account::cpu(server.pid())?, account::own_cpu()?);
+    let bytes = viewers.bytes();
     sleep(window);
     let cpu = account::cpu(server.pid())? - cpu;
+    let load_cpu = account::own_cpu()? - load_cpu;
     let gbit = (viewers.bytes() - bytes) as f64 * 8.0 / 1e9;
     let mut sample = viewers.take();
     let summary =
@@ -451,6 +496,8 @@ fn viewing_with<V: Viewer>(
     Ok(Viewing {
         gbit,
         cpu,
+        load_cpu,
+        count,
         playing: viewers.playing(),
         playlists: summary(&mut sample.playlist_us),
         media: summary(&mut sample.media_us),
