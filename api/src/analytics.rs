@@ -26,7 +26,6 @@ struct PostAnalytics {
     id: i64,
     post: i64,
     total_views: i64,
-    /// Who looked is not kept, only how often: null, which is no number of ours.
     unique_views: i64,
     total_likes: i64,
     total_comments: i64,
@@ -36,7 +35,7 @@ struct PostAnalytics {
     viral_score_formatted: String,
     engagement_rate: f64,
     engagement_rate_formatted: String,
-    /// Null likewise: whom a share reached is not known.
+    /// Null: whom a share reached is not known.
     reach_multiplier: Option<f64>,
     whatsapp_shares: i64,
     facebook_shares: i64,

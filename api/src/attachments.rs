@@ -12,9 +12,10 @@ use http::StatusCode;
 use media::id::LiveId;
 use serde::Serialize;
 use storage::ObjectName;
-use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType};
+use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType, Showing};
 
 use crate::{
+    audience::Circle,
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
@@ -129,16 +130,30 @@ async fn list(
     Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
 }
 
-/// Media of others is shown once it is approved.
+/// Media of others is shown once it is approved, and where a post does that the reader may see: ids can
+/// be counted, and each answer holds the name that admits to the file.
 async fn read(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<MediaBody>, Error> {
-    let media = api.store.media(MediaId::new(id)).await?;
-    let seen = media.filter(|media| media.owner == user.id || media.approval == Approval::Approved);
-    Ok(Json(MediaBody::new(&seen.ok_or(Error::NotFound)?, &site)))
+    let media = api.store.media(MediaId::new(id)).await?.ok_or(Error::NotFound)?;
+    if media.owner == user.id {
+        return Ok(Json(MediaBody::new(&media, &site)));
+    }
+    if media.approval != Approval::Approved {
+        return Err(Error::NotFound);
+    }
+    let shown = api.store.showings(media.id).await?;
+    let admits = |shown: &Showing| {
+        let Showing { audience, author, quartier, .. } = *shown;
+        Circle { audience, author, quartier }.admits(&user)
+    };
+    let mut seen = shown.iter().filter(|shown| admits(shown)).peekable();
+    seen.peek().ok_or(Error::NotFound)?;
+    let body = MediaBody::new(&media, &site);
+    Ok(Json(if seen.any(|shown| !shown.is_anonymous) { body } else { body.unnamed() }))
 }
 
 async fn update(
@@ -248,6 +263,12 @@ pub fn gone(error: store::Error) -> Error {
 }
 
 impl MediaBody {
+    /// Without what its owner says of it, which may be a file's name: for others, where a post hides
+    /// who wrote it.
+    pub fn unnamed(self) -> Self {
+        Self { title: String::new(), description: String::new(), ..self }
+    }
+
     /// Shows media to whoever may see it.
     pub fn new(media: &Media, site: &Site) -> Self {
         let is_approved = media.approval == Approval::Approved;

@@ -11,7 +11,7 @@ use axum::{
 use http::{StatusCode, request::Parts};
 use media::id::{LiveId, PlaybackName, StreamKey};
 use serde::Serialize;
-use store::{Audience, Author, LiveRow, LiveState, NewLive, QuartierId, User};
+use store::{Audience, Author, LiveRow, LiveState, NewLive, PostId, QuartierId, User};
 
 use crate::{
     address::Client,
@@ -163,7 +163,11 @@ async fn stop(
         return Err(NO_LIVE);
     }
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
-    Ok(Json(Stopped { message: "Live arrêté", video_saved: false, video_id: None }))
+    let post = PostId::new(live.id.get());
+    let shown = api.store.media_of_posts(&[post]).await?;
+    let recording = shown.values().flatten().find(|shown| shown.is_recording);
+    let video_id = recording.map(|recording| recording.media.id.get());
+    Ok(Json(Stopped { message: "Live arrêté", video_saved: video_id.is_some(), video_id }))
 }
 
 /// Ends a live, its record and its publisher; says whether it had not ended before.

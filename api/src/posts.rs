@@ -389,10 +389,17 @@ impl PostBody {
         reader: &User,
         visit: &Visit<'_>,
     ) -> Self {
-        let file = |shown: &PostMedia| MediaBody::new(&shown.media, visit.site);
+        let is_named = !post.is_anonymous || post.author.id == reader.id;
+        let file = |shown: &PostMedia| {
+            let media = MediaBody::new(&shown.media, visit.site);
+            if is_named { media } else { media.unnamed() }
+        };
+        // A recording is for those the live was for.
+        let may_watch = post.live.as_ref().is_none_or(|live| circle(post, live).admits(reader));
+        let media = if may_watch { media } else { &[] };
         let comment = |comment| CommentBody::new(comment, reader.id, visit.site);
         let like = |like| LikeBody::new(like, post, reader.id, visit.site);
-        let live = post.live.as_ref().map(|live| LiveBody::new(post, live, reader, visit));
+        let live = post.live.as_ref().map(|live| LiveBody::new(post, live, may_watch, visit));
         let is_on = post.live.as_ref().is_some_and(|live| live.state != LiveState::Ended);
         Self {
             id: post.id.get(),
@@ -424,11 +431,14 @@ impl PostBody {
     }
 }
 
+/// Those the live of a post is for.
+fn circle(post: &Post, live: &PostLive) -> Circle {
+    Circle { audience: live.audience, author: post.author.id, quartier: post.quartier.id }
+}
+
 impl LiveBody {
-    fn new(post: &Post, live: &PostLive, reader: &User, visit: &Visit<'_>) -> Self {
-        let name = &live.playback_name;
-        let (audience, author, quartier) = (live.audience, post.author.id, post.quartier.id);
-        let may_watch = Circle { audience, author, quartier }.admits(reader);
+    fn new(post: &Post, live: &PostLive, may_watch: bool, visit: &Visit<'_>) -> Self {
+        let (name, audience) = (&live.playback_name, live.audience);
         let playlists = may_watch.then(|| visit.playlists(name, audience));
         let (hls_url, hls_ts_url) =
             playlists.map(|playlists| (playlists.hls_url, playlists.hls_ts_url)).unzip();

@@ -9,6 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use media::id::UserId;
 use serde::Serialize;
 use store::{ExternalShare, NewShare, Platform, PostId, Share, ShareType};
 
@@ -111,13 +112,13 @@ async fn unshare(
 
 async fn shares(
     State(api): State<Shared>,
-    AuthUser(_): AuthUser,
+    AuthUser(reader): AuthUser,
     PathId(id): PathId,
     list: List,
 ) -> Result<Json<Listed<ShareBody>>, Error> {
     let page = api.store.shares(PostId::new(id), list.page()?).await?.ok_or(Error::NotFound)?;
     let now_ms = api.clock.now_ms();
-    Ok(Json(list.listed(page, |share| ShareBody::new(share, id, &list.site, now_ms))?))
+    Ok(Json(list.listed(page, |share| ShareBody::new(share, id, reader.id, &list.site, now_ms))?))
 }
 
 async fn share_external(
@@ -147,14 +148,16 @@ async fn share_external(
 
 async fn external_shares(
     State(api): State<Shared>,
-    AuthUser(_): AuthUser,
+    AuthUser(reader): AuthUser,
     PathId(id): PathId,
     list: List,
 ) -> Result<Json<Listed<ExternalShareBody>>, Error> {
     let page = api.store.external_shares(PostId::new(id), list.page()?).await?;
     let page = page.ok_or(Error::NotFound)?;
     let now_ms = api.clock.now_ms();
-    Ok(Json(list.listed(page, |share| ExternalShareBody::new(share, &list.site, now_ms))?))
+    Ok(Json(
+        list.listed(page, |share| ExternalShareBody::new(share, reader.id, &list.site, now_ms))?,
+    ))
 }
 
 /// The `share_type` field; a plain share without one.
@@ -186,10 +189,10 @@ fn display(platform: Platform) -> &'static str {
 }
 
 impl ShareBody {
-    fn new(share: &Share, post: i64, site: &Site, now_ms: i64) -> Self {
+    fn new(share: &Share, post: i64, reader: UserId, site: &Site, now_ms: i64) -> Self {
         Self {
             id: share.id,
-            user: AuthorBody::new(&share.user, false, None, site),
+            user: AuthorBody::new(&share.user, share.is_anonymous, Some(reader), site),
             post,
             share_type: share.share_type.as_str(),
             comment: share.comment.clone(),
@@ -200,10 +203,10 @@ impl ShareBody {
 }
 
 impl ExternalShareBody {
-    fn new(share: &ExternalShare, site: &Site, now_ms: i64) -> Self {
+    fn new(share: &ExternalShare, reader: UserId, site: &Site, now_ms: i64) -> Self {
         Self {
             id: share.id,
-            user: AuthorBody::new(&share.user, false, None, site),
+            user: AuthorBody::new(&share.user, share.is_anonymous, Some(reader), site),
             platform: share.platform.as_str(),
             platform_display: display(share.platform),
             shared_at: moment(share.created_ms),

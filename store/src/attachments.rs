@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use media::id::{LiveId, UserId};
 
 use crate::{
-    Error, PAGE_SIZE, Page, PostId, Store,
+    Audience, Error, PAGE_SIZE, Page, PostId, QuartierId, Store,
     database::{reading, row, transaction, writing},
+    reactions::{POSTS_AT_ONCE, those_posts},
     text::storable,
 };
 
@@ -168,6 +169,19 @@ pub struct PostMedia {
     pub is_recording: bool,
 }
 
+/// A post that shows a media, as far as it decides who else may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Showing {
+    /// Of its live; everybody where it has none.
+    pub audience: Audience,
+    /// Who wrote it.
+    pub author: UserId,
+    /// Where it belongs.
+    pub quartier: QuartierId,
+    /// Whether others are told who wrote it.
+    pub is_anonymous: bool,
+}
+
 /// The columns of [`MediaRow`].
 macro_rules! media_columns {
     () => {
@@ -272,13 +286,17 @@ impl Store {
     /// [`Error::UnknownUser`], [`Error::UnknownPost`], [`Error::TooManyMedia`] when the post shows
     /// [`POST_MEDIA_MAX`] already.
     pub async fn create_recording(&self, live: LiveId, new: NewMedia) -> Result<Media, Error> {
+        let lock_post = self.database.lock_post();
         let id = transaction!(&self.database, |transaction| {
+            // Two at once would each count without the other.
+            sqlx::query(lock_post).bind(live.get()).execute(&mut *transaction).await?;
             let id = insert_media!(transaction, &new);
-            let shown: i64 =
-                sqlx::query_scalar("select count(*) from post_media where post_id = $1")
-                    .bind(live.get())
-                    .fetch_one(&mut *transaction)
-                    .await?;
+            let (shown, place): (i64, i64) = sqlx::query_as(
+                "select count(*), coalesce(max(place) + 1, 0) from post_media where post_id = $1",
+            )
+            .bind(live.get())
+            .fetch_one(&mut *transaction)
+            .await?;
             if shown >= POST_MEDIA_MAX as i64 {
                 return Err(Error::TooManyMedia);
             }
@@ -292,7 +310,7 @@ impl Store {
             )
             .bind(live.get())
             .bind(id.get())
-            .bind(shown)
+            .bind(place)
             .execute(&mut *transaction)
             .await?;
             if attached.rows_affected() == 0 {
@@ -313,6 +331,35 @@ impl Store {
             sqlx::query_as(SELECT).bind(id.get()).fetch_optional(pool).await?
         });
         row.map(Media::try_from).transpose()
+    }
+
+    /// The posts that show a media; those that are the same in all of [`Showing`] once.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn showings(&self, media: MediaId) -> Result<Vec<Showing>, Error> {
+        let rows: Vec<(String, i64, i64, i64)> = reading!(&self.database, |pool| {
+            sqlx::query_as(
+                "select distinct coalesce(l.audience, 'public'), p.author_id, p.quartier_id, \
+                     p.is_anonymous
+                 from post_media pm join posts p on p.id = pm.post_id
+                     left join lives l on l.id = p.id
+                 where pm.media_id = $1",
+            )
+            .bind(media.get())
+            .fetch_all(pool)
+            .await?
+        });
+        rows.into_iter()
+            .map(|(audience, author, quartier, is_anonymous)| {
+                Ok(Showing {
+                    audience: Audience::from_stored(&audience)?,
+                    author: UserId::new(author),
+                    quartier: QuartierId::new(quartier),
+                    is_anonymous: is_anonymous != 0,
+                })
+            })
+            .collect()
     }
 
     /// One page of the approved media of a member, newest first. A page past the end is empty, and
@@ -357,21 +404,20 @@ impl Store {
         &self,
         posts: &[PostId],
     ) -> Result<HashMap<PostId, Vec<PostMedia>>, Error> {
-        // A parameter for each row of a page; null equals nothing.
         const SELECT: &str = concat!(
             "select pm.post_id, pm.is_recording, ",
             media_columns!(),
             " from post_media pm join media m on m.id = pm.media_id
-             where pm.post_id in ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-                 $16, $17, $18, $19, $20)
-               and m.approval_status = 'approved'
-             order by pm.post_id, pm.place"
+             where pm.post_id in ",
+            those_posts!(),
+            " and m.approval_status = 'approved'
+             order by pm.post_id, pm.place, pm.media_id"
         );
         let mut shown: HashMap<PostId, Vec<PostMedia>> = HashMap::new();
-        for some in posts.chunks(PAGE_SIZE as usize) {
+        for some in posts.chunks(POSTS_AT_ONCE) {
             let rows: Vec<PostMediaRow> = reading!(&self.database, |pool| {
                 let mut query = sqlx::query_as(SELECT);
-                for place in 0..PAGE_SIZE as usize {
+                for place in 0..POSTS_AT_ONCE {
                     query = query.bind(some.get(place).map(|post| post.get()));
                 }
                 query.fetch_all(pool).await?
@@ -414,10 +460,11 @@ impl Store {
         owner: UserId,
         change: MediaChange,
     ) -> Result<Option<Media>, Error> {
-        const UPDATE: &str = "update media as m set
+        // SQLite's `returning` knows no other name of the table: `media_columns!` would not do.
+        const UPDATE: &str = "update media set
                  title = coalesce($3, title),
                  description = coalesce($4, description)
-             where m.id = $1 and m.owner_id = $2
+             where id = $1 and owner_id = $2
              returning id, owner_id, name, media_type, title, description, size_bytes, width, \
                  height, duration_ms, approval_status, created_ms";
         let row: Option<MediaRow> = writing!(&self.database, |pool| {

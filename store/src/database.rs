@@ -290,6 +290,11 @@ macro_rules! migrations_of {
                 )),
             ),
             (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
+            (
+                13,
+                "comments by post",
+                include_str!(concat!("../../migrations/", $folder, "/0013_comments_by_post.sql")),
+            ),
         ])
     };
 }

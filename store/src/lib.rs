@@ -36,7 +36,7 @@ mod testing;
 use std::sync::Arc;
 
 pub use attachments::{
-    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
+    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia, Showing,
 };
 use database::Database;
 pub use database::Ownership;

@@ -51,7 +51,7 @@ impl Switch {
     ];
 }
 
-/// How soon a member wants to be tkept.
+/// How soon a member wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Frequency {
     /// At once.
@@ -126,7 +126,7 @@ macro_rules! preference_columns {
 type PreferencesRow = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, String);
 
 impl Store {
-    /// What a member wants to be tkept.
+    /// What a member wants to be told of.
     ///
     /// # Errors
     /// Only those of the database.

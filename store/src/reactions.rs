@@ -34,7 +34,7 @@ pub struct Reactions {
 }
 
 /// Posts asked about at once: those of a page ([`crate::PAGE_SIZE`]).
-const AT_ONCE: usize = 20;
+pub(crate) const POSTS_AT_ONCE: usize = 20;
 
 /// The parameters of so many posts, of which those that are null name none.
 macro_rules! those_posts {
@@ -42,6 +42,8 @@ macro_rules! those_posts {
         "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
     };
 }
+
+pub(crate) use those_posts;
 
 impl Store {
     /// What members made of each of these posts, in their order, as `reader` is shown it. Two
@@ -55,7 +57,7 @@ impl Store {
         reader: UserId,
     ) -> Result<Vec<Reactions>, Error> {
         let mut found: HashMap<PostId, Reactions> = HashMap::new();
-        for page in posts.chunks(AT_ONCE) {
+        for page in posts.chunks(POSTS_AT_ONCE) {
             self.add_likes(page, reader, &mut found).await?;
             self.add_comments(page, &mut found).await?;
         }
@@ -89,7 +91,7 @@ impl Store {
         );
         let rows: Vec<LikeRow> = reading!(&self.database, |pool| {
             let mut select = sqlx::query_as(SELECT);
-            for n in 0..AT_ONCE {
+            for n in 0..POSTS_AT_ONCE {
                 select = select.bind(posts.get(n).map(|id| id.get()));
             }
             select.bind(reader.get()).bind(i64::from(LIKES_SHOWN - 1)).fetch_all(pool).await?
@@ -136,7 +138,7 @@ impl Store {
         );
         let rows: Vec<CommentRow> = reading!(&self.database, |pool| {
             let mut select = sqlx::query_as(SELECT);
-            for n in 0..AT_ONCE {
+            for n in 0..POSTS_AT_ONCE {
                 select = select.bind(posts.get(n).map(|id| id.get()));
             }
             select

@@ -116,6 +116,8 @@ pub struct Share {
     pub id: i64,
     /// By whom.
     pub user: Author,
+    /// Whether it would tell who wrote an anonymous post, which he shares himself.
+    pub is_anonymous: bool,
     /// In which way.
     pub share_type: ShareType,
     /// What he said about it; may be empty.
@@ -131,10 +133,19 @@ pub struct ExternalShare {
     pub id: i64,
     /// By whom.
     pub user: Author,
+    /// As of [`Share::is_anonymous`].
+    pub is_anonymous: bool,
     /// To where.
     pub platform: Platform,
     /// When, in Unix milliseconds.
     pub created_ms: i64,
+}
+
+/// The column `is_anonymous` of a [`ShareRow`].
+macro_rules! is_unnamed {
+    () => {
+        "case when s.user_id = p.author_id then p.is_anonymous else 0 end as is_anonymous, "
+    };
 }
 
 impl Store {
@@ -296,8 +307,9 @@ impl Store {
              from posts p where p.id = $1";
         const SELECT: &str = concat!(
             "select s.id, s.created_ms, s.share_type as how, s.comment, ",
+            is_unnamed!(),
             author_columns!(),
-            " from post_shares s join users u on u.id = s.user_id
+            " from post_shares s join users u on u.id = s.user_id join posts p on p.id = s.post_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
         let rows = self.share_rows([COUNT, SELECT], post, page).await?;
@@ -317,8 +329,10 @@ impl Store {
              from posts p where p.id = $1";
         const SELECT: &str = concat!(
             "select s.id, s.created_ms, s.platform as how, s.message as comment, ",
+            is_unnamed!(),
             author_columns!(),
             " from external_shares s join users u on u.id = s.user_id
+                  join posts p on p.id = s.post_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
         let rows = self.share_rows([COUNT, SELECT], post, page).await?;
@@ -363,6 +377,7 @@ row! {
         id: i64,
         how: String,
         comment: String,
+        is_anonymous: i64,
         created_ms: i64,
         ..user: AuthorRow,
     }
@@ -373,14 +388,18 @@ impl ShareRow {
         let share_type = ShareType::parse(&self.how).ok_or_else(|| {
             Error::Database("the type of a share is unknown to this version".into())
         })?;
+        let is_anonymous = self.is_anonymous != 0;
         let Self { id, comment, created_ms, user, .. } = self;
-        Ok(Share { id, user: user.into_author(geography)?, share_type, comment, created_ms })
+        let user = user.into_author(geography)?;
+        Ok(Share { id, user, is_anonymous, share_type, comment, created_ms })
     }
 
     fn into_external_share(self, geography: &Geography) -> Result<ExternalShare, Error> {
         let platform = Platform::from_stored(&self.how)?;
+        let is_anonymous = self.is_anonymous != 0;
         let Self { id, created_ms, user, .. } = self;
-        Ok(ExternalShare { id, user: user.into_author(geography)?, platform, created_ms })
+        let user = user.into_author(geography)?;
+        Ok(ExternalShare { id, user, is_anonymous, platform, created_ms })
     }
 }
 

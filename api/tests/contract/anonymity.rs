@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::{House, Member, account, signed_in};
+use crate::house::{House, Member, account, png, signed_in};
 
 /// A place where Mariama has written without her name, and others with theirs.
 struct Place {
@@ -35,7 +35,7 @@ impl Place {
         self.house.write(&format!("{}comments/", self.post), member, body).await
     }
 
-    /// Every answer in which the post, its likes or its comments show.
+    /// Every answer in which the post, or what was made of it, shows.
     fn everywhere(&self) -> Vec<String> {
         vec![
             "/api/posts/".to_owned(),
@@ -43,6 +43,9 @@ impl Place {
             "/api/posts/?sort=-likes_count".to_owned(),
             self.post.clone(),
             format!("{}comments/", self.post),
+            self.post.replace("/posts/", "/posts/posts/") + "shares/",
+            self.post.replace("/posts/", "/posts/posts/") + "external-shares/",
+            "/api/notifications/".to_owned(),
         ]
     }
 
@@ -161,6 +164,47 @@ async fn the_author_of_an_anonymous_post_likes_it_without_being_named() {
     assert_eq!(read["likes"][1]["user"]["id"], Value::Null);
     let read = place.house.get(&place.post, &place.mariama).await.body;
     assert_eq!(read["likes"][1]["user"]["id"], place.mariama.id);
+}
+
+#[tokio::test]
+async fn the_author_of_an_anonymous_post_shares_it_without_being_named() {
+    let place = Place::new().await;
+    let post = place.post.replace("/posts/", "/posts/posts/");
+    for (list, body) in [
+        ("share", json!({"comment": "À lire"})),
+        ("share-external", json!({"platform": "whatsapp"})),
+    ] {
+        for member in [&place.mariama, &place.binta] {
+            place.house.write(&format!("{post}{list}/"), member, body.clone()).await;
+        }
+    }
+    place.assert_unnamed(&[]).await;
+    for list in ["shares", "external-shares"] {
+        let path = format!("{post}{list}/");
+        for (reader, hers) in
+            [(&place.binta, Value::Null), (&place.mariama, json!(place.mariama.id))]
+        {
+            let rows = place.house.get(&path, reader).await.body["results"].clone();
+            assert_eq!(rows[0]["user"]["id"], place.binta.id, "{list}");
+            assert_eq!(rows[1]["user"]["id"], hers, "{list}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn media_of_an_anonymous_post_tell_nothing_of_their_author() {
+    let place = Place::new().await;
+    let media = place.house.bring(&place.mariama, &png(4, 4, 4)).await.body;
+    let one = format!("/api/posts/media/{}/", media["id"]);
+    let title = json!({"title": "CV Mariama Soumah"});
+    place.house.call(Method::PUT, &one, Some(&place.mariama), Some(title)).await;
+    let body =
+        json!({"content": "Une question", "is_anonymous": true, "media_files": [media["id"]]});
+    let post = place.house.write("/api/posts/", &place.mariama, body).await;
+    let post = format!("/api/posts/{}/", post["id"]);
+    place.assert_unnamed(&[post.clone(), one.clone()]).await;
+    let own = place.house.get(&post, &place.mariama).await.body;
+    assert_eq!(own["media_files"][0]["title"], "CV Mariama Soumah");
 }
 
 #[tokio::test]

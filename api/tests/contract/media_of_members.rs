@@ -8,7 +8,7 @@ use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use store::{Approval, MediaId, MediaType, NewMedia};
 
-use crate::house::{Answer, House, Member, Part, config, form, mp4, png};
+use crate::house::{Answer, House, Member, Part, account, config, form, mp4, png, signed_in};
 
 const UPLOAD: &str = "/api/posts/media/upload/";
 const LIST: &str = "/api/posts/media/";
@@ -310,6 +310,8 @@ async fn an_owner_renames_and_deletes_his_media() {
     let change = json!({"title": "Le port", "description": "Le soir"});
     let answer = house.call(Method::PUT, &path, Some(&fatou), Some(change)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let post = json!({"content": "Bonsoir", "media_files": [media["id"]]});
+    house.write("/api/posts/", &fatou, post).await;
     let seen = house.get(&path, &binta).await.body;
     assert_eq!((&seen["title"], &seen["description"]), (&json!("Le port"), &json!("Le soir")));
     let long = json!({"title": "x".repeat(201)});
@@ -374,6 +376,65 @@ async fn the_recording_of_a_live_becomes_media_of_its_post() {
     assert_eq!(shown[0].media.id, MediaId::new(answer.body["media_id"].as_i64().unwrap()));
     assert!(shown[0].is_recording);
     assert_eq!(house.get(&format!("/api/posts/{id}/"), &member).await.body["content"], before);
+}
+
+#[tokio::test]
+async fn a_live_that_stops_names_the_recording_sent_before() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let id = house.start_live(&member).await["live_id"].as_i64().unwrap();
+    let recorded = record(&house, &member, id, &mp4(10)).await.body;
+    let stop = format!("/api/posts/live/{id}/stop/");
+    let answer = house.call(Method::PUT, &stop, Some(&member), Some(json!({}))).await;
+    assert_eq!(answer.body["video_saved"], true);
+    assert_eq!(answer.body["video_id"], recorded["media_id"]);
+}
+
+#[tokio::test]
+async fn the_recording_of_a_live_for_a_quartier_is_for_that_quartier() {
+    let house = House::new().await;
+    let [here, there] = ["Dixinn", "Ratoma"].map(|commune| house.quartier(commune));
+    let mut members = Vec::new();
+    for (name, quartier) in [("fatou", here), ("binta", here), ("sekou", there)] {
+        let mut form = account(name);
+        form["quartier"] = json!(quartier);
+        members.push(signed_in(&house.post("/api/users/register/", form).await));
+    }
+    let [fatou, binta, sekou] = members.as_slice() else { panic!("three") };
+    let live = house.write("/api/posts/live/start/", fatou, json!({"audience": "quartier"})).await;
+    let id = live["live_id"].as_i64().unwrap();
+    let recorded = record(&house, fatou, id, &mp4(10)).await.body;
+    let (post, media) = (format!("/api/posts/{id}/"), format!("{LIST}{}/", recorded["media_id"]));
+    for neighbour in [fatou, binta] {
+        let shown = house.get(&post, neighbour).await.body;
+        assert_eq!(shown["live_stream"]["id"], recorded["media_id"]);
+        assert_eq!(house.get(&media, neighbour).await.status, StatusCode::OK);
+    }
+    let name = recorded["file_url"].as_str().unwrap().rsplit('/').next().unwrap();
+    for path in [&post, "/api/posts/", &format!("/api/posts/user/{}/", fatou.id)] {
+        let shown = house.get(path, sekou).await;
+        assert_eq!(shown.status, StatusCode::OK, "{path}");
+        assert!(!shown.text.contains(name), "{path}: {}", shown.text);
+    }
+    let shown = house.get(&post, sekou).await.body;
+    assert_eq!((&shown["live_stream"], &shown["has_media"]), (&Value::Null, &json!(false)));
+    assert_eq!(house.get(&media, sekou).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn media_that_no_post_shows_is_its_owners_alone() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let media = house.bring(&fatou, &png(4, 4, 4)).await.body;
+    let path = format!("{LIST}{}/", media["id"]);
+    assert_eq!(house.get(&path, &fatou).await.status, StatusCode::OK);
+    assert_eq!(house.get(&path, &binta).await.status, StatusCode::NOT_FOUND);
+    let body = json!({"content": "Au marché", "media_files": [media["id"]]});
+    let post = house.write("/api/posts/", &fatou, body).await;
+    assert_eq!(house.get(&path, &binta).await.body["id"], media["id"]);
+    let post = format!("/api/posts/{}/", post["id"]);
+    house.call(Method::DELETE, &post, Some(&fatou), None).await;
+    assert_eq!(house.get(&path, &binta).await.status, StatusCode::NOT_FOUND);
 }
 
 /// Defect 3 of the first version.

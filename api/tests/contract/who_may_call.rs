@@ -149,7 +149,10 @@ impl Place {
         } else if line.path.contains("/notifications/") {
             self.notification(member.unwrap_or(&self.owner)).await
         } else if line.path.contains("/media/") {
-            self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].to_string()
+            let media = self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].clone();
+            let body = json!({"content": "Bonjour", "media_files": [media]});
+            self.house.write("/api/posts/", &self.owner, body).await;
+            media.to_string()
         } else {
             live["id"].to_string()
         };

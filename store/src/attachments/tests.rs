@@ -240,6 +240,12 @@ on_both! {
 
         let refused = db.create_recording(live, new_media(owner)).await;
         assert!(matches!(refused, Err(Error::TooManyMedia)));
+        let first = recordings[0].id;
+        assert!(db.delete_media(first, owner, 0).await.unwrap());
+        let newest = db.create_recording(live, new_media(owner)).await.unwrap();
+        let shown = db.media_of_posts(&[live.into()]).await.unwrap();
+        let last = shown[&live.into()].last().unwrap();
+        assert_eq!((last.media.id, last.is_recording), (newest.id, true));
         let nowhere = db.create_recording(LiveId::new(404), new_media(owner)).await;
         assert!(matches!(nowhere, Err(Error::UnknownPost)));
         assert_eq!(db.media_of(owner, 1).await.unwrap().count, POST_MEDIA_MAX as u64);
