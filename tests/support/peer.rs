@@ -51,6 +51,8 @@ impl Peer {
         let output = File::create(&log).expect("a log file");
         let error_output = output.try_clone().expect("a second handle of the log");
         let mut bounded = under_timeout(&command);
+        // A browser that is killed leaves its profile behind.
+        bounded.env("TMPDIR", folder);
         let child = bounded.stdin(input).stdout(output).stderr(error_output).spawn();
         let child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         Self { name: name.into(), child, log, ended: None }
@@ -165,7 +167,7 @@ pub fn all_output_of(mut command: Command, within: Duration) -> (Vec<u8>, String
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     command.stdin(Stdio::null());
     let mut bounded = under_timeout(&command);
-    bounded.stdin(Stdio::null());
+    bounded.stdin(Stdio::null()).env("TMPDIR", folder.path());
     bounded.stdout(File::create(&out).expect("a file for output"));
     bounded.stderr(File::create(&err).expect("a file for errors"));
     let mut child = bounded.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
