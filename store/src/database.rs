@@ -290,6 +290,15 @@ macro_rules! migrations_of {
                 )),
             ),
             (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
+            (
+                10,
+                "mentions, farewells, push",
+                include_str!(concat!(
+                    "../../migrations/",
+                    $folder,
+                    "/0010_mentions_farewells_push.sql"
+                )),
+            ),
         ])
     };
 }
