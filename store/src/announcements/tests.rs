@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use media::id::{LiveId, UserId};
 
 use super::*;
@@ -52,6 +54,31 @@ async fn end(db: &Fixture, live: LiveId) {
 }
 
 /// One likes a live, one shares it, one comments on it, one speaks beside it.
+/// So many bytes, as each database writes them.
+fn bytes(db: &Fixture, count: usize) -> String {
+    match db.database {
+        crate::database::Database::Sqlite { .. } => format!("zeroblob({count})"),
+        crate::database::Database::Postgres(_) => format!("'\\x{}'::bytea", "00".repeat(count)),
+    }
+}
+
+/// Writes as long as `announcing` goes on, and gives how long each of the writes waited, shortest first.
+async fn write_beside(
+    db: &Fixture,
+    author: UserId,
+    announcing: tokio::task::JoinHandle<u32>,
+) -> (u32, Vec<Duration>) {
+    let mut waits = Vec::new();
+    while !announcing.is_finished() {
+        let started = Instant::now();
+        db.post_of(author).await;
+        waits.push(started.elapsed());
+        tokio::task::yield_now().await;
+    }
+    waits.sort_unstable();
+    (announcing.await.unwrap(), waits)
+}
+
 async fn take_part(db: &Fixture, live: LiveId, [likes, shares, comments, speaks]: [&User; 4]) {
     // Again, for some: a like is given once.
     let _ = db.like(live.into(), likes.id, NOW_MS).await;
@@ -201,6 +228,40 @@ on_both! {
         announce_all(&db).await;
         assert_eq!(notifications(&db).await, kept);
         assert_eq!(told(&db, near).await[0].kind, NotificationKind::LiveStarted);
+    }
+
+    /// The figures of `docs/database.md`:
+    /// `cargo test -p communiconnect-store a_hundred_thousand -- --ignored --nocapture --test-threads 1`
+    #[ignore = "measures for minutes"]
+    async fn a_hundred_thousand_are_told_while_others_write(db: Fixture) {
+        const CROWD: u32 = 100_000;
+        let author = db.user_called("fatou").await.id;
+        crowd(&db, CROWD).await;
+        // Every tenth of them has a browser.
+        db.execute(format!(
+            "insert into push_subscriptions (user_id, endpoint, p256dh, auth, created_ms, renewed_ms)
+             select id, 'https://push.example.org/' || id, {}, {}, 0, 0 from users where id % 10 = 2",
+            bytes(&db, 65),
+            bytes(&db, 16)
+        ))
+        .await
+        .unwrap();
+        publish(&db, db.live_of(author).await.id).await;
+        let started = Instant::now();
+        let announcing = {
+            let db = db.clone();
+            tokio::spawn(async move { announce_all(&db).await })
+        };
+        let (turns, waits) = write_beside(&db, author, announcing).await;
+        let took = started.elapsed();
+        let at = |share: usize| waits[(waits.len() - 1) * share / 100];
+        println!(
+            "{CROWD} told in {took:.1?}, {turns} turns; beside it {} posts written, which took \
+             {:.1?} (half), {:.1?} (99 %), {:.1?} (longest)",
+            waits.len(), at(50), at(99), at(100),
+        );
+        assert_eq!(notifications(&db).await, i64::from(CROWD));
+        assert_eq!(db.number("select count(*) from push_messages").await, i64::from(CROWD / 10));
     }
 
     async fn those_who_took_part_are_told_that_a_live_is_over(db: Fixture) {
