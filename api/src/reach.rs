@@ -116,10 +116,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     let is_global_unicast = a & 0xe000 == 0x2000;
     // Teredo, benchmarks and others of 2001::/23; documentation; 6to4, which ends in any IPv4 address.
-    let is_special = (a == 0x2001 && b < 0x200)
-        || (a == 0x2001 && b == 0xdb8)
-        || a == 0x2002
-        || (a == 0x3fff && b < 0x1000);
+    let is_special =
+        matches!((a, b), (0x2001, 0..0x200 | 0xdb8) | (0x2002, _) | (0x3fff, 0..0x1000));
     is_global_unicast && !is_special
 }
 
