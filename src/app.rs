@@ -52,6 +52,8 @@ const ADDRESSES_FILE: &str = "addresses.json";
 const LOCK_FILE: &str = "lock";
 /// The key that signs tokens, made at the first start.
 const SECRET_FILE: &str = "token-secret";
+/// The key that signs push messages, likewise. Browsers subscribe with it: without it, all again.
+const VAPID_FILE: &str = "vapid-key";
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -77,6 +79,9 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         Some(secret) => secret,
         None => token_secret(&config.data_dir)?,
     };
+    if config.api.push.vapid_key.is_none() {
+        config.api.push.vapid_key = Some(vapid_key(&config.data_dir)?);
+    }
     let keys = delivery::Keys::derive(secret.reveal());
     config.api.jwt_secret = Some(secret);
     let recorder = metrics::install()?;
@@ -122,6 +127,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let public_url = config.api.public_http_url.clone();
+    let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
     let pages = Router::new()
         .merge(api::router(store.clone(), storage.clone(), config.api, Arc::new(lives.clone()))?)
@@ -160,6 +166,13 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage)),
         tokio::spawn(announce_lives(store.clone())),
+        tokio::spawn(async move {
+            match pusher {
+                Ok(pusher) => pusher.run().await,
+                // A machine without certificates still serves lives.
+                Err(error) => tracing::error!(%error, "no push message will be sent"),
+            }
+        }),
         tokio::spawn({
             let lives = lives.clone();
             async move { lives.sweep().await }
@@ -229,7 +242,7 @@ async fn purge(store: Store, storage: Storage) {
     }
 }
 
-/// Tells the neighbours of lives that have begun, until the process ends. What is left then is told
+/// Tells the neighbours of lives that have begun, and who took part in those that are over, until the process ends. What is left then is told
 /// after the next start.
 async fn announce_lives(store: Store) {
     let mut ticks = tokio::time::interval(ANNOUNCE);
@@ -275,24 +288,46 @@ impl Addresses {
     }
 }
 
-/// Reads the secret that signs tokens, or makes it, readable by the server alone.
+/// The secret that signs tokens.
 fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     const SECRET_BYTES: usize = 32;
     let path = data_dir.join(SECRET_FILE);
+    let secret = kept_secret(&path, || {
+        let mut bytes = [0; SECRET_BYTES];
+        getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
+        Ok(api::Secret::new(bytes))
+    })?;
+    if secret.reveal().len() < SECRET_BYTES {
+        anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display())
+    }
+    Ok(secret)
+}
+
+/// The key that signs push messages.
+fn vapid_key(data_dir: &Path) -> anyhow::Result<api::Secret> {
+    let path = data_dir.join(VAPID_FILE);
+    let key = kept_secret(&path, || Ok(api::new_vapid_key()?))?;
+    api::check_vapid_key(&key).with_context(|| {
+        format!("{}: delete it and every browser subscribes again", path.display())
+    })?;
+    Ok(key)
+}
+
+/// Reads a secret, or makes it, readable by the server alone.
+fn kept_secret(
+    path: &Path,
+    make: impl FnOnce() -> anyhow::Result<api::Secret>,
+) -> anyhow::Result<api::Secret> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let context = || format!("cannot read or make {}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) if bytes.len() >= SECRET_BYTES => return Ok(api::Secret::new(bytes)),
-        Ok(_) => {
-            anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display())
-        }
+    match fs::read(path) {
+        Ok(bytes) => return Ok(api::Secret::new(bytes)),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(context);
         }
         Err(_) => {}
     }
-    let mut bytes = [0; SECRET_BYTES];
-    getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
+    let secret = make()?;
     // Written whole or not at all: half a secret would stop the next start.
     let partial = path.with_extension("partial");
     let mut file = fs::OpenOptions::new()
@@ -302,11 +337,11 @@ fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
         .mode(0o600)
         .open(&partial)
         .with_context(context)?;
-    file.write_all(&bytes)
+    file.write_all(secret.reveal())
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&partial, &path))
+        .and_then(|()| fs::rename(&partial, path))
         .with_context(context)?;
-    Ok(api::Secret::new(bytes))
+    Ok(secret)
 }
 
 /// Completes at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.

@@ -20,7 +20,7 @@ struct Dist;
 /// come from a CDN.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' https: data:; media-src 'self' blob:; connect-src 'self'; \
-     manifest-src 'self'; worker-src 'none'; base-uri 'none'; form-action 'self'; \
+     manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'self'";
 
 /// Files under `assets/` carry a hash of their content in their names.

@@ -33,6 +33,10 @@ export default ts.config(
     },
   },
   {
+    files: ['public/*.js'],
+    languageOptions: { globals: globals.serviceworker },
+  },
+  {
     files: ['*.{ts,js}', 'e2e/**'],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },

@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, throttle::Rate, uploads};
+use crate::{address::Network, push, throttle::Rate, uploads};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// How members' browsers are told.
+    pub push: push::Config,
 }
 
 /// How often somebody may ask. Addresses count by /64 in IPv6.
@@ -163,7 +165,8 @@ impl Config {
         }
         self.limits.validate()?;
         self.passwords.validate()?;
-        self.uploads.validate()
+        self.uploads.validate()?;
+        self.push.validate()
     }
 }
 
@@ -188,6 +191,7 @@ impl Default for Config {
             limits: Limits::default(),
             passwords: Passwords::default(),
             uploads: uploads::Config::default(),
+            push: push::Config::default(),
         }
     }
 }

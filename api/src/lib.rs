@@ -15,6 +15,7 @@
 //! | what goes wrong, as an answer | `error` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
+//! | what browsers are told | `push`, `pusher`, `sealed`, `vapid`, `reach` |
 
 mod address;
 mod ago;
@@ -39,23 +40,31 @@ mod notifications;
 mod page;
 mod password;
 mod posts;
+mod push;
+mod pusher;
 mod random;
+mod reach;
 mod recent;
 mod resumable;
 mod router;
+mod sealed;
 mod shares;
 mod site;
 mod throttle;
 mod token;
 mod uploads;
 mod users;
+mod vapid;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
+pub use push::Config as Push;
+pub use pusher::Pusher;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
 pub use uploads::{Config as Uploads, tidy};
+pub use vapid::{InvalidKey, check_vapid_key, new_vapid_key};

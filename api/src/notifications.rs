@@ -96,8 +96,9 @@ struct SenderBody {
     last_name: String,
 }
 
-#[derive(Default, Serialize)]
-struct ExtraData {
+/// What a notification is about, for programs.
+#[derive(Debug, Default, Serialize)]
+pub struct ExtraData {
     #[serde(skip_serializing_if = "Option::is_none")]
     post_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -287,7 +288,7 @@ impl NotificationBody {
         });
         Self {
             id: row.id,
-            title: title(row, sender.as_ref()),
+            title: title(row),
             message: message(row),
             sender,
             recipient: row.recipient.get(),
@@ -301,7 +302,7 @@ impl NotificationBody {
 }
 
 impl ExtraData {
-    fn new(row: &Notification) -> Self {
+    pub fn new(row: &Notification) -> Self {
         let is_live =
             matches!(row.kind, NotificationKind::LiveStarted | NotificationKind::LiveEnded);
         let title = row.post.as_ref().map(|post| post.title.clone());
@@ -316,8 +317,8 @@ impl ExtraData {
 }
 
 /// Who did what, in one line.
-fn title(row: &Notification, sender: Option<&SenderBody>) -> String {
-    let who = sender.map_or("Quelqu'un", |sender| match sender.first_name.as_str() {
+pub fn title(row: &Notification) -> String {
+    let who = row.sender.as_ref().map_or("Quelqu'un", |sender| match sender.first_name.as_str() {
         "" => &sender.username,
         first_name => first_name,
     });
@@ -329,7 +330,13 @@ fn title(row: &Notification, sender: Option<&SenderBody>) -> String {
         NotificationKind::Follow => "vous suit",
         NotificationKind::LiveStarted => "a démarré un live",
         NotificationKind::LiveEnded => "a terminé son live",
-        NotificationKind::Mention => "vous a mentionné",
+        NotificationKind::Mention if row.comment.is_some() => {
+            "vous a mentionné dans un commentaire"
+        }
+        NotificationKind::Mention if !row.excerpt.is_empty() => {
+            "vous a mentionné dans le chat d'un live"
+        }
+        NotificationKind::Mention => "vous a mentionné dans une publication",
         NotificationKind::PostShared => "a partagé votre publication",
         NotificationKind::System => return "CommuniConnect".to_owned(),
     };
@@ -337,7 +344,7 @@ fn title(row: &Notification, sender: Option<&SenderBody>) -> String {
 }
 
 /// What it is about: what was said, else the post by its title or its first words.
-fn message(row: &Notification) -> String {
+pub fn message(row: &Notification) -> String {
     let (title, excerpt) =
         row.post.as_ref().map_or(("", ""), |post| (&*post.title, &*post.excerpt));
     let texts = [row.excerpt.as_str(), title, excerpt];

@@ -7,6 +7,12 @@
 #[error("the system gives no random bytes: {0}")]
 pub struct NoRandomness(String);
 
+impl NoRandomness {
+    pub(crate) fn new(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
 /// So many bytes of the system's generator.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ use crate::{
     lives::{self, Public},
     notifications,
     password::{self, Hasher},
-    posts,
+    posts, push,
     random::{NoRandomness, random_bytes},
     recent::Recent,
     resumable::{self, PIECE, Turns},
@@ -58,6 +58,7 @@ use crate::{
     token::Tokens,
     uploads::Slots,
     users,
+    vapid::Vapid,
 };
 
 /// What a request can be followed by in the log, also sent back to the client.
@@ -79,6 +80,7 @@ pub(crate) struct Api {
     pub slots: Slots,
     pub turns: Turns,
     pub watched: Recent<Public>,
+    pub vapid: Vapid,
 }
 
 /// The state of every route.
@@ -131,6 +133,9 @@ pub fn router_at(
     if config.jwt_secret.is_none() {
         tracing::warn!("jwt_secret is not set: every session ends when this server does");
     }
+    if config.push.vapid_key.is_none() {
+        tracing::warn!("push.vapid_key is not set: every browser subscribes again after a start");
+    }
     describe_metrics();
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
@@ -139,6 +144,7 @@ pub fn router_at(
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
         watched: Recent::new(),
+        vapid: push::vapid(&config).map_err(Refused::Setting)?,
         store,
         storage,
         config,
@@ -159,6 +165,7 @@ pub fn router_at(
         .merge(lives::router())
         .merge(chat::router())
         .merge(notifications::router())
+        .merge(push::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -341,6 +348,10 @@ fn cors(config: &Config) -> CorsLayer {
 
 fn describe_metrics() {
     metrics::describe_counter!("api_requests_total", "API requests by method, route and status");
+    metrics::describe_counter!(
+        "push_messages_total",
+        "Messages to browsers, by what became of them"
+    );
     metrics::describe_histogram!(
         "api_request_duration_seconds",
         metrics::Unit::Seconds,

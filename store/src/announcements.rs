@@ -1,12 +1,12 @@
-//! Announcements: a commune is told that a live has begun.
+//! Announcements: a commune is told that a live has begun, and those who took part that it is over.
 //!
-//! Here: telling all its members, however many, a few at a time and never while a live starts. Not
-//! here: what they are told (`notifications`), which lives start (`lives`).
+//! Here: telling all of them, however many, a few at a time and never while a live starts or ends. Not
+//! here: what they are told (`notifications`), which lives start and end (`lives`).
 
 use crate::{
     Error, LiveState, NOTIFICATIONS_KEPT, Store,
     database::{reading, transaction},
-    notifications::{due, wanted},
+    notifications::{Notify as _, due, wanted},
 };
 
 /// Members told of a live in one transaction: a few milliseconds, after which others write.
@@ -30,7 +30,7 @@ const ANNOUNCE: &str = concat!(
     " from users u left join notification_preferences p on p.user_id = u.id
       where u.quartier_id = $3 and u.id > $4 and u.id <= $5 and u.id <> $2 and ",
     wanted!("'live_started'"),
-    " on conflict do nothing"
+    " on conflict do nothing returning id"
 );
 
 /// Takes the oldest notifications of the neighbours of one [`ANNOUNCE`] that are too many.
@@ -43,9 +43,59 @@ const MAKE_ROOM_FOR_NEIGHBOURS: &str = "delete from notifications where id in (
          where age > $4
      )";
 
+/// Puts down that those who took part in a live that was on the air are to be told that it is over.
+pub(crate) const PUT_DOWN_FAREWELL: &str = "insert into live_farewells (live_id)
+     select id from lives where id = $1 and started_ms is not null
+     on conflict do nothing";
+
+/// The next members, at most `$3` after the id `$2`, who liked, shared or commented on the live `$1`
+/// or spoke beside it.
+macro_rules! participants {
+    () => {
+        "(select * from (select user_id as id from likes
+                         where post_id = $1 and user_id > $2 order by user_id limit $3) liked
+          union select * from (select distinct user_id from post_shares
+                         where post_id = $1 and user_id > $2 order by user_id limit $3) shared
+          union select * from (select distinct author_id from comments
+                         where post_id = $1 and author_id > $2 order by author_id limit $3) commented
+          union select * from (select distinct author_id from live_messages
+                         where live_id = $1 and author_id > $2 order by author_id limit $3) spoke
+          order by id limit $3)"
+    };
+}
+
+const NEXT_PARTICIPANTS: &str =
+    concat!("select count(*), max(id) from ", participants!(), " next_participants");
+
+const SAY_FAREWELL: &str = concat!(
+    "insert into notifications (recipient_id, kind, sender_id, post_id, created_ms, due_ms)
+     select u.id, 'live_ended', $4, $1, $5, ",
+    due!("$5"),
+    " from ",
+    participants!(),
+    " t join users u on u.id = t.id
+          left join notification_preferences p on p.user_id = u.id
+      where u.id <> $4 and ",
+    wanted!("'live_ended'"),
+    " on conflict do nothing returning id"
+);
+
+/// Takes the oldest notifications of the participants of one [`SAY_FAREWELL`] that are too many.
+const MAKE_ROOM_FOR_PARTICIPANTS: &str = concat!(
+    "delete from notifications where id in (
+         select id from (
+             select n.id, row_number() over (partition by n.recipient_id order by n.id desc) as age
+             from ",
+    participants!(),
+    " t join notifications n on n.recipient_id = t.id
+         ) aged
+         where age > $4
+     )"
+);
+
 impl Store {
-    /// Tells the next of those who are to know that a live has begun; says whether there may be
-    /// more to do. To be called until there is not, now and then.
+    /// Tells the next of those who are to know that a live has begun, or is over; says whether there
+    /// may be more to do. To be called until there is not, now and then.
     ///
     /// How far it came is written down with what was told: whatever ends it, nobody is told twice
     /// nor left out. A live that is over before its turn is no news any more.
@@ -60,7 +110,7 @@ impl Store {
                 .await?
         });
         if waiting.is_none() {
-            return Ok(false);
+            return self.say_farewell(now_ms).await;
         }
         transaction!(&self.database, |transaction| {
             let next: Option<(i64, i64, i64, i64, String)> = sqlx::query_as(
@@ -85,15 +135,16 @@ impl Store {
             let last = last.unwrap_or(after);
             let is_over = LiveState::from_stored(&state)? == LiveState::Ended;
             if !is_over && last > after {
-                sqlx::query(ANNOUNCE)
+                let ids: Vec<i64> = sqlx::query_scalar(ANNOUNCE)
                     .bind(live)
                     .bind(author)
                     .bind(quartier)
                     .bind(after)
                     .bind(last)
                     .bind(now_ms)
-                    .execute(&mut *transaction)
+                    .fetch_all(&mut *transaction)
                     .await?;
+                transaction.told(&ids).await?;
                 sqlx::query(MAKE_ROOM_FOR_NEIGHBOURS)
                     .bind(quartier)
                     .bind(after)
@@ -120,6 +171,65 @@ impl Store {
                 .bind(last)
                 .execute(&mut *transaction)
                 .await?;
+            }
+        });
+        Ok(true)
+    }
+
+    /// Tells the next of those who took part in a live that it is over, as [`Self::announce_lives`].
+    async fn say_farewell(&self, now_ms: i64) -> Result<bool, Error> {
+        let waiting: Option<i64> = reading!(&self.database, |pool| {
+            sqlx::query_scalar("select live_id from live_farewells limit 1")
+                .fetch_optional(pool)
+                .await?
+        });
+        if waiting.is_none() {
+            return Ok(false);
+        }
+        transaction!(&self.database, |transaction| {
+            let next: Option<(i64, i64, i64)> = sqlx::query_as(
+                "select f.live_id, f.after_user_id, l.author_id
+                 from live_farewells f join lives l on l.id = f.live_id
+                 order by f.live_id limit 1",
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some((live, after, author)) = next else { return Ok(false) };
+            let (participants, last): (i64, Option<i64>) = sqlx::query_as(NEXT_PARTICIPANTS)
+                .bind(live)
+                .bind(after)
+                .bind(TOLD_AT_ONCE)
+                .fetch_one(&mut *transaction)
+                .await?;
+            if participants > 0 {
+                let ids: Vec<i64> = sqlx::query_scalar(SAY_FAREWELL)
+                    .bind(live)
+                    .bind(after)
+                    .bind(TOLD_AT_ONCE)
+                    .bind(author)
+                    .bind(now_ms)
+                    .fetch_all(&mut *transaction)
+                    .await?;
+                transaction.told(&ids).await?;
+                sqlx::query(MAKE_ROOM_FOR_PARTICIPANTS)
+                    .bind(live)
+                    .bind(after)
+                    .bind(TOLD_AT_ONCE)
+                    .bind(i64::from(NOTIFICATIONS_KEPT))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            if participants < TOLD_AT_ONCE {
+                sqlx::query("delete from live_farewells where live_id = $1")
+                    .bind(live)
+                    .execute(&mut *transaction)
+                    .await?;
+            } else {
+                sqlx::query("update live_farewells set after_user_id = $2 where live_id = $1")
+                    .bind(live)
+                    .bind(last)
+                    .execute(&mut *transaction)
+                    .await?;
             }
         });
         Ok(true)

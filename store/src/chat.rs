@@ -6,8 +6,10 @@
 use media::id::{LiveId, UserId};
 
 use crate::{
-    Audience, Error, QuartierId, Store,
-    database::{reading, row, writing},
+    Audience, Error, NotificationKind, QuartierId, Store,
+    database::{reading, row, transaction},
+    mentions::{Place, newly_mentioned},
+    notifications::{Note, Notify as _},
     text::storable,
 };
 
@@ -133,14 +135,14 @@ impl Store {
         .transpose()
     }
 
-    /// Says something beside a live and gives its id; `None` when the live has ended or there is
-    /// none.
+    /// Says something beside a live, tells those it names, and gives its id; `None` when the live has
+    /// ended or there is none.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn say(&self, new: &NewMessage) -> Result<Option<i64>, Error> {
-        let id = writing!(&self.database, |pool| {
-            sqlx::query_scalar(
+        let id = transaction!(&self.database, |transaction| {
+            let id: Option<i64> = sqlx::query_scalar(
                 "insert into live_messages (live_id, author_id, message_type, content, created_ms)
                  select id, $2, $3, $4, $5 from lives where id = $1 and state <> 'ended'
                  returning id",
@@ -150,8 +152,16 @@ impl Store {
             .bind(new.message_type.as_str())
             .bind(storable(&new.content))
             .bind(new.now_ms)
-            .fetch_optional(pool)
-            .await?
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if id.is_some() {
+                let (kind, post) = (NotificationKind::Mention, new.live.into());
+                let note = Note::about(post, kind, new.author, new.author, new.now_ms);
+                let note = Note { text: &new.content, ..note };
+                let names = newly_mentioned(&new.content, "");
+                transaction.mention(&names, Place::Chat, &note).await?;
+            }
+            id
         });
         Ok(id)
     }

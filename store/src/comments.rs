@@ -10,7 +10,8 @@ use media::id::UserId;
 use crate::{
     Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, Store, User,
     authors::AuthorRow,
-    database::{reading, row, transaction, writing},
+    database::{reading, row, transaction},
+    mentions::{Place, newly_mentioned},
     notifications::{Note, Notify as _},
     text::storable,
 };
@@ -180,7 +181,8 @@ impl Store {
         Ok(thread.into_iter().find_map(|root| root.within(id)))
     }
 
-    /// Writes a comment, counts it, and tells the author of the post and of the comment it answers.
+    /// Writes a comment, counts it, and tells the author of the post and of the comment it answers,
+    /// and those it names.
     ///
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::UnknownComment`] when the post has no such comment to be
@@ -236,23 +238,21 @@ impl Store {
                 .bind(new.post.get())
                 .execute(&mut *transaction)
                 .await?;
+            let kind = NotificationKind::Comment;
+            let note = Note {
+                comment: Some(id),
+                text: &new.content,
+                is_anonymous,
+                ..Note::about(new.post, kind, new.author.id, new.author.id, new.now_ms)
+            };
             let parent_author = parent.as_ref().map(|parent| parent.author_id);
             // Whose post and comment it is, is told of the comment on his post.
             let told = parent_author.filter(|author| *author != post_author);
             for recipient in [Some(post_author), told].into_iter().flatten() {
-                let note = Note {
-                    comment: Some((id, &new.content)),
-                    is_anonymous,
-                    ..Note::about(
-                        new.post,
-                        NotificationKind::Comment,
-                        new.author.id,
-                        UserId::new(recipient),
-                        new.now_ms,
-                    )
-                };
-                transaction.notify(&note).await?;
+                transaction.notify(&Note { recipient: UserId::new(recipient), ..note }).await?;
             }
+            let names = newly_mentioned(&new.content, "");
+            transaction.mention(&names, Place::Comment, &note).await?;
             Comment {
                 id: CommentId(id),
                 post: new.post,
@@ -270,8 +270,8 @@ impl Store {
         Ok(comment)
     }
 
-    /// Changes the text of a comment, and whether it is anonymous if that is said; says whether
-    /// there is one. Whose it is the caller has seen to.
+    /// Changes the text of a comment, and whether it is anonymous if that is said, and tells those
+    /// whom it did not name before; says whether there is one. Whose it is the caller has seen to.
     ///
     /// # Errors
     /// Only those of the database.
@@ -282,21 +282,38 @@ impl Store {
         is_anonymous: Option<bool>,
         now_ms: i64,
     ) -> Result<bool, Error> {
-        let changed = writing!(&self.database, |pool| {
-            sqlx::query(
+        transaction!(&self.database, |transaction| {
+            let before: Option<String> =
+                sqlx::query_scalar("select content from comments where id = $1")
+                    .bind(id.0)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            let changed: Option<(i64, i64, i64)> = sqlx::query_as(
                 "update comments set content = $2, is_anonymous = coalesce($3, is_anonymous),
                      updated_ms = $4
-                 where id = $1",
+                 where id = $1
+                 returning post_id, author_id, is_anonymous",
             )
             .bind(id.0)
             .bind(storable(content))
             .bind(is_anonymous.map(i64::from))
             .bind(now_ms)
-            .execute(pool)
-            .await?
-            .rows_affected()
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let (Some(before), Some((post, author, is_anonymous))) = (before, changed) else {
+                return Ok(false);
+            };
+            let (kind, author) = (NotificationKind::Mention, UserId::new(author));
+            let note = Note {
+                comment: Some(id.0),
+                text: content,
+                is_anonymous: is_anonymous != 0,
+                ..Note::about(PostId::new(post), kind, author, author, now_ms)
+            };
+            let names = newly_mentioned(content, &before);
+            transaction.mention(&names, Place::Comment, &note).await?;
         });
-        Ok(changed > 0)
+        Ok(true)
     }
 
     /// Deletes a comment with all that answers it, what was told of them, and counts them off; says whether there was one.

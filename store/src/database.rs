@@ -258,44 +258,24 @@ fn tell_statements<O: ConnectOptions>(options: O) -> O {
 /// every database that has run it.
 macro_rules! migrations_of {
     ($folder:literal) => {
-        migrator([
-            (1, "places", include_str!(concat!("../../migrations/", $folder, "/0001_places.sql"))),
-            (
-                2,
-                "members",
-                include_str!(concat!("../../migrations/", $folder, "/0002_members.sql")),
-            ),
-            (
-                3,
-                "posts and lives",
-                include_str!(concat!("../../migrations/", $folder, "/0003_posts_and_lives.sql")),
-            ),
-            (
-                4,
-                "audience",
-                include_str!(concat!("../../migrations/", $folder, "/0004_audience.sql")),
-            ),
-            (
-                5,
-                "comments and likes",
-                include_str!(concat!("../../migrations/", $folder, "/0005_comments_and_likes.sql")),
-            ),
-            (
-                6,
-                "sharing, notifications, chat",
-                include_str!(concat!(
-                    "../../migrations/",
-                    $folder,
-                    "/0006_sharing_notifications_chat.sql"
-                )),
-            ),
-            (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
-            (
-                13,
-                "comments by post",
-                include_str!(concat!("../../migrations/", $folder, "/0013_comments_by_post.sql")),
-            ),
-        ])
+        migrations_of! { $folder:
+            1, "places", "0001_places.sql";
+            2, "members", "0002_members.sql";
+            3, "posts and lives", "0003_posts_and_lives.sql";
+            4, "audience", "0004_audience.sql";
+            5, "comments and likes", "0005_comments_and_likes.sql";
+            6, "sharing, notifications, chat", "0006_sharing_notifications_chat.sql";
+            7, "media", "0007_media.sql";
+            10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
+            13, "comments by post", "0013_comments_by_post.sql";
+        }
+    };
+    ($folder:literal: $($version:literal, $name:literal, $file:literal;)+) => {
+        migrator([$((
+            $version,
+            $name,
+            include_str!(concat!("../../migrations/", $folder, "/", $file)),
+        )),+])
     };
 }
 use migrations_of;

@@ -19,10 +19,12 @@ mod error;
 mod geography;
 mod likes;
 mod lives;
+mod mentions;
 mod notifications;
 mod page;
 mod posts;
 mod preferences;
+mod pushes;
 mod reactions;
 mod sessions;
 mod shares;
@@ -51,6 +53,7 @@ pub use geography::{
 };
 pub use likes::Like;
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
+pub use mentions::MENTIONS_MAX;
 pub use notifications::{
     Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
     Sender,
@@ -60,6 +63,9 @@ pub use posts::{
     NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, Scope,
 };
 pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
+pub use pushes::{
+    DuePush, NewSubscription, News, REFUSALS_MAX, Settlement, Subscription, SubscriptionId,
+};
 pub use reactions::Reactions;
 pub use sessions::{Rotation, TokenHash};
 pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};

@@ -6,10 +6,12 @@
 use media::id::{KeyHash, LiveId, PlaybackName, UserId};
 
 use crate::{
-    Error, Store,
-    announcements::PUT_DOWN_ANNOUNCEMENTS,
+    Error, NotificationKind, PostId, Store,
+    announcements::{PUT_DOWN_ANNOUNCEMENTS, PUT_DOWN_FAREWELL},
     database::{Database, reading, row, transaction},
-    posts::searchable,
+    mentions::{Place, newly_mentioned},
+    notifications::{Note, Notify as _},
+    posts::{mentionable, searchable},
     text::storable,
 };
 
@@ -148,7 +150,7 @@ macro_rules! select_lives {
 }
 
 impl Store {
-    /// Makes a live and its post, in the quartier of its author.
+    /// Makes a live and its post, in the quartier of its author, and tells those whom the post names.
     ///
     /// An earlier live of the same author that was never published is ended. Two calls at the same
     /// instant behave as if one came after the other, so that one unfinished live remains.
@@ -229,6 +231,10 @@ impl Store {
             .bind(new.now_ms)
             .execute(&mut *transaction)
             .await?;
+            let names = newly_mentioned(&mentionable(&new.title, &new.content), "");
+            let kind = NotificationKind::Mention;
+            let note = Note::about(PostId::new(id), kind, new.author, new.author, new.now_ms);
+            transaction.mention(&names, Place::Post, &note).await?;
             id
         });
         Ok(LiveRow {
@@ -288,8 +294,8 @@ impl Store {
     /// for the same step, one is told `true`.
     ///
     /// Becoming `Live` the first time sets `started_ms` and lets [`Store::announce_lives`] tell the
-    /// neighbours; becoming `Ended` sets `ended_ms` and takes
-    /// the live mark off the post.
+    /// neighbours; becoming `Ended` sets `ended_ms`, takes the live mark off the post and lets it tell
+    /// those who took part.
     ///
     /// # Errors
     /// Only those of the database.
@@ -332,6 +338,7 @@ impl Store {
                     .await?;
             }
             if moved > 0 && to == LiveState::Ended {
+                sqlx::query(PUT_DOWN_FAREWELL).bind(id.get()).execute(&mut *transaction).await?;
                 sqlx::query("update posts set is_live_post = 0, updated_ms = $2 where id = $1")
                     .bind(id.get())
                     .bind(now_ms)

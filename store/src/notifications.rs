@@ -1,8 +1,8 @@
 //! Notifications: what a member is told of what others do.
 //!
 //! Here: noting them together with the act itself, lists and counts. Not here: what each member wants
-//! to be told (`preferences`), neighbours of a live, who are told by and by (`announcements`), the
-//! words (`api`).
+//! to be told (`preferences`), neighbours of a live, who are told by and by (`announcements`), who is
+//! named in a text (`mentions`), what goes to the members' browsers (`pushes`), the words (`api`).
 //!
 //! A notification is noted in the transaction of the act, as the recipient wants it: not at all, at
 //! once, or from the end of the hour or of the day on (`due_ms`). Each member keeps the newest
@@ -13,6 +13,8 @@ use media::id::UserId;
 use crate::{
     Error, PAGE_SIZE, Page, PostId, Store,
     database::{reading, row, writing},
+    mentions::{NAMES_AT_ONCE, Place, THOSE_NAMED},
+    pushes::queue_pushes,
     text::storable,
 };
 
@@ -34,7 +36,7 @@ pub enum NotificationKind {
     Follow,
     /// A neighbour's live has begun.
     LiveStarted,
-    /// A live is over. Nobody is told of it today.
+    /// A live is over in which the member took part.
     LiveEnded,
     /// Somebody names the member.
     Mention,
@@ -89,8 +91,10 @@ pub(crate) struct Note<'a> {
     pub(crate) is_anonymous: bool,
     /// The post it is about.
     pub(crate) post: Option<PostId>,
-    /// The comment it is about, and its text.
-    pub(crate) comment: Option<(i64, &'a str)>,
+    /// The comment it is about.
+    pub(crate) comment: Option<i64>,
+    /// What was said, if not in the post itself.
+    pub(crate) text: &'a str,
     /// Now, in Unix milliseconds.
     pub(crate) now_ms: i64,
 }
@@ -104,8 +108,8 @@ impl Note<'_> {
         recipient: UserId,
         now_ms: i64,
     ) -> Self {
-        let (post, comment) = (Some(post), None);
-        Self { recipient, kind, sender, is_anonymous: false, post, comment, now_ms }
+        let (post, comment, text) = (Some(post), None, "");
+        Self { recipient, kind, sender, is_anonymous: false, post, comment, text, now_ms }
     }
 }
 
@@ -115,8 +119,20 @@ pub(crate) trait Notify {
     /// likes a post again and again is told of once.
     async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
 
+    /// Notes for those of `names` who may see it that `note` mentions them, whose recipient does not
+    /// matter. Told again of the same text is only who is named in a chat.
+    async fn mention(
+        &mut self,
+        names: &[String],
+        place: Place,
+        note: &Note<'_>,
+    ) -> sqlx::Result<()>;
+
     /// Takes back what was told of an act that was undone.
     async fn withdraw(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
+
+    /// Passes on the notifications of these ids, just made. Every one that is ever made comes here.
+    async fn told(&mut self, ids: &[i64]) -> sqlx::Result<()>;
 }
 
 /// What a recipient `u` with the preferences `p`, if he ever changed any, wants to be told: that of a
@@ -168,7 +184,7 @@ const NOTE: &str = concat!(
     " from users u left join notification_preferences p on p.user_id = u.id
       where u.id = $1 and ",
     wanted!("$2"),
-    " on conflict do nothing"
+    " on conflict do nothing returning id"
 );
 
 const MAKE_ROOM: &str = "delete from notifications
@@ -185,18 +201,19 @@ macro_rules! notify_on {
                     return Ok(());
                 }
                 self.withdraw(note).await?;
-                let excerpt = note.comment.map(|(_, text)| excerpt(text)).unwrap_or_default();
-                sqlx::query(NOTE)
+                let id: Option<i64> = sqlx::query_scalar(NOTE)
                     .bind(note.recipient.get())
                     .bind(note.kind.as_str())
                     .bind(note.sender.get())
                     .bind(i64::from(note.is_anonymous))
                     .bind(note.post.map(PostId::get))
-                    .bind(note.comment.map(|(id, _)| id))
-                    .bind(storable(excerpt))
+                    .bind(note.comment)
+                    .bind(storable(excerpt(note.text)))
                     .bind(note.now_ms)
-                    .execute(&mut *self)
+                    .fetch_optional(&mut *self)
                     .await?;
+                let Some(id) = id else { return Ok(()) };
+                self.told(&[id]).await?;
                 sqlx::query(MAKE_ROOM)
                     .bind(note.recipient.get())
                     .bind(i64::from(NOTIFICATIONS_KEPT))
@@ -205,12 +222,47 @@ macro_rules! notify_on {
                 Ok(())
             }
 
+            async fn mention(
+                &mut self,
+                names: &[String],
+                place: Place,
+                note: &Note<'_>,
+            ) -> sqlx::Result<()> {
+                if names.is_empty() {
+                    return Ok(());
+                }
+                let mut named = sqlx::query_scalar(THOSE_NAMED)
+                    .bind(note.post.map_or(0, PostId::get))
+                    .bind(note.sender.get())
+                    .bind(i64::from(place == Place::Chat))
+                    .bind(note.comment.unwrap_or(0));
+                for n in 0..NAMES_AT_ONCE {
+                    named = named.bind(names.get(n).map(String::as_str));
+                }
+                let named: Vec<i64> = named.fetch_all(&mut *self).await?;
+                for recipient in named.into_iter().map(UserId::new) {
+                    let kind = NotificationKind::Mention;
+                    // A post is shown as it is now; other texts are told by their beginning.
+                    let text = if place == Place::Post { "" } else { note.text };
+                    self.notify(&Note { recipient, kind, text, ..*note }).await?;
+                }
+                Ok(())
+            }
+
+            async fn told(&mut self, ids: &[i64]) -> sqlx::Result<()> {
+                if ids.is_empty() {
+                    return Ok(());
+                }
+                queue_pushes(ids).build().execute(&mut *self).await?;
+                Ok(())
+            }
+
             async fn withdraw(&mut self, note: &Note<'_>) -> sqlx::Result<()> {
                 sqlx::query(WITHDRAW)
                     .bind(note.sender.get())
                     .bind(note.kind.as_str())
                     .bind(note.post.map_or(0, PostId::get))
-                    .bind(note.comment.map_or(0, |(id, _)| id))
+                    .bind(note.comment.unwrap_or(0))
                     .bind(note.recipient.get())
                     .execute(&mut *self)
                     .await?;
@@ -300,6 +352,27 @@ pub struct Counts {
     pub total: i64,
 }
 
+/// The columns of a [`NotificationRow`].
+macro_rules! notification_columns {
+    () => {
+        "n.id, n.recipient_id, n.kind, n.post_id, n.comment_id, n.excerpt, n.is_read, n.created_ms, \
+         p.title, substr(p.content, 1, 100) as post_excerpt, \
+         p.author_id, u.id as sender_id, u.username, u.first_name, u.last_name"
+    };
+}
+
+/// Where they come from. Who wrote an anonymous post is not told as the sender either.
+macro_rules! notification_tables {
+    () => {
+        "notifications n \
+             left join posts p on p.id = n.post_id \
+             left join users u on u.id = n.sender_id and n.is_anonymous = 0 \
+                 and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id) "
+    };
+}
+
+pub(crate) use {notification_columns, notification_tables};
+
 impl Store {
     /// One page of a member's notifications, newest first.
     ///
@@ -316,15 +389,11 @@ impl Store {
             };
         }
         const COUNT: &str = concat!("select count(*) from notifications n ", asked!());
-        // Who wrote an anonymous post is not told as the sender either.
         const SELECT: &str = concat!(
-            "select n.id, n.recipient_id, n.kind, n.post_id, n.comment_id, n.excerpt, n.is_read,
-                 n.created_ms, p.title, substr(p.content, 1, 100) as post_excerpt,
-                 p.author_id, u.id as sender_id, u.username, u.first_name, u.last_name
-             from notifications n
-                 left join posts p on p.id = n.post_id
-                 left join users u on u.id = n.sender_id and n.is_anonymous = 0
-                     and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id) ",
+            "select ",
+            notification_columns!(),
+            " from ",
+            notification_tables!(),
             asked!(),
             " order by n.id desc limit $5 offset $6"
         );
@@ -448,7 +517,7 @@ impl Store {
 
 row! {
     /// A row of `notifications` with its sender, where he may be known, and its post.
-    struct NotificationRow {
+    pub(crate) struct NotificationRow {
         id: i64,
         recipient_id: i64,
         kind: String,

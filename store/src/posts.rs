@@ -8,12 +8,14 @@ use std::sync::Arc;
 use media::id::{LiveId, PlaybackName, UserId};
 
 use crate::{
-    Audience, Author, CommuneId, Error, Geography, LiveState, MediaId, PAGE_SIZE, Page, Quartier,
-    QuartierId, Store,
+    Audience, Author, CommuneId, Error, Geography, LiveState, MediaId, NotificationKind, PAGE_SIZE,
+    Page, Quartier, QuartierId, Store,
     attachments::attach_media,
     authors::{AuthorRow, author_columns},
     database::{reading, row, transaction},
     lives::stored_name,
+    mentions::{Place, newly_mentioned},
+    notifications::{Note, Notify as _},
     text::{fold, like_anywhere, storable},
 };
 
@@ -327,7 +329,7 @@ impl Store {
         row.map(|row| row.into_post(self.geography())).transpose()
     }
 
-    /// Writes a post, in the quartier of its author.
+    /// Writes a post, in the quartier of its author, and tells those it names.
     ///
     /// # Errors
     /// [`Error::NoQuartier`], also when there is no such author; [`Error::UnknownMedia`] and
@@ -352,12 +354,17 @@ impl Store {
             .await?;
             let id = id.map(PostId).ok_or(Error::NoQuartier)?;
             attach_media!(transaction, id, new.author, &new.media);
+            let names = newly_mentioned(&mentionable(&new.title, &new.content), "");
+            let kind = NotificationKind::Mention;
+            let note = Note::about(id, kind, new.author, new.author, new.now_ms);
+            transaction.mention(&names, Place::Post, &note).await?;
             id
         });
         Ok(id)
     }
 
-    /// Changes a post; says whether there is one. Whose it is the caller has seen to.
+    /// Changes a post, and tells those whom it did not name before; says whether there is one. Whose
+    /// it is the caller has seen to.
     ///
     /// # Errors
     /// Only those of the database.
@@ -371,14 +378,13 @@ impl Store {
         transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> =
                 sqlx::query_as(lock_post).bind(id.0).fetch_optional(&mut *transaction).await?;
-            if found.is_none() {
-                return Ok(false);
-            }
+            let Some((author, _)) = found else { return Ok(false) };
             let (title, content): (String, String) =
                 sqlx::query_as("select title, content from posts where id = $1")
                     .bind(id.0)
                     .fetch_one(&mut *transaction)
                     .await?;
+            let before = mentionable(&title, &content);
             let (title, content) =
                 (change.title.unwrap_or(title), change.content.unwrap_or(content));
             sqlx::query(
@@ -397,6 +403,10 @@ impl Store {
             .bind(now_ms)
             .execute(&mut *transaction)
             .await?;
+            let names = newly_mentioned(&mentionable(&title, &content), &before);
+            let (kind, author) = (NotificationKind::Mention, UserId::new(author));
+            let note = Note::about(id, kind, author, author, now_ms);
+            transaction.mention(&names, Place::Post, &note).await?;
         });
         Ok(true)
     }
@@ -503,6 +513,11 @@ impl PostQuery {
             Scope::Author(_) => of!("p.author_id = $1"),
         }
     }
+}
+
+/// Title and text as they may name somebody.
+pub(crate) fn mentionable(title: &str, content: &str) -> String {
+    format!("{title}\n{content}")
 }
 
 /// Title and text as they are searched.

@@ -118,6 +118,11 @@ impl House {
         Self { store, storage, control, app, now_ms, folder }
     }
 
+    pub fn clock(&self) -> Clock {
+        let now_ms = Arc::clone(&self.now_ms);
+        Clock::new(move || now_ms.load(Ordering::Relaxed))
+    }
+
     pub fn now_ms(&self) -> i64 {
         self.now_ms.load(Ordering::Relaxed)
     }

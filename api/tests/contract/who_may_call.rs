@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     house::{House, Member, Part, config, form, mp4, png},
-    resumable,
+    push, resumable,
 };
 
 #[derive(Debug, Clone)]
@@ -146,6 +146,14 @@ impl Place {
             let comments = format!("/api/posts/{}/comments/", live["id"]);
             let body = json!({"content": "Bonjour"});
             self.house.write(&comments, &self.owner, body).await["id"].to_string()
+        } else if line.path.contains("/push/") {
+            let new = self.house.call(
+                Method::POST,
+                "/api/notifications/push/subscriptions/",
+                Some(member.unwrap_or(&self.owner)),
+                Some(push::subscription("https://push.example.org/a")),
+            );
+            new.await.body["id"].to_string()
         } else if line.path.contains("/notifications/") {
             self.notification(member.unwrap_or(&self.owner)).await
         } else if line.path.contains("/media/") {
@@ -186,7 +194,9 @@ impl Place {
             return status;
         }
         // What any of them asks for; the others look past it.
-        let body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let mut body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let browser = push::subscription("https://push.example.org/b");
+        body.as_object_mut().unwrap().extend(browser.as_object().unwrap().clone());
         let body = (line.method != Method::GET).then_some(body);
         self.house.call(line.method.clone(), &path, member, body).await.status
     }

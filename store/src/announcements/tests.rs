@@ -1,9 +1,11 @@
+use std::time::{Duration, Instant};
+
 use media::id::{LiveId, UserId};
 
 use super::*;
 use crate::{
-    Audience, NewLive, NewUser, Notification, NotificationKind, NotificationQuery,
-    PreferenceChange, Switch,
+    Audience, MessageType, NewComment, NewLive, NewMessage, NewShare, NewUser, Notification,
+    NotificationKind, NotificationQuery, PreferenceChange, ShareType, Switch, User,
     testing::{Fixture, NOW_MS, new_live, on_both},
 };
 
@@ -44,6 +46,57 @@ async fn announce_all(db: &Fixture) -> u32 {
         turns += 1;
     }
     turns
+}
+
+async fn end(db: &Fixture, live: LiveId) {
+    let from = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+    assert!(db.set_live_state(live, &from, LiveState::Ended, NOW_MS).await.unwrap());
+}
+
+/// One likes a live, one shares it, one comments on it, one speaks beside it.
+/// So many bytes, as each database writes them.
+fn bytes(db: &Fixture, count: usize) -> String {
+    match db.database {
+        crate::database::Database::Sqlite { .. } => format!("zeroblob({count})"),
+        crate::database::Database::Postgres(_) => format!("'\\x{}'::bytea", "00".repeat(count)),
+    }
+}
+
+/// Writes as long as `announcing` goes on, and gives how long each of the writes waited, shortest first.
+async fn write_beside(
+    db: &Fixture,
+    author: UserId,
+    announcing: tokio::task::JoinHandle<u32>,
+) -> (u32, Vec<Duration>) {
+    let mut waits = Vec::new();
+    while !announcing.is_finished() {
+        let started = Instant::now();
+        db.post_of(author).await;
+        waits.push(started.elapsed());
+        tokio::task::yield_now().await;
+    }
+    waits.sort_unstable();
+    (announcing.await.unwrap(), waits)
+}
+
+async fn take_part(db: &Fixture, live: LiveId, [likes, shares, comments, speaks]: [&User; 4]) {
+    // Again, for some: a like is given once.
+    let _ = db.like(live.into(), likes.id, NOW_MS).await;
+    let (post, user, how) = (live.into(), shares.id, ShareType::Share);
+    let share = NewShare { post, user, how, comment: String::new(), now_ms: NOW_MS };
+    db.share(share).await.unwrap().unwrap();
+    let (content, now_ms) = (String::from("Bravo"), NOW_MS);
+    let new = NewComment {
+        post: live.into(),
+        parent: None,
+        author: comments,
+        content: content.clone(),
+        is_anonymous: None,
+        now_ms,
+    };
+    db.create_comment(new).await.unwrap();
+    let (author, message_type) = (speaks.id, MessageType::Text);
+    db.say(&NewMessage { live, author, message_type, content, now_ms }).await.unwrap().unwrap();
 }
 
 async fn told(db: &Fixture, recipient: UserId) -> Vec<Notification> {
@@ -146,7 +199,7 @@ on_both! {
         again.close().await;
     }
 
-    async fn a_live_that_is_over_is_no_news_any_more(db: Fixture) {
+    async fn a_live_that_is_over_before_its_turn_is_no_news(db: Fixture) {
         let author = db.user_called("fatou").await.id;
         crowd(&db, 300).await;
         let live = db.live_of(author).await.id;
@@ -175,5 +228,116 @@ on_both! {
         announce_all(&db).await;
         assert_eq!(notifications(&db).await, kept);
         assert_eq!(told(&db, near).await[0].kind, NotificationKind::LiveStarted);
+    }
+
+    /// The figures of `docs/database.md`:
+    /// `cargo test -p communiconnect-store a_hundred_thousand -- --ignored --nocapture --test-threads 1`
+    #[ignore = "measures for minutes"]
+    async fn a_hundred_thousand_are_told_while_others_write(db: Fixture) {
+        const CROWD: u32 = 100_000;
+        let author = db.user_called("fatou").await.id;
+        crowd(&db, CROWD).await;
+        // Every tenth of them has a browser.
+        db.execute(format!(
+            "insert into push_subscriptions (user_id, endpoint, p256dh, auth, created_ms, renewed_ms)
+             select id, 'https://push.example.org/' || id, {}, {}, 0, 0 from users where id % 10 = 2",
+            bytes(&db, 65),
+            bytes(&db, 16)
+        ))
+        .await
+        .unwrap();
+        publish(&db, db.live_of(author).await.id).await;
+        let started = Instant::now();
+        let announcing = {
+            let db = db.clone();
+            tokio::spawn(async move { announce_all(&db).await })
+        };
+        let (turns, waits) = write_beside(&db, author, announcing).await;
+        let took = started.elapsed();
+        let at = |share: usize| waits[(waits.len() - 1) * share / 100];
+        println!(
+            "{CROWD} told in {took:.1?}, {turns} turns; beside it {} posts written, which took \
+             {:.1?} (half), {:.1?} (99 %), {:.1?} (longest)",
+            waits.len(), at(50), at(99), at(100),
+        );
+        assert_eq!(notifications(&db).await, i64::from(CROWD));
+        assert_eq!(db.number("select count(*) from push_messages").await, i64::from(CROWD / 10));
+    }
+
+    async fn those_who_took_part_are_told_that_a_live_is_over(db: Fixture) {
+        let author = db.user_called("fatou").await;
+        let live = db.live_of(author.id).await.id;
+        let mut took_part = Vec::new();
+        for name in ["liked", "shared", "commented", "spoke"] {
+            took_part.push(db.user_called(name).await);
+        }
+        let absent = db.user_called("absent").await.id;
+        publish(&db, live).await;
+        take_part(&db, live, [&took_part[0], &took_part[1], &took_part[2], &took_part[3]]).await;
+        take_part(&db, live, [&took_part[0], &took_part[1], &took_part[3], &author]).await;
+        end(&db, live).await;
+        announce_all(&db).await;
+        for member in &took_part {
+            let rows = told(&db, member.id).await;
+            let [row] = &rows[..] else { panic!("{}: {rows:?}", member.username) };
+            assert_eq!(row.kind, NotificationKind::LiveEnded, "{}", member.username);
+            assert_eq!(row.post.as_ref().unwrap().id, live.into());
+            assert_eq!(row.sender.as_ref().unwrap().id, author.id);
+        }
+        assert!(told(&db, absent).await.is_empty());
+        let of_author = told(&db, author.id).await;
+        assert!(of_author.iter().all(|row| row.kind != NotificationKind::LiveEnded));
+        assert!(!db.announce_lives(NOW_MS).await.unwrap(), "nothing is left to do");
+    }
+
+    async fn who_does_not_want_to_know_of_lives_is_not_told_of_their_end(db: Fixture) {
+        let author = db.user_called("fatou").await;
+        let spoke = db.user_called("spoke").await;
+        let mut change = PreferenceChange::default();
+        change.set(Switch::Live, false);
+        db.set_preferences(spoke.id, &change).await.unwrap();
+        let live = db.live_of(author.id).await.id;
+        publish(&db, live).await;
+        take_part(&db, live, [&author, &author, &author, &spoke]).await;
+        end(&db, live).await;
+        announce_all(&db).await;
+        assert!(told(&db, spoke.id).await.is_empty());
+    }
+
+    async fn a_live_that_was_never_on_the_air_has_no_end(db: Fixture) {
+        let author = db.user_called("fatou").await;
+        let liked = db.user_called("liked").await;
+        let live = db.live_of(author.id).await.id;
+        db.like(live.into(), liked.id, NOW_MS).await.unwrap();
+        end(&db, live).await;
+        assert_eq!(announce_all(&db).await, 0);
+        assert!(told(&db, liked.id).await.is_empty());
+    }
+
+    async fn a_crowd_is_told_of_the_end_a_few_at_a_time_and_each_once(db: Fixture) {
+        let author = db.user_called("fatou").await.id;
+        let live = db.live_of(author).await.id;
+        publish(&db, live).await;
+        announce_all(&db).await;
+        crowd(&db, 1001).await;
+        for (table, by) in [("likes", "user_id"), ("live_messages", "author_id")] {
+            let what = if by == "user_id" { "post_id" } else { "live_id" };
+            let (columns, values) = match table {
+                "likes" => ("", ""),
+                _ => (", message_type, content", ", 'text', ''"),
+            };
+            db.execute(format!(
+                "insert into {table} ({what}, {by}, created_ms{columns})
+                 select {live}, id, 0{values} from users where id <> {author}"
+            ))
+            .await
+            .unwrap();
+        }
+        end(&db, live).await;
+        assert!(db.announce_lives(NOW_MS).await.unwrap());
+        assert_eq!(notifications(&db).await, TOLD_AT_ONCE);
+        // As after a restart: how far it came stands in the database alone.
+        assert_eq!(announce_all(&db).await, 5);
+        assert_eq!(notifications(&db).await, 1001);
     }
 }

@@ -82,8 +82,8 @@ on_both! {
         note(&db, shared).await;
         for comment in [7, 8, 7] {
             let kind = NotificationKind::Comment;
-            let comment = Some((comment, "Bravo"));
-            note(&db, Note { kind, comment, ..like(post, reader, author) }).await;
+            let (comment, text) = (Some(comment), "Bravo");
+            note(&db, Note { kind, comment, text, ..like(post, reader, author) }).await;
         }
         assert_eq!(counts(&db, author).await, (6, 6));
     }
@@ -194,9 +194,10 @@ on_both! {
 
     async fn an_anonymous_sender_stays_so(db: Fixture) {
         let (author, post, reader) = author_and_reader(&db).await;
-        let comment = Some((7, "Je l'ai vu aussi"));
+        let (comment, text) = (Some(7), "Je l'ai vu aussi");
         let kind = NotificationKind::Comment;
-        let secret = Note { kind, comment, is_anonymous: true, ..like(post, reader, author) };
+        let about = like(post, reader, author);
+        let secret = Note { kind, comment, text, is_anonymous: true, ..about };
         note(&db, secret).await;
         let [notification] = &told(&db, author).await[..] else { panic!("not one") };
         assert_eq!(notification.sender, None);
@@ -220,8 +221,8 @@ on_both! {
     async fn a_long_comment_is_told_by_its_beginning(db: Fixture) {
         let (author, post, reader) = author_and_reader(&db).await;
         let text = "é\0".repeat(500);
-        let (kind, comment) = (NotificationKind::Comment, Some((7, text.as_str())));
-        note(&db, Note { kind, comment, ..like(post, reader, author) }).await;
+        let (kind, comment, text) = (NotificationKind::Comment, Some(7), text.as_str());
+        note(&db, Note { kind, comment, text, ..like(post, reader, author) }).await;
         let excerpt = &told(&db, author).await[0].excerpt;
         assert_eq!(*excerpt, "é\u{fffd}".repeat(50));
     }
@@ -230,7 +231,7 @@ on_both! {
         let (author, post, reader) = author_and_reader(&db).await;
         let kept = i64::from(NOTIFICATIONS_KEPT);
         for id in 1..=kept + 5 {
-            let (kind, comment) = (NotificationKind::Comment, Some((id, "")));
+            let (kind, comment) = (NotificationKind::Comment, Some(id));
             note(&db, Note { kind, comment, ..like(post, reader, author) }).await;
         }
         assert_eq!(counts(&db, author).await, (kept, kept));

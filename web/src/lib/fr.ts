@@ -22,6 +22,13 @@ export const fr = {
     main: 'Navigation principale',
   },
 
+  alerts: {
+    receive: 'Recevoir les alertes',
+    denied:
+      'Votre navigateur bloque les notifications de ce site : autorisez-les dans ses réglages.',
+    failed: 'Votre navigateur n’a pas pu activer les alertes. Réessayez dans un instant.',
+  },
+
   errors: {
     unknown: 'Quelque chose n’a pas marché. Réessayez dans un instant.',
     network: 'Impossible de joindre le serveur. Vérifiez votre connexion internet.',

@@ -21,7 +21,7 @@ import type {
 export const TIMEOUT_MS = 20_000;
 
 export interface RequestOptions {
-  method?: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
 }
@@ -102,6 +102,19 @@ export class Api {
     }
     return this.#signed<WatchedLive>(path, options);
   };
+
+  /** What a browser subscribes to push messages with. */
+  pushKey = async (): Promise<string> =>
+    (await this.#open<{ public_key: string }>('/api/notifications/push/key/')).public_key;
+
+  subscribe = (subscription: PushSubscriptionJSON) =>
+    this.#signed<{ id: number }>('/api/notifications/push/subscriptions/', {
+      method: 'POST',
+      body: subscription,
+    });
+
+  unsubscribe = (id: string) =>
+    this.#signed(`/api/notifications/push/subscriptions/${id}/`, { method: 'DELETE' });
 
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {

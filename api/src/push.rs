@@ -1,0 +1,371 @@
+//! Push messages: the browsers a member wants to be told in, and what a message says.
+//!
+//! Here: subscriptions and the shape of a message. Not here: which addresses may be named (`reach`),
+//! sending (`pusher`), who is told what (`store`).
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{delete, get},
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use http::StatusCode;
+use media::id::PlaybackName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{
+    NewSubscription, News, Notification, NotificationKind, PostId, Subscription, SubscriptionId,
+};
+
+use crate::{
+    auth::AuthUser,
+    config::Secret,
+    error::Error,
+    json::{Fields, NULL, PathId, REQUIRED, Text, moment},
+    notifications::{self, ExtraData},
+    reach,
+    router::Shared,
+    sealed,
+    vapid::{self, Vapid},
+};
+
+const NO_SUBSCRIPTION: Error = Error::Missing("Abonnement non trouvé");
+const NO_ENDPOINT: &str = "Adresse de service de notification non valide : une adresse https publique \
+     est requise, telle que le navigateur la donne.";
+const NO_KEYS: &str = "Un objet avec « p256dh » et « auth » est requis.";
+const NO_P256DH: &str = "« p256dh » n'est pas une clé publique P-256 en base64url.";
+const NO_AUTH: &str = "« auth » n'est pas un secret de 16 octets en base64url.";
+
+/// Browsers write base64url, most without padding, some tools with it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// How members' browsers are told (Web Push: RFC 8030, RFC 8291, RFC 8292).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The private key of this server, in base64url, as [`crate::new_vapid_key`] draws it. Without one
+    /// the router makes its own, and every browser has to subscribe again when the server starts.
+    pub vapid_key: Option<Secret>,
+    /// Whom push services may turn to: `mailto:…` or `https://…`. By default `public_http_url` where
+    /// it is https; Apple's service takes nothing without one.
+    pub contact: Option<String>,
+    /// Browsers of one member; more, and those not renewed the longest give way.
+    pub devices_per_member: u32,
+    /// Messages on their way at once: at 50 ms each, 32 are 600 a second.
+    pub at_once: usize,
+    /// Longest time for one message, in seconds.
+    pub timeout_s: u64,
+    /// Whether services may have private addresses, other ports and plain HTTP: for tests, and for a
+    /// service of one's own. Members can then make the server send requests inside its own network.
+    pub allow_private: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vapid_key: None,
+            contact: None,
+            devices_per_member: 10,
+            at_once: 32,
+            timeout_s: 10,
+            allow_private: false,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if let Some(Err(error)) = self.vapid_key.as_ref().map(|key| Vapid::new(key, None)) {
+            return Err(format!("push.vapid_key: {error}"));
+        }
+        let is_contact =
+            |text: &String| text.starts_with("mailto:") || text.starts_with("https://");
+        if self.contact.as_ref().is_some_and(|text| !is_contact(text)) {
+            return Err("push.contact: must begin with mailto: or https://".into());
+        }
+        if !(1..=100).contains(&self.devices_per_member) {
+            return Err("push.devices_per_member: must be between 1 and 100".into());
+        }
+        if !(1..=1000).contains(&self.at_once) {
+            return Err("push.at_once: must be between 1 and 1000".into());
+        }
+        if !(1..=120).contains(&self.timeout_s) {
+            return Err("push.timeout_s: must be between 1 and 120".into());
+        }
+        Ok(())
+    }
+}
+
+/// The routes of push messages.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/notifications/push/key", get(key))
+        .route("/api/notifications/push/subscriptions", get(list).post(subscribe))
+        .route("/api/notifications/push/subscriptions/{id}", delete(unsubscribe))
+}
+
+#[derive(Serialize)]
+struct KeyBody {
+    public_key: String,
+}
+
+#[derive(Serialize)]
+struct SubscriptionBody {
+    id: i64,
+    /// The host of its push service: whose browser it is.
+    service: String,
+    created_at: String,
+    last_sent_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Subscribed {
+    id: i64,
+}
+
+async fn key(State(api): State<Shared>) -> Json<KeyBody> {
+    Json(KeyBody { public_key: api.vapid.public().to_owned() })
+}
+
+async fn list(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+) -> Result<Json<Vec<SubscriptionBody>>, Error> {
+    let subscriptions = api.store.subscriptions(user.id).await?;
+    Ok(Json(subscriptions.iter().map(SubscriptionBody::new).collect()))
+}
+
+/// Takes what a browser's `PushSubscription` gives as JSON; again for the same browser is no other.
+async fn subscribe(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    mut fields: Fields,
+) -> Result<(StatusCode, Json<Subscribed>), Error> {
+    let config = &api.config.push;
+    let endpoint = fields.text("endpoint", Text::REQUIRED).and_then(|text| {
+        match reach::endpoint(&text, config.allow_private) {
+            Some(url) => Some(url.to_string()),
+            None => fields.refuse("endpoint", NO_ENDPOINT),
+        }
+    });
+    let keys = keys(&mut fields);
+    fields.finish()?;
+    let (Some(endpoint), Some((p256dh, auth))) = (endpoint, keys) else {
+        return Err(Error::field("keys", NO_KEYS));
+    };
+    let new = NewSubscription { user: user.id, endpoint, p256dh, auth, now_ms: api.clock.now_ms() };
+    let (id, is_new) = api.store.subscribe(&new, config.devices_per_member).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(Subscribed { id: id.get() })))
+}
+
+async fn unsubscribe(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(id): PathId,
+) -> Result<StatusCode, Error> {
+    if api.store.unsubscribe(user.id, SubscriptionId::new(id)).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(NO_SUBSCRIPTION)
+    }
+}
+
+/// The `keys` of a subscription: the browser's public key and the secret it shares with us.
+fn keys(fields: &mut Fields) -> Option<([u8; 65], [u8; 16])> {
+    let keys = match fields.raw("keys") {
+        None => return fields.refuse("keys", REQUIRED),
+        Some(Value::Null) => return fields.refuse("keys", NULL),
+        Some(Value::Object(keys)) => keys.clone(),
+        Some(_) => return fields.refuse("keys", NO_KEYS),
+    };
+    let bytes = |name: &str| {
+        keys.get(name).and_then(Value::as_str).and_then(|text| BASE64.decode(text).ok())
+    };
+    let p256dh = bytes("p256dh").and_then(|bytes| bytes.try_into().ok()).filter(sealed::is_key);
+    let Some(p256dh) = p256dh else { return fields.refuse("keys", NO_P256DH) };
+    match bytes("auth").and_then(|bytes| bytes.try_into().ok()) {
+        Some(auth) => Some((p256dh, auth)),
+        None => fields.refuse("keys", NO_AUTH),
+    }
+}
+
+impl SubscriptionBody {
+    fn new(row: &Subscription) -> Self {
+        let url = reqwest::Url::parse(&row.endpoint).ok();
+        Self {
+            id: row.id.get(),
+            service: url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default(),
+            created_at: moment(row.created_ms),
+            last_sent_at: row.sent_ms.map(moment),
+        }
+    }
+}
+
+/// The key to sign with: the configured one, or a random one that nobody keeps.
+///
+/// # Errors
+///
+/// When the key is none, or the system gives no random bytes; in words for an operator.
+pub fn vapid(config: &crate::Config) -> Result<Vapid, String> {
+    let drawn;
+    let key = match &config.push.vapid_key {
+        Some(key) => key,
+        None => {
+            drawn = vapid::new_vapid_key().map_err(|error| error.to_string())?;
+            &drawn
+        }
+    };
+    let site = || config.public_http_url.clone().filter(|url| url.starts_with("https://"));
+    let contact = config.push.contact.clone().or_else(site);
+    Vapid::new(key, contact).map_err(|error| format!("push.vapid_key: {error}"))
+}
+
+/// How soon a service should wake a device for a message (RFC 8030 §5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    Low,
+    Normal,
+    High,
+}
+
+impl Urgency {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What a message says, before it is sealed.
+#[derive(Debug, Serialize)]
+pub struct Message {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<i64>,
+    notification_type: &'static str,
+    title: String,
+    message: String,
+    /// Where it leads, on this site.
+    url: String,
+    /// What is told next under the same one takes its place, on the device and, as `Topic`
+    /// (RFC 8030 §5.4), while it waits for it.
+    tag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    extra_data: ExtraData,
+    #[serde(skip)]
+    pub urgency: Urgency,
+}
+
+impl Message {
+    pub fn new(news: &News) -> Self {
+        match news {
+            News::One(row, live) => Self::of_one(row, live.as_ref()),
+            News::Many(count) => Self {
+                id: None,
+                notification_type: "digest",
+                title: "CommuniConnect".to_owned(),
+                message: match count {
+                    1 => "Vous avez une nouvelle notification".to_owned(),
+                    count => format!("Vous avez {count} nouvelles notifications"),
+                },
+                url: "/".to_owned(),
+                tag: "digest".to_owned(),
+                created_at: None,
+                extra_data: ExtraData::default(),
+                urgency: Urgency::Normal,
+            },
+        }
+    }
+
+    fn of_one(row: &Notification, live: Option<&PlaybackName>) -> Self {
+        use NotificationKind as Kind;
+        let post = row.post.as_ref().map_or(0, |post| PostId::get(post.id));
+        let (urgency, tag) = match row.kind {
+            // The end of a live takes the place of its beginning.
+            Kind::LiveStarted => (Urgency::High, format!("live-{post}")),
+            Kind::LiveEnded => (Urgency::Low, format!("live-{post}")),
+            Kind::Like | Kind::PostShared => {
+                (Urgency::Low, format!("{}-{post}", row.kind.as_str()))
+            }
+            Kind::Comment | Kind::Mention | Kind::Follow | Kind::System => {
+                (Urgency::Normal, format!("n-{}", row.id))
+            }
+        };
+        Self {
+            id: Some(row.id),
+            notification_type: row.kind.as_str(),
+            title: notifications::title(row),
+            message: notifications::message(row),
+            url: live.map_or_else(|| "/".to_owned(), |name| format!("/live/{name}")),
+            tag,
+            created_at: Some(moment(row.created_ms)),
+            extra_data: ExtraData::new(row),
+            urgency,
+        }
+    }
+
+    /// The name under which the next one takes its place: at most 32 characters of base64url.
+    pub fn topic(&self) -> &str {
+        &self.tag
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_begins_with_the_name_of_the_setting() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let key = |c: &mut Config| c.vapid_key = Some(Secret::new("zzz"));
+        assert!(refusal(key).starts_with("push.vapid_key:"));
+        let contact = |c: &mut Config| c.contact = Some("fatou@example.org".into());
+        assert!(refusal(contact).starts_with("push.contact:"));
+        assert!(refusal(|c| c.devices_per_member = 0).starts_with("push.devices_per_member:"));
+        assert!(refusal(|c| c.at_once = 0).starts_with("push.at_once:"));
+        assert!(refusal(|c| c.timeout_s = 0).starts_with("push.timeout_s:"));
+    }
+
+    #[test]
+    fn a_topic_is_what_services_take() {
+        let kinds =
+            [NotificationKind::PostShared, NotificationKind::LiveEnded, NotificationKind::Mention];
+        for kind in kinds {
+            let row = Notification {
+                id: i64::MAX,
+                recipient: media::id::UserId::new(1),
+                kind,
+                sender: None,
+                post: Some(store::NotedPost {
+                    id: PostId::new(i64::MAX),
+                    title: String::new(),
+                    excerpt: String::new(),
+                    author: media::id::UserId::new(2),
+                }),
+                comment: None,
+                excerpt: String::new(),
+                is_read: false,
+                created_ms: 0,
+            };
+            let message = Message::new(&News::One(Box::new(row), None));
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            assert!(message.topic().chars().all(is_allowed), "{}", message.topic());
+            assert!((1..=32).contains(&message.topic().len()), "{}", message.topic());
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// Whether this browser is told what its member is told, and turning that on and off.
+
+import { session } from './session.svelte';
+import { read, write } from './storage';
+
+/** What the server calls this browser, while it is told. */
+const KEY = 'cc.alerts';
+const WORKER = '/push-worker.js';
+
+class Alerts {
+  /** `null` until it is known; what cannot be turned on is not offered. */
+  isOn = $state<boolean | null>(null);
+
+  readonly isOffered =
+    isSecureContext &&
+    'serviceWorker' in navigator &&
+    'PushManager' in globalThis &&
+    'Notification' in globalThis;
+
+  /** Finds out, and says again that this browser is there: the server keeps those that do. */
+  async look(): Promise<void> {
+    const subscription = await this.#subscription();
+    this.isOn = subscription !== null && read(KEY) !== null;
+    if (this.isOn) await this.turnOn().catch(() => {});
+  }
+
+  /** False when the member, or the browser, does not allow it. */
+  async turnOn(): Promise<boolean> {
+    if ((await Notification.requestPermission()) !== 'granted') return false;
+    const registration = await navigator.serviceWorker.register(WORKER);
+    const key = await session.api.pushKey();
+    const options = { userVisibleOnly: true, applicationServerKey: key };
+    let subscription = await registration.pushManager.getSubscription();
+    // Of another server, or of this one before it lost its key: nothing would come through.
+    if (subscription && text(subscription.options.applicationServerKey) !== key) {
+      await subscription.unsubscribe();
+      subscription = null;
+    }
+    subscription ??= await registration.pushManager.subscribe(options);
+    const { id } = await session.api.subscribe(subscription.toJSON());
+    write(KEY, String(id));
+    this.isOn = true;
+    return true;
+  }
+
+  /** Off here at once; the server is told as far as the network allows, or finds out itself. */
+  async turnOff(): Promise<void> {
+    const id = read(KEY);
+    write(KEY, null);
+    this.isOn = false;
+    if (id !== null) await session.api.unsubscribe(id).catch(() => {});
+    await (await this.#subscription())?.unsubscribe();
+  }
+
+  async #subscription(): Promise<PushSubscription | null> {
+    if (!this.isOffered) return null;
+    const registration = await navigator.serviceWorker.getRegistration();
+    return (await registration?.pushManager.getSubscription()) ?? null;
+  }
+}
+
+/** A key as keys travel: in base64url. */
+function text(key: ArrayBuffer | null): string {
+  const chars = String.fromCharCode(...new Uint8Array(key ?? new ArrayBuffer()));
+  return btoa(chars).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '');
+}
+
+export const alerts = new Alerts();
