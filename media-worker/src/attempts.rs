@@ -63,6 +63,7 @@ fn make(name: &str, aim: &str) -> ! {
         "unnamed" => {
             File::options().write(true).custom_flags(libc::O_TMPFILE).open(aim).map(|_| ())
         }
+        "inherited" => is_open(number()),
         "signal" => signal(number()),
         "owner" => name_owner(number()),
         other => panic!("no such attempt: {other}"),
@@ -82,6 +83,13 @@ fn fork() -> io::Result<()> {
         0 => exit(0),
         _ => Ok(()),
     }
+}
+
+fn is_open(file: i32) -> io::Result<()> {
+    // SAFETY: two numbers.
+    #[allow(unsafe_code)]
+    let answer = unsafe { libc::fcntl(file, libc::F_GETFD) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn signal(aim: i32) -> io::Result<()> {

@@ -64,6 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Done, Refusal> {
+    sandbox::close_what_was_left_open();
     let job = read_job()?;
     let input = open_input(&job)?;
     #[cfg(debug_assertions)]

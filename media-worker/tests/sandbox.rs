@@ -137,6 +137,9 @@ fn what_it_says_of_its_sandbox_the_kernel_says_too() {
     assert_eq!(line(&status, "NoNewPrivs:"), "1");
     // Filters.
     assert_eq!(line(&status, "Seccomp:"), "2");
+    for rights in ["CapEff:", "CapPrm:", "CapInh:"] {
+        assert_eq!(line(&status, rights), "0000000000000000", "{rights}");
+    }
     assert_eq!(line(&most, "Max file size"), limits().output_bytes.to_string());
     assert_eq!(line(&most, "Max address space"), limits().memory_bytes.to_string());
     assert_eq!(line(&most, "Max open files"), limits().open_files.to_string());
@@ -171,6 +174,18 @@ fn no_files_can_be_made_beside_those_of_the_task_so_that_they_are_bounded_in_all
     let arguments = ["--attempt", "create", own.to_str().unwrap()];
     let output = start(&bench, &arguments, limits()).wait_with_output().unwrap();
     assert_eq!(output.stderr, b"done\n", "{output:?}");
+}
+
+#[test]
+fn what_the_server_had_open_by_oversight_is_closed() {
+    let bench = Bench::new();
+    let job = bench.written("job", &job(&bench, limits()));
+    let output = Command::new("sh")
+        .args(["-c", r#"exec "$0" --attempt inherited 7 <"$1" 7<"$1""#, PROGRAM])
+        .arg(job)
+        .output()
+        .unwrap();
+    assert_refused(&output);
 }
 
 /// A process of the same user, as the server is one. It ends well when nobody disturbs it.
