@@ -64,8 +64,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Done, Refusal> {
+    sandbox::close_what_was_left_open();
     let job = read_job()?;
     let input = open_input(&job)?;
+    #[cfg(debug_assertions)]
+    attempts::make_behind_calls_alone_if_asked();
     let sandbox = sandbox::enter(&job)?;
     ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
     // Tells FFmpeg's errors their texts.
@@ -109,8 +112,7 @@ fn open_input(job: &Job) -> Result<File, Refusal> {
     Ok(file)
 }
 
-/// Writes one line. Who listens no more has no use for the rest either: a worker outlives its server by
-/// one line at most.
+/// Writes one line. Who listens no more has no use for the rest either.
 fn say(line: &Line) {
     let mut text = serde_json::to_vec(line).expect("every line has a JSON form");
     text.push(b'\n');

@@ -23,9 +23,8 @@ pub struct Sound {
 }
 
 impl Sound {
-    /// Appends decoded sound that begins at a time, in samples from the beginning of the film.
-    ///
-    /// `most` bounds where it may begin: silence up to there is written for what is missing.
+    /// Appends decoded sound that begins at a time, in samples from the beginning of the film. What is
+    /// missing up to there is silence.
     pub fn take(
         &mut self,
         frame: &mut frame::Audio,

@@ -9,7 +9,8 @@
 //! names of files it answers cannot leave the folder it was given, and its whole process group is killed
 //! at the deadline or when nobody waits for it any more.
 //!
-//! No call here blocks a thread; a future of [`Worker::run`] that is dropped leaves no process behind.
+//! No call here blocks a thread; a future of [`Worker::run`] that is dropped leaves no process behind. Nor
+//! does a server that is killed: the worker asks the kernel to end it then.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
@@ -49,6 +50,9 @@ pub enum Failed {
     /// The job took more than it was given.
     #[error("too much {0}")]
     TooMuch(Resource),
+    /// No place was free for so long: nothing was tried.
+    #[error("no place free within {} s", .0.as_secs_f32())]
+    Busy(Duration),
     /// Not done at its deadline.
     #[error("not done within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
@@ -113,9 +117,11 @@ impl Worker {
         Some(Self::at(program?, at_once))
     }
 
-    /// The worker at this path.
+    /// The worker at this path; a relative one begins where the server is now.
     #[must_use]
     pub fn at(program: PathBuf, at_once: usize) -> Self {
+        // The worker begins elsewhere. An empty path has no absolute one, and no program.
+        let program = std::path::absolute(&program).unwrap_or(program);
         Self { program, places: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
@@ -126,7 +132,10 @@ impl Worker {
     }
 
     /// Does one job, within `deadline` from its start, and calls `progress` with thousandths as they
-    /// come. Waits first until one of the places is free.
+    /// come. Waits first until one of the places is free, as long as the job itself may take and no longer.
+    ///
+    /// The kernel ends the worker when the thread ends that polled this first: that should be one of the
+    /// runtime, which lives as long as the server.
     ///
     /// After a failure the output folder may hold half of something: it is the caller's to empty.
     ///
@@ -140,7 +149,10 @@ impl Worker {
     ) -> Result<Done, Failed> {
         let not_started = |why: String| Failed::NotStarted(why);
         let order = serde_json::to_vec(job).map_err(|error| not_started(error.to_string()))?;
-        let place = self.places.acquire().await.map_err(|error| not_started(error.to_string()))?;
+        let place = tokio::time::timeout(deadline, self.places.acquire())
+            .await
+            .map_err(|_| Failed::Busy(deadline))?
+            .map_err(|error| not_started(error.to_string()))?;
         let done = child::run(&self.program, &order, deadline, progress).await;
         drop(place);
         done

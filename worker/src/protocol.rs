@@ -29,7 +29,8 @@ pub struct Job {
     pub limits: Limits,
 }
 
-/// What a worker can do. `into` is a folder that exists, which it writes into and nowhere else.
+/// What a worker can do. `into` is a folder that exists, which it writes into and nowhere else. What it could
+/// have made and did not is there too when it is done, empty: the outcome names what counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Task {
@@ -76,7 +77,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Seconds of a processor.
     pub cpu_seconds: u64,
-    /// Each file written.
+    /// Each file written; there are five at most.
     pub output_bytes: u64,
     /// Files open at once.
     pub open_files: u64,

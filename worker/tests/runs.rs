@@ -214,6 +214,40 @@ async fn jobs_wait_for_a_place() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_place_without_limit() {
+    let script = Script::endless();
+    let (tell, told) = oneshot::channel();
+    let mut tell = Some(tell);
+    let job = job();
+    let first = script.worker.run(&job, PLENTY, |_| {
+        let _ = tell.take().map(|tell| tell.send(()));
+    });
+    let second = async {
+        told.await.unwrap();
+        // The other has the place.
+        tokio::time::timeout(PLENTY / 2, script.run(SHORT)).await
+    };
+    tokio::select! {
+        end = first => panic!("{end:?}"),
+        end = second => assert_eq!(end, Ok(Err(Failed::Busy(SHORT)))),
+    }
+    gone(script.numbers()).await;
+}
+
+#[tokio::test]
+async fn a_program_by_a_relative_path_is_found_and_started() {
+    let script = Script::saying(&DONE.replace('\n', ""));
+    // By a folder that is here, and not where the worker begins.
+    let here = std::env::current_dir().unwrap();
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let path =
+        Path::new("src/..").join(up).join(script.worker.program().strip_prefix("/").unwrap());
+    let worker = Worker::find(Some(&path), 1).unwrap();
+    let end = worker.run(&job(), PLENTY, |_| ()).await;
+    assert!(end.is_ok(), "{end:?}");
+}
+
+#[tokio::test]
 async fn a_worker_that_is_not_there_is_said_so() {
     let worker = Worker::at("/nowhere/worker".into(), 1);
     let end = worker.run(&job(), PLENTY, |_| ()).await;

@@ -34,7 +34,8 @@ const FATAL: &[c_long] = &[
     libc::SYS_io_uring_setup,
 ];
 
-/// What exists. No thread and no process can be started: `clone` and its kin are not here.
+/// What exists; `mmap`, `mprotect` and `fcntl` do in part (`keep_to_list`). No thread and no process can be
+/// started: `clone` and its kin are not here.
 const ALLOWED: &[c_long] = &[
     // Files.
     libc::SYS_openat,
@@ -49,10 +50,9 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_fstat,
     libc::SYS_newfstatat,
     libc::SYS_statx,
-    libc::SYS_fcntl,
     libc::SYS_ftruncate,
     libc::SYS_fsync,
-    // Memory; `mmap` and `mprotect` are in `keep_to_list`.
+    // Memory.
     libc::SYS_munmap,
     libc::SYS_mremap,
     libc::SYS_madvise,
@@ -68,7 +68,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_sched_yield,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    // Locks, signals to oneself, the end.
+    // Locks, signals to oneself (to others: fatal), the end.
     libc::SYS_futex,
     libc::SYS_getpid,
     libc::SYS_gettid,
@@ -82,30 +82,50 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_exit_group,
 ];
 
+/// What `fcntl` does: what libraries do to files that they open. Not `F_SETOWN`, which makes the kernel send
+/// signals to whomever it names.
+const FCNTL: &[u32] = &[libc::F_GETFD as u32, libc::F_SETFD as u32, libc::F_GETFL as u32];
+
 /// Puts both filters in force, for the rest of the process's life.
 pub fn keep_to_list() -> Result<(), Error> {
-    let fatal = FATAL.iter().map(|call| (*call, vec![])).collect();
+    let mut fatal = unconditional(FATAL);
+    // Signals to others, who are of the same user; by those to itself it aborts.
+    fatal.insert(libc::SYS_tgkill, if_argument(0, SeccompCmpOp::Ne, &[std::process::id()])?);
     apply(fatal, SeccompAction::KillProcess, SeccompAction::Allow)?;
 
+    let mut allowed = unconditional(ALLOWED);
+    allowed.insert(libc::SYS_fcntl, if_argument(1, SeccompCmpOp::Eq, FCNTL)?);
     // Memory is never executable: no code but what the program came with.
-    let not_executable = SeccompCondition::new(
-        2,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64),
-        0,
-    )?;
-    let not_executable = vec![SeccompRule::new(vec![not_executable])?];
-    let mut allowed: BTreeMap<_, _> = ALLOWED.iter().map(|call| (*call, vec![])).collect();
+    let executable = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
+    let not_executable = if_argument(2, executable, &[0])?;
     allowed.insert(libc::SYS_mmap, not_executable.clone());
     allowed.insert(libc::SYS_mprotect, not_executable);
     apply(allowed, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
 }
 
-fn apply(
-    calls: BTreeMap<c_long, Vec<SeccompRule>>,
-    listed: SeccompAction,
-    others: SeccompAction,
-) -> Result<(), Error> {
+/// Calls, each a number with rules of which one must match.
+type Calls = BTreeMap<c_long, Vec<SeccompRule>>;
+
+fn unconditional(calls: &[c_long]) -> Calls {
+    calls.iter().map(|call| (*call, vec![])).collect()
+}
+
+/// Matches where the argument of this index compares with one of `values`. The kernel too looks at 32 bits
+/// of the arguments that are asked about here.
+fn if_argument(
+    index: u8,
+    operator: SeccompCmpOp,
+    values: &[u32],
+) -> Result<Vec<SeccompRule>, Error> {
+    let rule = |value: &u32| {
+        let (length, value) = (SeccompCmpArgLen::Dword, u64::from(*value));
+        let condition = SeccompCondition::new(index, length, operator.clone(), value)?;
+        Ok(SeccompRule::new(vec![condition])?)
+    };
+    values.iter().map(rule).collect()
+}
+
+fn apply(calls: Calls, listed: SeccompAction, others: SeccompAction) -> Result<(), Error> {
     let machine = std::env::consts::ARCH.try_into()?;
     let filter: BpfProgram = SeccompFilter::new(calls, others, listed, machine)?.try_into()?;
     apply_filter(&filter)
