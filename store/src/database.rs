@@ -146,6 +146,15 @@ impl Database {
         }
     }
 
+    /// The statement that gives the role of a member and keeps others from changing his row until the
+    /// transaction ends: as [`Database::lock_post`] for an account.
+    pub(crate) fn lock_role(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "select role from users where id = $1",
+            Self::Postgres(_) => "select role from users where id = $1 for no key update",
+        }
+    }
+
     /// Opens the database, brings its tables up to date and reads the places, having filled in
     /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {
@@ -290,6 +299,11 @@ macro_rules! migrations_of {
                 )),
             ),
             (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
+            (
+                11,
+                "security",
+                include_str!(concat!("../../migrations/", $folder, "/0011_security.sql")),
+            ),
         ])
     };
 }
