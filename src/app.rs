@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -28,6 +27,7 @@ use crate::{
     config::Config,
     http,
     https::{Certificate, redirect},
+    keys::{self, Keys},
     lives::{Lives, now_ms},
     metrics, web,
 };
@@ -50,8 +50,6 @@ const ANNOUNCE: Duration = Duration::from_secs(2);
 const ADDRESSES_FILE: &str = "addresses.json";
 /// Locked by the server that uses the folder.
 const LOCK_FILE: &str = "lock";
-/// The key that signs tokens, made at the first start.
-const SECRET_FILE: &str = "token-secret";
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -73,12 +71,16 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
     let _folder = take_folder(&config.data_dir)?;
-    let secret = match config.api.jwt_secret.take() {
-        Some(secret) => secret,
-        None => token_secret(&config.data_dir)?,
+    let secret = match &config.api.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => {
+            let Keys { current, retired } = Keys::load_or_make(&config.data_dir)?;
+            config.api.keyring.replace(&current, &retired);
+            current
+        }
     };
+    let keyring = config.api.jwt_secret.is_none().then(|| config.api.keyring.clone());
     let keys = delivery::Keys::derive(secret.reveal());
-    config.api.jwt_secret = Some(secret);
     let recorder = metrics::install()?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
     let _database = store
@@ -121,6 +123,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
+    let audit = config.api.audit.clone();
     let public_url = config.api.public_http_url.clone();
     let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
     let pages = Router::new()
@@ -158,13 +161,15 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     tokio::spawn(http::serve(metrics, None, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
-        tokio::spawn(purge(store.clone(), storage)),
+        tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
         tokio::spawn({
             let lives = lives.clone();
             async move { lives.sweep().await }
         }),
     ];
+    let keys_watch =
+        keyring.map(|keyring| tokio::spawn(keys::watch(config.data_dir.clone(), keyring)));
     let receiving = publishers.spawn({
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }
@@ -187,7 +192,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     if tokio::time::timeout(DRAIN, viewers.gone()).await.is_err() {
         info!(connections = viewers.count(), "some viewers were still connected");
     }
-    background.iter().chain(&certificate_watch).for_each(tokio::task::JoinHandle::abort);
+    background.iter().chain(&certificate_watch).chain(&keys_watch).for_each(tokio::task::JoinHandle::abort);
     store.close().await;
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");
@@ -218,14 +223,23 @@ fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// Forgets what has expired and deletes what belongs to nothing, until the process ends.
-async fn purge(store: Store, storage: Storage) {
+async fn purge(store: Store, storage: Storage, audit: api::Audit) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     let mut ticks = tokio::time::interval(PURGE);
     loop {
         ticks.tick().await;
-        if let Err(error) = store.purge_sessions(now_ms()).await {
-            tracing::error!(%error, "cannot forget expired sessions");
+        let now_ms = now_ms();
+        let oldest_ms = now_ms - i64::from(audit.days) * DAY_MS;
+        for (what, purged) in [
+            ("expired sessions", store.purge_sessions(now_ms).await),
+            ("links that were sent", store.purge_mail_tokens(now_ms).await),
+            ("the end of the audit log", store.purge_audit(oldest_ms, audit.max_lines).await),
+        ] {
+            if let Err(error) = purged {
+                tracing::error!(%error, "cannot forget {what}");
+            }
         }
-        api::tidy(&store, &storage, now_ms()).await;
+        api::tidy(&store, &storage, now_ms).await;
     }
 }
 
@@ -273,40 +287,6 @@ impl Addresses {
             .and_then(|()| fs::rename(&partial, &path))
             .with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// Reads the secret that signs tokens, or makes it, readable by the server alone.
-fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    const SECRET_BYTES: usize = 32;
-    let path = data_dir.join(SECRET_FILE);
-    let context = || format!("cannot read or make {}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) if bytes.len() >= SECRET_BYTES => return Ok(api::Secret::new(bytes)),
-        Ok(_) => {
-            anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display())
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(context);
-        }
-        Err(_) => {}
-    }
-    let mut bytes = [0; SECRET_BYTES];
-    getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
-    // Written whole or not at all: half a secret would stop the next start.
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)
-        .with_context(context)?;
-    file.write_all(&bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&partial, &path))
-        .with_context(context)?;
-    Ok(api::Secret::new(bytes))
 }
 
 /// Completes at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.

@@ -9,6 +9,8 @@
 //! | routes and what every request passes through | `router` |
 //! | who may watch what | `audience` |
 //! | who is asking: sign-in, sessions | `auth`, `token`, `password` |
+//! | passwords forgotten, addresses verified, by mail | `recovery`, `mail` |
+//! | what those who run the place do to accounts | `admin` |
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
@@ -17,6 +19,7 @@
 //! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
 
 mod address;
+mod admin;
 mod ago;
 mod analytics;
 mod attachments;
@@ -35,12 +38,14 @@ mod json;
 mod likes;
 mod limits;
 mod lives;
+mod mail;
 mod notifications;
 mod page;
 mod password;
 mod posts;
 mod random;
 mod recent;
+mod recovery;
 mod resumable;
 mod router;
 mod shares;
@@ -52,10 +57,14 @@ mod users;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
-pub use config::{Config, Limits, Passwords, Secret};
+pub use config::{Audit, Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
+pub use json::moment;
+pub use mail::{Config as Smtp, Security};
+pub use password::hash_password;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
+pub use token::Keyring;
 pub use uploads::{Config as Uploads, tidy};

@@ -93,6 +93,17 @@ impl Store {
         Ok(Self { database, geography: Arc::new(geography) })
     }
 
+    /// Opens a database beside the server that may be running on it: makes no file and changes no
+    /// table.
+    ///
+    /// # Errors
+    /// [`Error::Migration`] when a server of this version has not opened it yet; else as
+    /// [`Store::open`].
+    pub async fn join(url: &str) -> Result<Self, Error> {
+        let (database, geography) = Database::join(url).await?;
+        Ok(Self { database, geography: Arc::new(geography) })
+    }
+
     /// Regions, prefectures, communes and quartiers, in memory since the opening.
     pub fn geography(&self) -> &Geography {
         &self.geography

@@ -11,6 +11,7 @@
 extern crate communiconnect_api as api;
 
 mod accounts;
+mod admin;
 mod anonymity;
 mod audience;
 mod chat;
@@ -26,7 +27,10 @@ mod notifications;
 mod places;
 mod posts;
 mod publishing;
+mod recovery;
 mod resumable;
+mod security;
 mod sessions;
 mod sharing;
+mod smtp;
 mod who_may_call;
