@@ -17,6 +17,7 @@ mod audience;
 mod chat;
 mod comments;
 mod conventions;
+mod defects;
 mod files;
 mod house;
 mod likes;
