@@ -192,7 +192,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     if tokio::time::timeout(DRAIN, viewers.gone()).await.is_err() {
         info!(connections = viewers.count(), "some viewers were still connected");
     }
-    background.iter().chain(&certificate_watch).chain(&keys_watch).for_each(tokio::task::JoinHandle::abort);
+    background
+        .iter()
+        .chain(&certificate_watch)
+        .chain(&keys_watch)
+        .for_each(tokio::task::JoinHandle::abort);
     store.close().await;
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");

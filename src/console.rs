@@ -218,7 +218,9 @@ async fn rotate(store: &Store, config: &Config, revoke: bool) -> anyhow::Result<
         "A new key signs sessions within five seconds; everybody signs in again.\n".to_owned()
     } else {
         let days = life.as_secs_f64() / 86_400.0;
-        format!("A new key signs sessions within five seconds; the old is believed for {days:.1} days.\n")
+        format!(
+            "A new key signs sessions within five seconds; the old is believed for {days:.1} days.\n"
+        )
     })
 }
 

@@ -62,9 +62,8 @@ impl Keys {
         let retired = String::from_utf8_lossy(&text)
             .lines()
             .map(|line| {
-                parse(line).with_context(|| {
-                    format!("{}: not what was written there", path.display())
-                })
+                parse(line)
+                    .with_context(|| format!("{}: not what was written there", path.display()))
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Some(Self { current: api::Secret::new(current), retired }))
@@ -182,9 +181,8 @@ fn parse(line: &str) -> Option<(api::Secret, i64)> {
         return None;
     }
     let digits = key.as_bytes().chunks(2);
-    let key: Option<Vec<u8>> = digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
+    let key: Option<Vec<u8>> =
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
     Some((api::Secret::new(key?), until_ms.parse().ok()?))
 }
 

@@ -123,7 +123,7 @@ async fn audit(
         Some(Err(_)) => return Err(Error::field("user", "Un identifiant est attendu.")),
     };
     let query = AuditQuery { action, user, page: list.page()? };
-    list.listed(api.store.audit_lines(&query).await?, |line| Line::from(line)).map(Json)
+    list.listed(api.store.audit_lines(&query).await?, Line::new).map(Json)
 }
 
 impl FromRequestParts<Shared> for Admin {
@@ -135,8 +135,8 @@ impl FromRequestParts<Shared> for Admin {
     }
 }
 
-impl From<&AuditLine> for Line {
-    fn from(line: &AuditLine) -> Self {
+impl Line {
+    fn new(line: &AuditLine) -> Self {
         let (kind, id) = match line.actor {
             Actor::Member(id) => ("member", Some(id.get())),
             Actor::Console => ("console", None),

@@ -190,8 +190,7 @@ impl Outbox {
             .tls(tls)
             .timeout(Some(Duration::from_secs(config.timeout_s)));
         if let Some(password) = password(config)? {
-            transport =
-                transport.credentials(Credentials::new(config.username.clone(), password));
+            transport = transport.credentials(Credentials::new(config.username.clone(), password));
         }
         Ok(Self(Some(Arc::new(Post {
             transport: transport.build(),
@@ -251,9 +250,9 @@ impl Place {
 impl Letter {
     fn message(&self, from: &Mailbox, to: &str) -> Result<Message, String> {
         let to: Address = to.parse().map_err(|_| "the address is none".to_owned())?;
-        let id = random_bytes().map(u128::from_be_bytes).map_err(|NoRandomness { .. }| {
-            "the system gives no random bytes".to_owned()
-        })?;
+        let id = random_bytes()
+            .map(u128::from_be_bytes)
+            .map_err(|NoRandomness { .. }| "the system gives no random bytes".to_owned())?;
         let Self { subject, text, english, action, link } = self;
         let plain = format!(
             "Bonjour,\n\n{text}\n\n{action} :\n{link}\n\n{IGNORE}\n\n-- \nCommuniConnect\n\n{english}\n{link}\n"

@@ -54,8 +54,7 @@ impl Hasher {
     pub fn new(config: &config::Passwords) -> Result<Self, Fault> {
         let argon2 = argon2(config)?;
         let nobody = argon2.hash_password(b"nobody").map_err(failed)?.to_string();
-        let beginning =
-            format!("$argon2id$v=19$m={},t={},p=1$", config.memory_kib, config.passes);
+        let beginning = format!("$argon2id$v=19$m={},t={},p=1$", config.memory_kib, config.passes);
         Ok(Self {
             argon2,
             beginning,

@@ -79,7 +79,10 @@ async fn change(
     changed.await.map_err(users::refused)?;
     let user = api.store.user(user.id).await?.ok_or(Error::MemberGone)?;
     let tokens = auth::open_session(&api, &user, now_ms).await?;
-    Ok(Json(Changed { tokens, message: "Mot de passe modifié. Vos autres appareils sont déconnectés." }))
+    Ok(Json(Changed {
+        tokens,
+        message: "Mot de passe modifié. Vos autres appareils sont déconnectés.",
+    }))
 }
 
 async fn ask_to_reset(

@@ -198,12 +198,7 @@ impl Tokens {
         now_ms.saturating_add(self.refresh_s * 1000)
     }
 
-    fn sign(
-        &self,
-        token_type: TokenType,
-        bearer: Bearer,
-        now_ms: i64,
-    ) -> Result<Token, Fault> {
+    fn sign(&self, token_type: TokenType, bearer: Bearer, now_ms: i64) -> Result<Token, Fault> {
         let iat = now_ms.div_euclid(1000);
         let life_s = match token_type {
             TokenType::Access => self.access_s,

@@ -188,14 +188,12 @@ impl Store {
         new: &PasswordHash,
     ) -> Result<(), Error> {
         writing!(&self.database, |pool| {
-            sqlx::query(
-                "update users set password_hash = $3 where id = $1 and password_hash = $2",
-            )
-            .bind(id.get())
-            .bind(old.reveal())
-            .bind(new.reveal())
-            .execute(pool)
-            .await?;
+            sqlx::query("update users set password_hash = $3 where id = $1 and password_hash = $2")
+                .bind(id.get())
+                .bind(old.reveal())
+                .bind(new.reveal())
+                .execute(pool)
+                .await?;
         });
         Ok(())
     }

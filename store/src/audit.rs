@@ -236,8 +236,7 @@ impl Store {
         let user = query.user.map(UserId::get);
         let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
         let (count, rows): (i64, Vec<AuditRow>) = reading!(&self.database, |pool| {
-            let count =
-                sqlx::query_scalar(COUNT).bind(action).bind(user).fetch_one(pool).await?;
+            let count = sqlx::query_scalar(COUNT).bind(action).bind(user).fetch_one(pool).await?;
             let rows = if query.page == 0 || offset >= count {
                 Vec::new()
             } else {

@@ -69,11 +69,12 @@ enum Opening {
 /// Refuses a database whose tables are not those of the migrations.
 macro_rules! check_steps {
     ($migrator:expr, $connection:expr) => {{
-        let applied: Vec<i64> =
-            sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
-                .fetch_all($connection)
-                .await
-                .map_err(|_| Error::Migration("no server has opened it yet".to_owned()))?;
+        let applied: Vec<i64> = sqlx::query_scalar(
+            "select version from _sqlx_migrations where success order by version",
+        )
+        .fetch_all($connection)
+        .await
+        .map_err(|_| Error::Migration("no server has opened it yet".to_owned()))?;
         let known: Vec<i64> = $migrator.iter().map(|step| step.version).collect();
         if applied != known {
             return Err(Error::Migration(

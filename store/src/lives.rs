@@ -360,11 +360,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn end_stale_lives(
-        &self,
-        before_ms: i64,
-        now_ms: i64,
-    ) -> Result<Vec<LiveId>, Error> {
+    pub async fn end_stale_lives(&self, before_ms: i64, now_ms: i64) -> Result<Vec<LiveId>, Error> {
         let ids: Vec<i64> = transaction!(&self.database, |transaction| {
             let ids = sqlx::query_scalar(
                 "update lives set state = 'ended', ended_ms = $2

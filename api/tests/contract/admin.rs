@@ -162,7 +162,13 @@ async fn sign_ins_and_sign_outs_are_written_down_and_no_secret_is() {
     let text = house.get(AUDIT, &admin).await.text;
     let used = used.body["refresh"].as_str().unwrap();
     for secret in [
-        "wrongpass123", "testpass123", "nobody@", "fatou@", "203.0.113.9", &fatou.refresh, used,
+        "wrongpass123",
+        "testpass123",
+        "nobody@",
+        "fatou@",
+        "203.0.113.9",
+        &fatou.refresh,
+        used,
         &session.access,
     ] {
         assert!(!text.contains(secret), "{secret}");
@@ -178,7 +184,10 @@ async fn the_audit_log_is_cut_into_pages() {
         change(&house, &admin, &fatou, json!({"role": role})).await;
     }
     let first = house.get(&format!("{AUDIT}?user={}", fatou.id), &admin).await.body;
-    assert_eq!((first["count"].as_i64(), first["results"].as_array().unwrap().len()), (Some(21), 20));
+    assert_eq!(
+        (first["count"].as_i64(), first["results"].as_array().unwrap().len()),
+        (Some(21), 20)
+    );
     let next = first["next"].as_str().unwrap().strip_prefix("http://live.test").unwrap();
     let last = house.get(next, &admin).await.body;
     assert_eq!(last["results"].as_array().unwrap().len(), 1);

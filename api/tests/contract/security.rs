@@ -8,7 +8,7 @@ use std::sync::{
 
 use http::{Method, Request, StatusCode};
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Unit};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::house::{House, account, config, request};
 
@@ -72,10 +72,9 @@ async fn an_unknown_address_costs_as_many_hashes_as_a_wrong_password() {
 async fn a_registration_with_a_taken_address_costs_as_many_hashes_as_one_with_a_free_one() {
     let house = House::new().await;
     house.member("fatou").await;
-    for (email, status) in [
-        ("fatou@example.org", StatusCode::BAD_REQUEST),
-        ("free@example.org", StatusCode::CREATED),
-    ] {
+    for (email, status) in
+        [("fatou@example.org", StatusCode::BAD_REQUEST), ("free@example.org", StatusCode::CREATED)]
+    {
         let mut form = account("other");
         form["email"] = json!(email);
         let (answer, hashes) = hashes(house.post("/api/users/register/", form)).await;
@@ -158,12 +157,29 @@ async fn every_answer_says_that_it_is_data_and_no_page() {
 async fn a_page_of_any_number_is_a_page_or_not_found() {
     let house = House::new().await;
     let member = house.member("fatou").await;
-    for page in ["0", "-1", "4294967295", "4294967296", "99999999999999999999", "1e9", "é"] {
+    for page in ["0", "-1", "4294967295", "4294967296", "99999999999999999999", "1e9", "%C3%A9"] {
         for list in ["/api/posts/", "/api/notifications/", "/api/geography/regions/"] {
             let answer = house.get(&format!("{list}?page={page}&page_size=1000000"), &member).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{list} {page}");
         }
     }
-    let regions = house.get("/api/geography/quartiers/?page_size=1000000", &member).await;
-    assert_ne!(regions.body["results"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_pages_that_may_call_are_those_of_the_configuration_and_no_other() {
+    let mut own = config();
+    own.cors_origins = vec!["https://app.example.org".into()];
+    let house = House::with(own).await;
+    for (origin, may) in [
+        ("https://app.example.org", true),
+        ("http://localhost:3000", false),
+        ("https://app.example.org.evil.test", false),
+        ("null", false),
+    ] {
+        let mut asked = request(Method::GET, "/api/health/", None, None);
+        asked.headers_mut().insert("origin", origin.parse().unwrap());
+        let answer = house.send(asked).await;
+        let allowed = answer.headers.get("access-control-allow-origin");
+        assert_eq!(allowed.map(|value| value.to_str().unwrap()), may.then_some(origin));
+    }
 }

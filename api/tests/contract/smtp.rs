@@ -16,8 +16,8 @@ use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    net::TcpListener,
-    sync::mpsc,
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -29,7 +29,7 @@ pub struct MailServer {
     port: u16,
     folder: TempDir,
     mails: mpsc::UnboundedReceiver<Mail>,
-    sessions: Arc<AtomicUsize>,
+    ended: watch::Receiver<usize>,
 }
 
 /// What the server is like.
@@ -74,11 +74,10 @@ impl MailServer {
         let port = listener.local_addr().unwrap().port();
         let (taken, mails) = mpsc::unbounded_channel();
         let refusals = Arc::new(AtomicUsize::new(manner.refuses));
-        let sessions = Arc::new(AtomicUsize::new(0));
-        let counted = sessions.clone();
+        let (counted, ended) = watch::channel(0);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::Relaxed);
+                let counted = counted.clone();
                 let session = Session {
                     offers_tls: manner.offers_tls,
                     refusals: refusals.clone(),
@@ -86,17 +85,12 @@ impl MailServer {
                 };
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    let mut plain = BufReader::new(socket);
-                    plain.write_all(b"220 mail.test ESMTP\r\n").await.ok()?;
-                    if session.converse(&mut plain, false).await? == Next::StartTls {
-                        let secure = acceptor.accept(plain.into_inner()).await.ok()?;
-                        session.converse(&mut BufReader::new(secure), true).await?;
-                    }
-                    Some(())
+                    session.run(socket, acceptor).await;
+                    counted.send_modify(|ended| *ended += 1);
                 });
             }
         });
-        Self { port, folder, mails, sessions }
+        Self { port, folder, mails, ended }
     }
 
     /// Settings that send mail here.
@@ -126,9 +120,15 @@ impl MailServer {
         timeout(SOON, self.mails.recv()).await.expect("a mail in time").unwrap()
     }
 
-    /// Waits until somebody has begun so many sessions and been told good-bye or gone.
-    pub fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::Relaxed)
+    /// Sessions that are over, whatever came of them.
+    pub fn ended(&self) -> usize {
+        *self.ended.borrow()
+    }
+
+    /// Waits until so many sessions are over.
+    pub async fn end_of(&mut self, sessions: usize) {
+        let over = self.ended.wait_for(|ended| *ended >= sessions);
+        timeout(SOON, over).await.expect("sessions end in time").unwrap();
     }
 
     pub fn has_taken_nothing(&mut self) -> bool {
@@ -158,6 +158,16 @@ struct Session {
 }
 
 impl Session {
+    async fn run(&self, socket: TcpStream, acceptor: TlsAcceptor) -> Option<()> {
+        let mut plain = BufReader::new(socket);
+        plain.write_all(b"220 mail.test ESMTP\r\n").await.ok()?;
+        if self.converse(&mut plain, false).await? == Next::StartTls {
+            let secure = acceptor.accept(plain.into_inner()).await.ok()?;
+            self.converse(&mut BufReader::new(secure), true).await?;
+        }
+        Some(())
+    }
+
     async fn converse(
         &self,
         socket: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
@@ -195,11 +205,10 @@ impl Session {
                             line => text += &format!("{line}\r\n"),
                         }
                     }
-                    let refused = self.refusals.fetch_update(
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                        |left| left.checked_sub(1),
-                    );
+                    let refused =
+                        self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                            left.checked_sub(1)
+                        });
                     if refused.is_ok() {
                         "451 not now"
                     } else {
