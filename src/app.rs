@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -28,6 +27,7 @@ use crate::{
     config::Config,
     http,
     https::{Certificate, redirect},
+    keys::{self, Keys},
     lives::{Lives, now_ms},
     metrics, web,
 };
@@ -50,10 +50,6 @@ const ANNOUNCE: Duration = Duration::from_secs(2);
 const ADDRESSES_FILE: &str = "addresses.json";
 /// Locked by the server that uses the folder.
 const LOCK_FILE: &str = "lock";
-/// The key that signs tokens, made at the first start.
-const SECRET_FILE: &str = "token-secret";
-/// The key that signs push messages, likewise. Browsers subscribe with it: without it, all again.
-const VAPID_FILE: &str = "vapid-key";
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -75,15 +71,19 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
     let _folder = take_folder(&config.data_dir)?;
-    let secret = match config.api.jwt_secret.take() {
-        Some(secret) => secret,
-        None => token_secret(&config.data_dir)?,
+    let secret = match &config.api.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => {
+            let Keys { current, retired } = Keys::load_or_make(&config.data_dir)?;
+            config.api.keyring.replace(&current, &retired);
+            current
+        }
     };
+    let keyring = config.api.jwt_secret.is_none().then(|| config.api.keyring.clone());
     if config.api.push.vapid_key.is_none() {
-        config.api.push.vapid_key = Some(vapid_key(&config.data_dir)?);
+        config.api.push.vapid_key = Some(keys::vapid(&config.data_dir)?);
     }
     let keys = delivery::Keys::derive(secret.reveal());
-    config.api.jwt_secret = Some(secret);
     let recorder = metrics::install()?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
     let _database = store
@@ -126,6 +126,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
+    let audit = config.api.audit.clone();
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
@@ -164,7 +165,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     tokio::spawn(http::serve(metrics, None, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
-        tokio::spawn(purge(store.clone(), storage)),
+        tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
         tokio::spawn(async move {
             match pusher {
@@ -178,6 +179,8 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
             async move { lives.sweep().await }
         }),
     ];
+    let keys_watch =
+        keyring.map(|keyring| tokio::spawn(keys::watch(config.data_dir.clone(), keyring)));
     let receiving = publishers.spawn({
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }
@@ -200,7 +203,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     if tokio::time::timeout(DRAIN, viewers.gone()).await.is_err() {
         info!(connections = viewers.count(), "some viewers were still connected");
     }
-    background.iter().chain(&certificate_watch).for_each(tokio::task::JoinHandle::abort);
+    background
+        .iter()
+        .chain(&certificate_watch)
+        .chain(&keys_watch)
+        .for_each(tokio::task::JoinHandle::abort);
     store.close().await;
     let _ = fs::remove_file(config.data_dir.join(ADDRESSES_FILE));
     info!("stopped");
@@ -231,14 +238,23 @@ fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// Forgets what has expired and deletes what belongs to nothing, until the process ends.
-async fn purge(store: Store, storage: Storage) {
+async fn purge(store: Store, storage: Storage, audit: api::Audit) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     let mut ticks = tokio::time::interval(PURGE);
     loop {
         ticks.tick().await;
-        if let Err(error) = store.purge_sessions(now_ms()).await {
-            tracing::error!(%error, "cannot forget expired sessions");
+        let now_ms = now_ms();
+        let oldest_ms = now_ms - i64::from(audit.days) * DAY_MS;
+        for (what, purged) in [
+            ("expired sessions", store.purge_sessions(now_ms).await),
+            ("links that were sent", store.purge_mail_tokens(now_ms).await),
+            ("the end of the audit log", store.purge_audit(oldest_ms, audit.max_lines).await),
+        ] {
+            if let Err(error) = purged {
+                tracing::error!(%error, "cannot forget {what}");
+            }
         }
-        api::tidy(&store, &storage, now_ms()).await;
+        api::tidy(&store, &storage, now_ms).await;
     }
 }
 
@@ -286,62 +302,6 @@ impl Addresses {
             .and_then(|()| fs::rename(&partial, &path))
             .with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// The secret that signs tokens.
-fn token_secret(data_dir: &Path) -> anyhow::Result<api::Secret> {
-    const SECRET_BYTES: usize = 32;
-    let path = data_dir.join(SECRET_FILE);
-    let secret = kept_secret(&path, || {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes).context("the system's random generator does not answer")?;
-        Ok(api::Secret::new(bytes))
-    })?;
-    if secret.reveal().len() < SECRET_BYTES {
-        anyhow::bail!("{} is too short: delete it and everybody signs in again", path.display())
-    }
-    Ok(secret)
-}
-
-/// The key that signs push messages.
-fn vapid_key(data_dir: &Path) -> anyhow::Result<api::Secret> {
-    let path = data_dir.join(VAPID_FILE);
-    let key = kept_secret(&path, || Ok(api::new_vapid_key()?))?;
-    api::check_vapid_key(&key).with_context(|| {
-        format!("{}: delete it and every browser subscribes again", path.display())
-    })?;
-    Ok(key)
-}
-
-/// Reads a secret, or makes it, readable by the server alone.
-fn kept_secret(
-    path: &Path,
-    make: impl FnOnce() -> anyhow::Result<api::Secret>,
-) -> anyhow::Result<api::Secret> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let context = || format!("cannot read or make {}", path.display());
-    match fs::read(path) {
-        Ok(bytes) => return Ok(api::Secret::new(bytes)),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(context);
-        }
-        Err(_) => {}
-    }
-    let secret = make()?;
-    // Written whole or not at all: half a secret would stop the next start.
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)
-        .with_context(context)?;
-    file.write_all(secret.reveal())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&partial, path))
-        .with_context(context)?;
-    Ok(secret)
 }
 
 /// Completes at the first SIGTERM or SIGINT. A second SIGINT ends the process at once.

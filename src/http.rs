@@ -21,7 +21,7 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{Request, Version, uri::Scheme},
+    http::{HeaderValue, Request, Version, header::X_CONTENT_TYPE_OPTIONS, uri::Scheme},
     response::Response,
 };
 use delivery::{Delivery, Turns, network};
@@ -242,7 +242,12 @@ impl Front {
             }
             let site = site.clone();
             async move {
-                let answer = site.answer(request).await;
+                let mut answer = site.answer(request).await;
+                // Whatever a room forgot: no answer is taken for another type than it says.
+                answer
+                    .headers_mut()
+                    .entry(X_CONTENT_TYPE_OPTIONS)
+                    .or_insert(HeaderValue::from_static("nosniff"));
                 drop(arrival);
                 Ok::<_, Infallible>(answer)
             }

@@ -8,8 +8,10 @@
 pub mod allocator;
 pub mod app;
 pub mod config;
+pub mod console;
 mod http;
 pub mod https;
+mod keys;
 pub mod lives;
 mod metrics;
 pub mod telemetry;

@@ -220,9 +220,9 @@ impl Lives {
                 self.write(&live, live.state()).await;
             }
             let before_ms = now_ms() - self.0.config.unused_h as i64 * 3_600_000;
-            match self.0.store.end_stale_created_lives(before_ms, now_ms()).await {
-                Ok(ended) => ended.into_iter().for_each(|id| self.close_unused(id)),
-                Err(error) => error!(%error, "cannot end the lives nobody published"),
+            match self.0.store.end_stale_lives(before_ms, now_ms()).await {
+                Ok(ended) => ended.into_iter().for_each(|id| self.close_left_over(id)),
+                Err(error) => error!(%error, "cannot end the lives that are left over"),
             }
         }
     }
@@ -477,8 +477,8 @@ impl Lives {
         });
     }
 
-    fn close_unused(&self, id: LiveId) {
-        info!(live.id = %id, "never published: live ended");
+    fn close_left_over(&self, id: LiveId) {
+        info!(live.id = %id, "never published, or of a closed account: live ended");
         if let Some(live) = self.find(|live| live.id == id) {
             self.close(&live);
         }

@@ -11,23 +11,27 @@ use axum::{
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION, request::Parts};
 use media::id::UserId;
 use serde::Serialize;
-use store::{NewUser, QuartierId, Rotation, User};
+use store::{Actor, AuditAction, By, NewUser, PasswordHash, QuartierId, Rotation, User};
 
 use crate::{
     address::Client,
     error::Error,
     json::{Fields, Text, unknown_key},
-    password::Password,
+    password::{self, Password},
+    recovery,
     router::{Api, Shared},
     site::Site,
-    token::{self, TokenPair, TokenType},
+    token::{self, Bearer, TokenPair, TokenType},
     users::{self, UserBody},
 };
 
-/// Shortest password, in characters.
-const PASSWORD_MIN_CHARS: usize = 8;
 /// Longest user name, first name and last name, in characters.
 const NAME_MAX_CHARS: usize = 150;
+
+/// A new password, in any form that asks for one.
+pub const NEW_PASSWORD: Text = Text::REQUIRED.at_least(password::MIN_CHARS).untrimmed();
+/// The same once more, or one that exists.
+pub const SAME_PASSWORD: Text = Text::REQUIRED.untrimmed();
 
 const WRONG_CREDENTIALS: &str = "Email ou mot de passe incorrect";
 
@@ -69,7 +73,8 @@ async fn register(
     let new = NewUser { password_hash, now_ms, ..registration.account };
     let user = api.store.create_user(new).await.map_err(users::refused)?;
     api.limits.signed_in(&client, &email, now_ms);
-    let tokens = open_session(&api, user.id, now_ms).await?;
+    let tokens = open_session(&api, &user, now_ms).await?;
+    recovery::ask_to_verify(&api, &user);
     let body =
         SignedIn { user: UserBody::new(&user, &site), tokens, message: "Inscription réussie !" };
     Ok((StatusCode::CREATED, Json(body)))
@@ -84,21 +89,34 @@ async fn login(
     let now_ms = api.clock.now_ms();
     let (email, password) = credentials(&fields)?;
     let attempt = api.limits.login(&client, &email, now_ms)?;
-    let checked = check(&api, &email, password).await;
-    if !matches!(checked, Ok(None)) {
+    let by = |actor| by(actor, &client, now_ms);
+    let checked = check(&api, &email, &password).await;
+    if !matches!(checked, Ok((_, None))) {
         attempt.forgive();
     }
-    let Some(user) = checked? else {
+    let (known, right) = checked?;
+    let Some((user, hash)) = right else {
         tracing::info!(client.address = %client.address, "a sign-in failed");
+        // The same for an address that nobody has.
+        api.store.audit(&by(Actor::Visitor), AuditAction::SignInFailed, known, "").await?;
         return Err(Error::SignIn(WRONG_CREDENTIALS));
     };
     api.limits.signed_in(&client, &email, now_ms);
     if !user.is_active {
+        let failed = AuditAction::SignInFailed;
+        api.store.audit(&by(Actor::Visitor), failed, known, "compte désactivé").await?;
         return Err(Error::SignIn("Compte désactivé"));
+    }
+    // Another time, should too many wait for the processor now.
+    if api.hasher.is_outdated(&hash)
+        && let Ok(new) = api.hasher.hash(password).await
+    {
+        api.store.rehash_password(user.id, &hash, &new).await?;
     }
     api.store.set_last_login(user.id, now_ms).await?;
     let user = User { last_login_ms: Some(now_ms), ..user };
-    let tokens = open_session(&api, user.id, now_ms).await?;
+    let tokens = open_session(&api, &user, now_ms).await?;
+    api.store.audit(&by(Actor::Member(user.id)), AuditAction::SignIn, known, "").await?;
     let user = UserBody::new(&user, &site);
     Ok(Json(SignedIn { user, tokens, message: "Connexion réussie !" }))
 }
@@ -108,6 +126,7 @@ async fn login(
 async fn logout(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     mut fields: Fields,
 ) -> Result<Json<Said>, Error> {
     let given = if fields.raw("refresh").is_none_or(serde_json::Value::is_null) {
@@ -116,34 +135,44 @@ async fn logout(
         fields.text("refresh", Text::OPTIONAL)
     };
     fields.finish()?;
+    let now_ms = api.clock.now_ms();
     if let Some(refresh) = given
-        && api.tokens.read(&refresh, TokenType::Refresh, api.clock.now_ms()) == Ok(user.id)
+        && api.tokens.read(&refresh, TokenType::Refresh, now_ms) == Ok(Bearer::from(&user))
+        && api.store.end_session(token::hash(&refresh)).await?
     {
-        api.store.end_session(token::hash(&refresh)).await?;
+        let by = by(Actor::Member(user.id), &client, now_ms);
+        api.store.audit(&by, AuditAction::SignOut, Some(user.id), "").await?;
     }
     Ok(Json(Said { message: "Déconnexion réussie" }))
 }
 
-async fn refresh(State(api): State<Shared>, mut fields: Fields) -> Result<Json<TokenPair>, Error> {
+async fn refresh(
+    State(api): State<Shared>,
+    client: Client,
+    mut fields: Fields,
+) -> Result<Json<TokenPair>, Error> {
     let now_ms = api.clock.now_ms();
     let given = fields.text("refresh", Text::REQUIRED);
     fields.finish()?;
     let given = given.unwrap_or_default();
-    let user =
+    let bearer =
         api.tokens.read(&given, TokenType::Refresh, now_ms).map_err(|_| Error::BadRefresh)?;
-    let tokens = api.tokens.pair(user, now_ms)?;
+    let tokens = api.tokens.pair(bearer, now_ms)?;
     let expires_ms = api.tokens.refresh_expires_ms(now_ms);
     let rotation =
         api.store.rotate_session(token::hash(&given), tokens.refresh.hash(), now_ms, expires_ms);
     match rotation.await? {
-        Rotation::Rotated(owner) if owner == user => {}
+        Rotation::Rotated(owner) if owner == bearer.user => {}
         Rotation::Rotated(_) | Rotation::Unknown => return Err(Error::BadRefresh),
         Rotation::Reused(user) => {
             tracing::warn!(user.id = user.get(), "a used refresh token came back; session ended");
+            let by = by(Actor::Visitor, &client, now_ms);
+            api.store.audit(&by, AuditAction::TokenReused, Some(user), "").await?;
             return Err(Error::BadRefresh);
         }
     }
-    let still_open = api.store.user(user).await?.is_some_and(|user| user.is_active);
+    let user = api.store.user(bearer.user).await?;
+    let still_open = user.is_some_and(|user| user.is_active && Bearer::from(&user) == bearer);
     if still_open { Ok(Json(tokens)) } else { Err(Error::BadRefresh) }
 }
 
@@ -153,11 +182,17 @@ impl FromRequestParts<Shared> for AuthUser {
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
         let now_ms = api.clock.now_ms();
         let token = bearer(&parts.headers)?;
-        let id = api.tokens.read(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
-        tracing::Span::current().record("user.id", id.get());
-        api.limits.member(id, now_ms)?;
-        let user = api.store.user(id).await?.filter(|user| user.is_active);
-        user.map(Self).ok_or(Error::MemberGone)
+        let bearer =
+            api.tokens.read(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
+        tracing::Span::current().record("user.id", bearer.user.get());
+        api.limits.member(bearer.user, now_ms)?;
+        let user = api.store.user(bearer.user).await?.filter(|user| user.is_active);
+        let user = user.ok_or(Error::MemberGone)?;
+        // All sessions of the member were ended since: a password was changed, or an account closed.
+        if Bearer::from(&user) != bearer {
+            return Err(Error::BadSession(token::Refusal::Invalid));
+        }
+        Ok(Self(user))
     }
 }
 
@@ -182,18 +217,30 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     }
 }
 
-async fn open_session(api: &Api, user: UserId, now_ms: i64) -> Result<TokenPair, Error> {
-    let tokens = api.tokens.pair(user, now_ms)?;
+/// Opens a session of a member who has just shown who he is.
+pub async fn open_session(api: &Api, user: &User, now_ms: i64) -> Result<TokenPair, Error> {
+    let tokens = api.tokens.pair(Bearer::from(user), now_ms)?;
     let expires_ms = api.tokens.refresh_expires_ms(now_ms);
-    api.store.start_session(user, tokens.refresh.hash(), now_ms, expires_ms).await?;
+    api.store.start_session(user.id, tokens.refresh.hash(), now_ms, expires_ms).await?;
     Ok(tokens)
 }
 
-/// The member of this address, if the password is his. As long for an address nobody has.
-async fn check(api: &Api, email: &str, password: Password) -> Result<Option<User>, Error> {
-    let (user, hash) = api.store.user_by_email(email).await?.unzip();
-    let matches = api.hasher.matches(password, hash).await?;
-    Ok(user.filter(|_| matches))
+/// Who acts, as the audit log keeps it: the network of the client, not its address.
+pub fn by(actor: Actor, client: &Client, now_ms: i64) -> By {
+    By { actor, network: store::network_of(client.address), now_ms }
+}
+
+/// Whose address it is, and the member with his hash if the password is his. As long for an address
+/// nobody has.
+pub async fn check(
+    api: &Api,
+    email: &str,
+    password: &Password,
+) -> Result<(Option<UserId>, Option<(User, PasswordHash)>), Error> {
+    let found = api.store.user_by_email(email).await?;
+    let hash = found.as_ref().map(|(_, hash)| hash.clone());
+    let matches = api.hasher.matches(password.clone(), hash).await?;
+    Ok((found.as_ref().map(|(user, _)| user.id), found.filter(|_| matches)))
 }
 
 /// What is needed to sign in, in this endpoint's own words.
@@ -219,7 +266,6 @@ struct Registration {
 impl Registration {
     fn read(mut fields: Fields, api: &Api) -> Result<Self, Error> {
         let name = Text::OPTIONAL.at_most(NAME_MAX_CHARS);
-        let password_rule = Text::REQUIRED.at_least(PASSWORD_MIN_CHARS).untrimmed();
         let username = fields.text_that(
             "username",
             Text::REQUIRED.at_most(NAME_MAX_CHARS),
@@ -228,8 +274,7 @@ impl Registration {
              chiffres et les caractères @/./+/-/_.",
         );
         let email = users::email(&mut fields, Text::REQUIRED);
-        let password = fields.text("password", password_rule);
-        let confirmation = fields.text("password_confirm", Text::REQUIRED.untrimmed());
+        let (password, confirmation) = new_password(&mut fields);
         let first_name = fields.text("first_name", name);
         let last_name = fields.text("last_name", name);
         let phone_number = users::phone_number(&mut fields);
@@ -237,12 +282,7 @@ impl Registration {
         let quartier = quartier(&mut fields, api);
         let bio = fields.text("bio", users::BIO);
         fields.finish()?;
-        if password != confirmation {
-            return Err(Error::field(
-                "non_field_errors",
-                "Les mots de passe ne correspondent pas.",
-            ));
-        }
+        let password = confirmed(password, confirmation)?;
         Ok(Self {
             account: NewUser {
                 username: username.unwrap_or_default(),
@@ -256,9 +296,25 @@ impl Registration {
                 quartier: quartier.flatten(),
                 now_ms: 0,
             },
-            password: Password::new(password.unwrap_or_default()),
+            password,
         })
     }
+}
+
+/// The two fields of a new password.
+pub fn new_password(fields: &mut Fields) -> (Option<String>, Option<String>) {
+    (fields.text("password", NEW_PASSWORD), fields.text("password_confirm", SAME_PASSWORD))
+}
+
+/// The new password, if it was typed twice alike.
+pub fn confirmed(
+    password: Option<String>,
+    confirmation: Option<String>,
+) -> Result<Password, Error> {
+    if password != confirmation {
+        return Err(Error::field("non_field_errors", "Les mots de passe ne correspondent pas."));
+    }
+    Ok(Password::new(password.unwrap_or_default()))
 }
 
 /// The `quartier` field: `Some(None)` clears it, an id must be one of ours.

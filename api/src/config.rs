@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, push, throttle::Rate, uploads};
+use crate::{address::Network, mail, push, throttle::Rate, token::Keyring, uploads};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,6 +14,12 @@ pub struct Config {
     /// Signs the tokens (HS256), at least 32 bytes (RFC 7518 §3.2). Without one the router makes
     /// its own, and every session ends when the server does.
     pub jwt_secret: Option<Secret>,
+    /// What `jwt_secret` was before: tokens it signed are still believed. To be taken out once
+    /// `refresh_token_s` have passed, and at once if it was stolen.
+    pub jwt_retired_secret: Option<Secret>,
+    /// The keys in use, when whoever assembles the server keeps them himself; else those above.
+    #[serde(skip)]
+    pub keyring: Keyring,
     /// Life of an access token, in seconds. 1 h: what a stolen one is worth.
     pub access_token_s: u32,
     /// Life of a refresh token, in seconds. 7 days: a member who comes back every week stays
@@ -47,6 +53,38 @@ pub struct Config {
     pub uploads: uploads::Config,
     /// How members' browsers are told.
     pub push: push::Config,
+    /// By whom e-mail is sent.
+    pub smtp: mail::Config,
+    /// What is kept of who did what.
+    pub audit: Audit,
+}
+
+/// What is kept of who did what to accounts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Days a line is kept: half a year, for a theft is often noticed late.
+    pub days: u32,
+    /// Lines kept, however young: 100 MB, should somebody guess passwords for months.
+    pub max_lines: u32,
+}
+
+impl Audit {
+    fn validate(&self) -> Result<(), String> {
+        if !(1..=3_650).contains(&self.days) {
+            return Err("audit.days: must be between 1 and 3650".into());
+        }
+        if self.max_lines == 0 {
+            return Err("audit.max_lines: must be at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { days: 180, max_lines: 500_000 }
+    }
 }
 
 /// How often somebody may ask. Addresses count by /64 in IPv6.
@@ -70,6 +108,12 @@ pub struct Limits {
     /// Failed sign-ins from one address, whatever the account. Thirty, for a shared address, then
     /// one every 3 s.
     pub login_address: Rate,
+    /// Mails asked for from one address, and with tokens of such mails tried: ten, then one every
+    /// 30 s.
+    pub mail_address: Rate,
+    /// Mails asked for to one address, whether an account has it or not: three, then one a minute;
+    /// and not more than five a day, which the database counts.
+    pub mail_account: Rate,
     /// Accounts created from one address: twenty, for a meeting where everybody joins, then one
     /// every 30 s.
     pub register_address: Rate,
@@ -138,8 +182,15 @@ impl Config {
     /// The name of the first such setting, and why.
     pub fn validate(&self) -> Result<(), String> {
         const SECRET_MIN_BYTES: usize = 32;
-        if self.jwt_secret.as_ref().is_some_and(|secret| secret.0.len() < SECRET_MIN_BYTES) {
-            return Err(format!("jwt_secret: at least {SECRET_MIN_BYTES} bytes are needed"));
+        let secrets =
+            [("jwt_secret", &self.jwt_secret), ("jwt_retired_secret", &self.jwt_retired_secret)];
+        for (setting, secret) in secrets {
+            if secret.as_ref().is_some_and(|secret| secret.0.len() < SECRET_MIN_BYTES) {
+                return Err(format!("{setting}: at least {SECRET_MIN_BYTES} bytes are needed"));
+            }
+        }
+        if self.jwt_retired_secret.is_some() && self.jwt_secret.is_none() {
+            return Err("jwt_retired_secret: needs jwt_secret, which takes its place".into());
         }
         if self.access_token_s == 0 {
             return Err("access_token_s: must be at least 1".into());
@@ -165,6 +216,11 @@ impl Config {
         }
         self.limits.validate()?;
         self.passwords.validate()?;
+        self.smtp.validate()?;
+        if self.smtp.is_on() && self.public_http_url.is_none() {
+            return Err("public_http_url: must be set for smtp.host, whose mails lead there".into());
+        }
+        self.audit.validate()?;
         self.uploads.validate()?;
         self.push.validate()
     }
@@ -179,6 +235,8 @@ impl Default for Config {
             .collect();
         Self {
             jwt_secret: None,
+            jwt_retired_secret: None,
+            keyring: Keyring::default(),
             access_token_s: 60 * 60,
             refresh_token_s: 7 * 24 * 60 * 60,
             cors_origins,
@@ -192,6 +250,8 @@ impl Default for Config {
             passwords: Passwords::default(),
             uploads: uploads::Config::default(),
             push: push::Config::default(),
+            smtp: mail::Config::default(),
+            audit: Audit::default(),
         }
     }
 }
@@ -203,6 +263,8 @@ impl Limits {
         self.user.validate("limits.user")?;
         self.login_account.validate("limits.login_account")?;
         self.login_address.validate("limits.login_address")?;
+        self.mail_address.validate("limits.mail_address")?;
+        self.mail_account.validate("limits.mail_account")?;
         self.register_address.validate("limits.register_address")?;
         self.live_start.validate("limits.live_start")?;
         self.writing.validate("limits.writing")?;
@@ -222,6 +284,8 @@ impl Default for Limits {
             user: Rate { burst: 200, per_minute: 600 },
             login_account: Rate { burst: 10, per_minute: 2 },
             login_address: Rate { burst: 30, per_minute: 20 },
+            mail_address: Rate { burst: 10, per_minute: 2 },
+            mail_account: Rate { burst: 3, per_minute: 1 },
             register_address: Rate { burst: 20, per_minute: 2 },
             live_start: Rate { burst: 10, per_minute: 2 },
             writing: Rate { burst: 50, per_minute: 30 },

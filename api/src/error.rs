@@ -24,6 +24,8 @@ const BUSY: &str = "Le service est très sollicité. Réessayez dans quelques se
 const ALREADY_LIVE: &str =
     "Vous avez déjà un live en cours. Arrêtez-le avant d'en démarrer un autre.";
 
+const NO_MAIL: &str = "Ce serveur n'envoie pas d'e-mails. Adressez-vous à un administrateur.";
+
 /// Seconds after which a request that found no room may come again: longer than the queue of
 /// passwords takes.
 const BUSY_RETRY_S: i64 = 5;
@@ -100,6 +102,9 @@ pub enum Error {
     /// No room now.
     #[error("busy")]
     Busy,
+    /// No mail is sent by this server.
+    #[error("no mail is sent")]
+    NoMail,
     /// The database does not answer; it may in a moment.
     #[error("unavailable: {0}")]
     Unavailable(store::Error),
@@ -177,7 +182,9 @@ impl Error {
             Self::Status(status, _) => *status,
             Self::AlreadyLive(_) | Self::Over(_) => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Unavailable(_) | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoMail | Self::Busy | Self::Unavailable(_) | Self::Storage(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Fault { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -237,6 +244,7 @@ impl Error {
                 "detail": format!("Requête ralentie. Réessayez dans {seconds} s."),
                 "error": "Trop de requêtes. Veuillez patienter.",
             }),
+            Self::NoMail => json!({"detail": NO_MAIL, "error": NO_MAIL}),
             Self::Busy | Self::Unavailable(_) | Self::Storage(_) => {
                 json!({"detail": BUSY, "error": BUSY})
             }

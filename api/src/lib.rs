@@ -9,6 +9,8 @@
 //! | routes and what every request passes through | `router` |
 //! | who may watch what | `audience` |
 //! | who is asking: sign-in, sessions | `auth`, `token`, `password` |
+//! | passwords forgotten, addresses verified, by mail | `recovery`, `mail` |
+//! | what those who run the place do to accounts | `admin` |
 //! | how often | `throttle`, `limits`, `address` |
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
@@ -18,6 +20,7 @@
 //! | what browsers are told | `push`, `pusher`, `sealed`, `vapid`, `reach` |
 
 mod address;
+mod admin;
 mod ago;
 mod analytics;
 mod attachments;
@@ -36,6 +39,7 @@ mod json;
 mod likes;
 mod limits;
 mod lives;
+mod mail;
 mod notifications;
 mod page;
 mod password;
@@ -45,6 +49,7 @@ mod pusher;
 mod random;
 mod reach;
 mod recent;
+mod recovery;
 mod resumable;
 mod router;
 mod sealed;
@@ -58,13 +63,17 @@ mod vapid;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
-pub use config::{Config, Limits, Passwords, Secret};
+pub use config::{Audit, Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
+pub use json::moment;
+pub use mail::{Config as Smtp, Security};
+pub use password::hash_password;
 pub use push::Config as Push;
 pub use pusher::Pusher;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
+pub use token::Keyring;
 pub use uploads::{Config as Uploads, tidy};
 pub use vapid::{InvalidKey, check_vapid_key, new_vapid_key};

@@ -29,6 +29,8 @@ pub struct Limits {
     login_account: Throttle<Account>,
     familiar: Familiar,
     login_address: Throttle<IpAddr>,
+    mail_address: Throttle<IpAddr>,
+    mail_account: Throttle<Account>,
     register_address: Throttle<IpAddr>,
     live_start: Throttle<UserId>,
     writing: Throttle<UserId>,
@@ -63,6 +65,8 @@ impl Limits {
             login_account: Throttle::new(config.login_account, config.max_keys),
             familiar: Familiar { max: config.max_keys, signed_in_ms: Mutex::default() },
             login_address: Throttle::new(config.login_address, config.max_keys),
+            mail_address: Throttle::new(config.mail_address, config.max_keys),
+            mail_account: Throttle::new(config.mail_account, config.max_keys),
             register_address: Throttle::new(config.register_address, config.max_keys),
             live_start: Throttle::new(config.live_start, config.max_keys),
             writing: Throttle::new(config.writing, config.max_keys),
@@ -122,6 +126,28 @@ impl Limits {
     /// Somebody has just proved that the account is his: he will be known at this address.
     pub fn signed_in(&self, client: &Client, email: &str, now_ms: i64) {
         self.familiar.insert(account_at(email, client.limit_key()), now_ms);
+    }
+
+    /// A mail asked for, to an address that an account has or not.
+    ///
+    /// # Errors
+    ///
+    /// Too soon, for where it is asked from or where it would go.
+    pub fn mail(&self, client: &Client, email: &str, now_ms: i64) -> Result<(), TooSoon> {
+        let account = account_of(email.trim());
+        self.mail_account.take(&account, now_ms)?;
+        self.mail_address
+            .take(&client.limit_key(), now_ms)
+            .inspect_err(|_| self.mail_account.give_back(&account))
+    }
+
+    /// A token of a mail being tried.
+    ///
+    /// # Errors
+    ///
+    /// Too soon.
+    pub fn mailed_token(&self, client: &Client, now_ms: i64) -> Result<(), TooSoon> {
+        self.mail_address.take(&client.limit_key(), now_ms)
     }
 
     /// A new account.

@@ -13,6 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config;
 
+/// Shortest password, in characters.
+pub const MIN_CHARS: usize = 8;
+
 /// A password in clear, on its way to be hashed. Prints as `…`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
@@ -31,6 +34,8 @@ pub enum Fault {
 /// Hashes and compares passwords.
 pub struct Hasher {
     argon2: Argon2<'static>,
+    /// How every hash made here begins.
+    beginning: String,
     /// The hash of no password, compared when the account does not exist, so that the answer
     /// takes as long as for one that does.
     nobody: Arc<str>,
@@ -47,11 +52,12 @@ impl Hasher {
     ///
     /// When the parameters are not Argon2's, or the system gives no random bytes.
     pub fn new(config: &config::Passwords) -> Result<Self, Fault> {
-        let params = Params::new(config.memory_kib, config.passes, 1, None).map_err(failed)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let argon2 = argon2(config)?;
         let nobody = argon2.hash_password(b"nobody").map_err(failed)?.to_string();
+        let beginning = format!("$argon2id$v=19$m={},t={},p=1$", config.memory_kib, config.passes);
         Ok(Self {
             argon2,
+            beginning,
             nobody: nobody.into(),
             admitted: Arc::new(Semaphore::new(config.at_once.saturating_add(config.waiting))),
             computed: Arc::new(Semaphore::new(config.at_once)),
@@ -70,6 +76,11 @@ impl Hasher {
             Ok(StoredHash::new(hash.to_string()))
         })
         .await
+    }
+
+    /// Whether a hash was made by other parameters than those configured now.
+    pub fn is_outdated(&self, hash: &StoredHash) -> bool {
+        !hash.reveal().starts_with(&self.beginning)
     }
 
     /// Whether `password` is the one that was hashed. Takes as long, and says no, when there is no
@@ -100,6 +111,7 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        metrics::counter!("api_password_hashes_total").increment(1);
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Fault::Busy)?;
         let computed = Arc::clone(&self.computed).acquire_owned().await.map_err(failed)?;
         let permits: [OwnedSemaphorePermit; 2] = [admitted, computed];
@@ -111,6 +123,25 @@ impl Hasher {
         .await
         .map_err(failed)?
     }
+}
+
+/// Hashes a password on the calling thread, for whoever has no API running.
+///
+/// # Errors
+///
+/// When it is shorter than a member's may be, or the library fails; the text says which.
+pub fn hash_password(config: &config::Passwords, password: String) -> Result<StoredHash, String> {
+    if password.chars().count() < MIN_CHARS {
+        return Err(format!("a password has at least {MIN_CHARS} characters"));
+    }
+    let argon2 = argon2(config).map_err(|fault| fault.to_string())?;
+    let hash = argon2.hash_password(password.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(StoredHash::new(hash.to_string()))
+}
+
+fn argon2(config: &config::Passwords) -> Result<Argon2<'static>, Fault> {
+    let params = Params::new(config.memory_kib, config.passes, 1, None).map_err(failed)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 impl Password {
@@ -161,6 +192,25 @@ mod tests {
         let one = hasher.hash(password("testpass123")).await.unwrap();
         assert!(one.reveal().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
         assert_ne!(one, hasher.hash(password("testpass123")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_other_parameters_is_outdated_and_still_matches() {
+        let weak = hasher(1, 8).hash(password("testpass123")).await.unwrap();
+        let config =
+            config::Passwords { memory_kib: 16, passes: 2, ..config::Passwords::default() };
+        let strong = Hasher::new(&config).unwrap();
+        assert!(strong.is_outdated(&weak) && !hasher(1, 8).is_outdated(&weak));
+        assert!(strong.matches(password("testpass123"), Some(weak)).await.unwrap());
+        assert!(!strong.is_outdated(&strong.hash(password("testpass123")).await.unwrap()));
+    }
+
+    #[test]
+    fn the_defaults_are_the_first_choice_of_owasp() {
+        let config = config::Passwords::default();
+        let hash = hash_password(&config, "testpass123".into()).unwrap();
+        assert!(hash.reveal().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(hash_password(&config, "court".into()).is_err());
     }
 
     #[tokio::test]

@@ -12,15 +12,16 @@ use std::{
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DNT, LOCATION, ORIGIN,
-        RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
+        CONTENT_TYPE, DNT, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, USER_AGENT,
+        X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde_json::json;
@@ -36,7 +37,7 @@ use tracing::Instrument;
 
 use crate::{
     address::Client,
-    analytics, attachments, auth, chat,
+    admin, analytics, attachments, auth, chat,
     clock::Clock,
     comments,
     config::Config,
@@ -48,11 +49,13 @@ use crate::{
     likes,
     limits::Limits,
     lives::{self, Public},
+    mail::Outbox,
     notifications,
     password::{self, Hasher},
     posts, push,
     random::{NoRandomness, random_bytes},
     recent::Recent,
+    recovery,
     resumable::{self, PIECE, Turns},
     shares,
     token::Tokens,
@@ -76,6 +79,7 @@ pub(crate) struct Api {
     pub clock: Clock,
     pub tokens: Tokens,
     pub hasher: Hasher,
+    pub outbox: Outbox,
     pub limits: Limits,
     pub slots: Slots,
     pub turns: Turns,
@@ -130,7 +134,7 @@ pub fn router_at(
     clock: Clock,
 ) -> Result<Router, Refused> {
     config.validate().map_err(Refused::Setting)?;
-    if config.jwt_secret.is_none() {
+    if config.jwt_secret.is_none() && config.keyring.is_empty() {
         tracing::warn!("jwt_secret is not set: every session ends when this server does");
     }
     if config.push.vapid_key.is_none() {
@@ -140,6 +144,7 @@ pub fn router_at(
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
+        outbox: Outbox::open(&config.smtp).map_err(Refused::Setting)?,
         limits: Limits::new(&config.limits),
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
@@ -153,6 +158,8 @@ pub fn router_at(
     });
     let routes = Router::new()
         .merge(auth::router())
+        .merge(recovery::router())
+        .merge(admin::router())
         .merge(users::router())
         .merge(geography::router())
         .merge(posts::router())
@@ -175,6 +182,7 @@ pub fn router_at(
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| error::of_panic(&*panic)))
         .layer(from_fn(observe))
         .layer(cors(&api.config))
+        .layer(map_response(harden))
         .layer(from_fn(resumable::announce))
         .with_state(api);
     // A path means the same with and without the slash at its end, for every method.
@@ -279,10 +287,22 @@ async fn observe(request: Request, next: Next) -> Response {
         .record(elapsed);
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
+    response
+}
+
+/// Every answer, a preflight's and a panic's too: data, of the type it says, that is no page and is
+/// framed by none, whatever a browser is made to open.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     response
 }
 

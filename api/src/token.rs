@@ -1,18 +1,21 @@
 //! The two tokens of a session.
 //!
-//! Here: their claims, how they are signed and read. Not here: which refresh tokens are still good
-//! (`store` keeps their hashes), the answers (`error`, `auth`).
+//! Here: their claims, the keys that sign them and how long each is believed. Not here: which refresh
+//! tokens are still good (`store` keeps their hashes), where keys are kept, the answers (`error`, `auth`).
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use media::id::UserId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::TokenHash;
+use store::{TokenHash, User};
 
 use crate::{
-    config::Config,
+    config::{Config, Secret},
     random::{NoRandomness, random_bytes},
 };
 
@@ -49,13 +52,36 @@ pub enum Refusal {
     WrongType,
 }
 
-/// Signs and reads tokens.
-pub struct Tokens {
+/// The keys that sign tokens: the newest signs, and those before it are believed until their time is
+/// over. All clones are one, so that a running server can be given another. Prints as `…`.
+#[derive(Clone, Default)]
+pub struct Keyring(Arc<RwLock<Vec<Key>>>);
+
+/// One key and what a token says to name it.
+struct Key {
+    /// `kid` (RFC 7515 §4.1.4): tells the key from others and nothing about it.
+    id: String,
     signing: EncodingKey,
     reading: DecodingKey,
+    /// When its tokens are not believed any more, in Unix milliseconds.
+    until_ms: i64,
+}
+
+/// Signs and reads tokens.
+pub struct Tokens {
+    keyring: Keyring,
     validation: Validation,
     access_s: i64,
     refresh_s: i64,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bearer {
+    /// The member.
+    pub user: UserId,
+    /// How often all his sessions had ended when it was made (`User::generation`).
+    pub generation: i64,
 }
 
 /// What a token says.
@@ -66,39 +92,79 @@ struct Claims {
     iat: i64,
     jti: String,
     user_id: i64,
+    generation: i64,
+}
+
+impl Keyring {
+    /// Signs with `current` from now on and believes each of `retired` until its time, in Unix
+    /// milliseconds.
+    pub fn replace(&self, current: &Secret, retired: &[(Secret, i64)]) {
+        let current = (current, i64::MAX);
+        let retired = retired.iter().map(|(secret, until_ms)| (secret, *until_ms));
+        let keys = std::iter::once(current)
+            .chain(retired)
+            .map(|(secret, until_ms)| Key {
+                id: key_id(secret),
+                signing: EncodingKey::from_secret(secret.reveal()),
+                reading: DecodingKey::from_secret(secret.reveal()),
+                until_ms,
+            })
+            .collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// Whether nothing was put there yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys().is_empty()
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Vec<Key>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl Tokens {
-    /// Signs with the configured secret, or with a random one that nobody keeps.
+    /// Signs with the keys of the configuration: its keyring, or else its secret, or else a random one
+    /// that nobody keeps.
     ///
     /// # Errors
     ///
     /// When the system gives no random bytes.
     pub fn new(config: &Config) -> Result<Self, NoRandomness> {
-        let random = random_bytes::<32>()?;
-        let secret = config.jwt_secret.as_ref().map_or(&random[..], |secret| secret.reveal());
+        let keyring = config.keyring.clone();
+        if keyring.is_empty() {
+            let random = Secret::new(random_bytes::<32>()?);
+            let current = config.jwt_secret.as_ref().unwrap_or(&random);
+            let retired = config.jwt_retired_secret.clone().map(|secret| (secret, i64::MAX));
+            keyring.replace(current, retired.as_slice());
+        }
         let mut validation = Validation::new(Algorithm::HS256);
         // The time is an argument here; `read` looks at `exp` itself.
         validation.validate_exp = false;
         validation.leeway = 0;
         Ok(Self {
-            signing: EncodingKey::from_secret(secret),
-            reading: DecodingKey::from_secret(secret),
+            keyring,
             validation,
             access_s: config.access_token_s.into(),
             refresh_s: config.refresh_token_s.into(),
         })
     }
 
-    /// Makes the two tokens of `user`.
+    /// Makes the two tokens of a member.
     ///
     /// # Errors
     ///
     /// When the system gives no random bytes.
-    pub fn pair(&self, user: UserId, now_ms: i64) -> Result<TokenPair, Fault> {
+    pub fn pair(&self, bearer: Bearer, now_ms: i64) -> Result<TokenPair, Fault> {
         Ok(TokenPair {
-            refresh: self.sign(TokenType::Refresh, user, now_ms)?,
-            access: self.sign(TokenType::Access, user, now_ms)?,
+            refresh: self.sign(TokenType::Refresh, bearer, now_ms)?,
+            access: self.sign(TokenType::Access, bearer, now_ms)?,
         })
     }
 
@@ -107,17 +173,24 @@ impl Tokens {
     /// # Errors
     ///
     /// [`Refusal`] says why not.
-    pub fn read(&self, token: &str, expected: TokenType, now_ms: i64) -> Result<UserId, Refusal> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.reading, &self.validation)
-            .map_err(|_| Refusal::Invalid)?
-            .claims;
+    pub fn read(&self, token: &str, expected: TokenType, now_ms: i64) -> Result<Bearer, Refusal> {
+        let named = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?.kid;
+        let claims = {
+            let keys = self.keyring.keys();
+            let key = keys.iter().find(|key| Some(&key.id) == named.as_ref());
+            let key = key.filter(|key| now_ms < key.until_ms).ok_or(Refusal::Invalid)?;
+            // Only what `validation` names: what the token says of its algorithm is not believed.
+            jsonwebtoken::decode::<Claims>(token, &key.reading, &self.validation)
+                .map_err(|_| Refusal::Invalid)?
+                .claims
+        };
         if claims.exp <= now_ms.div_euclid(1000) {
             return Err(Refusal::Invalid);
         }
         if claims.token_type != expected {
             return Err(Refusal::WrongType);
         }
-        Ok(UserId::new(claims.user_id))
+        Ok(Bearer { user: UserId::new(claims.user_id), generation: claims.generation })
     }
 
     /// When a refresh token made now ends, in Unix milliseconds.
@@ -125,7 +198,7 @@ impl Tokens {
         now_ms.saturating_add(self.refresh_s * 1000)
     }
 
-    fn sign(&self, token_type: TokenType, user: UserId, now_ms: i64) -> Result<Token, Fault> {
+    fn sign(&self, token_type: TokenType, bearer: Bearer, now_ms: i64) -> Result<Token, Fault> {
         let iat = now_ms.div_euclid(1000);
         let life_s = match token_type {
             TokenType::Access => self.access_s,
@@ -137,9 +210,19 @@ impl Tokens {
             exp: iat.saturating_add(life_s),
             iat,
             jti: format!("{jti:032x}"),
-            user_id: user.get(),
+            user_id: bearer.user.get(),
+            generation: bearer.generation,
         };
-        Ok(Token(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)?))
+        let keys = self.keyring.keys();
+        let newest = keys.first().ok_or(Fault::NoKey)?;
+        let header = Header { kid: Some(newest.id.clone()), ..Header::new(Algorithm::HS256) };
+        Ok(Token(jsonwebtoken::encode(&header, &claims, &newest.signing)?))
+    }
+}
+
+impl From<&User> for Bearer {
+    fn from(user: &User) -> Self {
+        Self { user: user.id, generation: user.generation }
     }
 }
 
@@ -161,9 +244,20 @@ pub fn hash(token: &str) -> TokenHash {
     TokenHash(Sha256::digest(token.as_bytes()).into())
 }
 
+/// What names a key: a hash of it, cut short.
+fn key_id(secret: &Secret) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"the name of a key: ");
+    hash.update(secret.reveal());
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A token could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// There is nothing to sign with.
+    #[error("no key signs tokens")]
+    NoKey,
     /// The system gave no random bytes.
     #[error(transparent)]
     Random(#[from] NoRandomness),
@@ -174,11 +268,12 @@ pub enum Fault {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::*;
-    use crate::config::Secret;
 
     const NOW: i64 = 1_753_268_700_000;
-    const USER: UserId = UserId::new(30);
+    const USER: Bearer = Bearer { user: UserId::new(30), generation: 4 };
 
     fn tokens(secret: &str) -> Tokens {
         let jwt_secret = Some(Secret::new(secret.repeat(32)));
@@ -207,11 +302,53 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_signature_is_refused() {
-        // {"alg":"none"} and claims that would be good.
-        let token = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwiZXhwIjo5OTk5\
-                     OTk5OTk5LCJpYXQiOjEsImp0aSI6IngiLCJ1c2VyX2lkIjozMH0.";
-        assert_eq!(tokens("a").read(token, TokenType::Access, NOW), Err(Refusal::Invalid));
+    fn the_algorithm_is_ours_whatever_a_token_says() {
+        let tokens = tokens("a");
+        let good = tokens.pair(USER, NOW).unwrap().access.0;
+        let claims = good.split('.').nth(1).unwrap();
+        let kid = jsonwebtoken::decode_header(&good).unwrap().kid.unwrap();
+        let header = format!(r#"{{"alg":"none","typ":"JWT","kid":"{kid}"}}"#);
+        let none = format!("{}.{claims}.", BASE64_URL_SAFE_NO_PAD.encode(header));
+        assert_eq!(tokens.read(&none, TokenType::Access, NOW), Err(Refusal::Invalid));
+        // Signed with the right key, in another way.
+        let header = Header { kid: Some(kid), ..Header::new(Algorithm::HS512) };
+        let claims: Claims =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        let key = EncodingKey::from_secret("a".repeat(32).as_bytes());
+        let other = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        assert_eq!(tokens.read(&other, TokenType::Access, NOW), Err(Refusal::Invalid));
+    }
+
+    #[test]
+    fn a_token_names_its_key_and_one_that_names_none_is_refused() {
+        let tokens = tokens("a");
+        let good = tokens.pair(USER, NOW).unwrap().access.0;
+        let header = jsonwebtoken::decode_header(&good).unwrap();
+        assert_eq!((header.alg, header.kid.map(|kid| kid.len())), (Algorithm::HS256, Some(16)));
+        let [_, claims, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+        let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        let nameless = format!("{header}.{claims}.{signature}");
+        assert_eq!(tokens.read(&nameless, TokenType::Access, NOW), Err(Refusal::Invalid));
+    }
+
+    #[test]
+    fn a_retired_key_is_believed_for_as_long_as_its_tokens_live_and_then_refused() {
+        let tokens = tokens("a");
+        let old = tokens.pair(USER, NOW).unwrap();
+        let (first, second) = (Secret::new("a".repeat(32)), Secret::new("b".repeat(32)));
+        tokens.keyring.replace(&second, &[(first.clone(), NOW + 1000)]);
+        let new = tokens.pair(USER, NOW).unwrap();
+        let kid = |token: &Token| jsonwebtoken::decode_header(&token.0).unwrap().kid;
+        assert_ne!(kid(&old.access), kid(&new.access));
+        assert_eq!(tokens.read(&old.access.0, TokenType::Access, NOW + 999), Ok(USER));
+        for token in [&old.access.0, &old.refresh.0] {
+            let late = tokens.read(token, TokenType::Access, NOW + 1000);
+            assert_eq!(late, Err(Refusal::Invalid));
+        }
+        assert_eq!(tokens.read(&new.access.0, TokenType::Access, NOW + 1000), Ok(USER));
+        // Dropped altogether, as after a theft.
+        tokens.keyring.replace(&second, &[]);
+        assert_eq!(tokens.read(&old.access.0, TokenType::Access, NOW), Err(Refusal::Invalid));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     form::{Failure, Form, MULTIPART, Refusal, Wanted},
     geography::{self, GeographicData},
     json::{Fields, Text, content_type, date_text, moment},
+    recovery,
     router::Shared,
     site::Site,
     uploads::{self, File, PICTURES, Slot},
@@ -56,6 +57,7 @@ pub struct UserBody {
     role: &'static str,
     is_verified: bool,
     is_geographically_verified: bool,
+    email_verified: bool,
     location_info: String,
     is_ambassador: bool,
     is_admin: bool,
@@ -120,10 +122,14 @@ async fn update(
         }
         None => None,
     };
+    let old_email = user.email;
     let had = user.profile_picture.filter(|_| change.profile_picture.is_some());
     let user = api.store.update_user(user.id, change).await.map_err(refused)?;
     if let Some(name) = had {
         uploads::discard(&api.store, &api.storage, &name).await;
+    }
+    if user.email != old_email && user.email_verified_ms.is_none() {
+        recovery::ask_to_verify(&api, &user);
     }
     let user = UserBody::new(&user, &site);
     Ok(Json(Updated { user, message: "Profil mis à jour avec succès !" }))
@@ -178,6 +184,7 @@ impl UserBody {
             role: user.role.as_str(),
             is_verified: user.is_verified,
             is_geographically_verified: user.is_geographically_verified,
+            email_verified: user.email_verified_ms.is_some(),
             location_info: location(user.quartier.as_deref()),
             is_ambassador: user.role == Role::Ambassador,
             is_admin: user.role == Role::Admin,

@@ -83,6 +83,30 @@ async fn a_handler_learns_the_address_of_its_peer() {
 }
 
 #[tokio::test]
+async fn every_answer_is_of_the_type_it_says_and_no_other() {
+    let (address, _drain) = start(Config::default()).await;
+    let mut socket = TcpStream::connect(address).await.expect("connected");
+    ask(&mut socket, "/").await;
+    let mut answer = [0; 1024];
+    let len = socket.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..len]).into_owned();
+    assert!(answer.contains("x-content-type-options: nosniff\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_refused_before_it_fills_the_memory() {
+    let (address, _drain) = start(Config::default()).await;
+    let mut socket = TcpStream::connect(address).await.expect("connected");
+    let endless = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "a".repeat(4 * WRITE_BUFFER_BYTES));
+    // It may be closed while we still write.
+    let _ = socket.write_all(endless.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_connection_over_the_limit_is_closed_and_the_first_goes_on() {
     let config = Config { max_connections_per_address: 1, ..Config::default() };
     let (address, _drain) = start(config).await;

@@ -57,6 +57,33 @@ pub(crate) enum Database {
 /// The advisory lock of the one server of a PostgreSQL database: "CommLive" in ASCII.
 const OWNER_LOCK: i64 = 0x436f_6d6d_4c69_7665;
 
+/// Who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// The server, which brings its tables up to date.
+    Own,
+    /// Somebody beside it.
+    Join,
+}
+
+/// Refuses a database whose tables are not those of the migrations.
+macro_rules! check_steps {
+    ($migrator:expr, $connection:expr) => {{
+        let applied: Vec<i64> = sqlx::query_scalar(
+            "select version from _sqlx_migrations where success order by version",
+        )
+        .fetch_all($connection)
+        .await
+        .map_err(|_| Error::Migration("no server has opened it yet".to_owned()))?;
+        let known: Vec<i64> = $migrator.iter().map(|step| step.version).collect();
+        if applied != known {
+            return Err(Error::Migration(
+                "it is that of another version: start the server of this one first".to_owned(),
+            ));
+        }
+    }};
+}
+
 /// The right to be the one server of a database. Given back on drop.
 #[must_use = "dropping it gives the database to the next server"]
 #[derive(Debug)]
@@ -146,14 +173,32 @@ impl Database {
         }
     }
 
+    /// The statement that gives the role of a member and keeps others from changing his row until the
+    /// transaction ends: as [`Database::lock_post`] for an account.
+    pub(crate) fn lock_role(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "select role from users where id = $1",
+            Self::Postgres(_) => "select role from users where id = $1 for no key update",
+        }
+    }
+
     /// Opens the database, brings its tables up to date and reads the places, having filled in
     /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {
+        Self::open_as(url, Opening::Own).await
+    }
+
+    /// As [`Database::open`], for a database whose tables are up to date already.
+    pub(crate) async fn join(url: &str) -> Result<(Self, Geography), Error> {
+        Self::open_as(url, Opening::Join).await
+    }
+
+    async fn open_as(url: &str, opening: Opening) -> Result<(Self, Geography), Error> {
         match url.split_once(':') {
             Some(("sqlite", path)) => {
-                open_sqlite(path.strip_prefix("//").unwrap_or(path).into()).await
+                open_sqlite(path.strip_prefix("//").unwrap_or(path).into(), opening).await
             }
-            Some(("postgres" | "postgresql", _)) => open_postgres(url).await,
+            Some(("postgres" | "postgresql", _)) => open_postgres(url, opening).await,
             _ => Err(Error::Url("it begins neither with sqlite: nor with postgres:")),
         }
     }
@@ -186,7 +231,7 @@ impl Database {
     }
 }
 
-async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
+async fn open_sqlite(path: PathBuf, opening: Opening) -> Result<(Database, Geography), Error> {
     if path.as_os_str().is_empty() || path == Path::new(":memory:") {
         return Err(Error::Url("sqlite: is not followed by the path of a file"));
     }
@@ -198,7 +243,9 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
     let options = tell_statements(options);
-    blocking(move || prepare_file(&path)).await?;
+    if opening == Opening::Own {
+        blocking(move || prepare_file(&path)).await?;
+    }
 
     let pool = SqlitePoolOptions::new()
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -211,7 +258,11 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
         .connect_with(options.clone().optimize_on_close(true, 400))
         .await?;
     let mut connection = writer.acquire().await?;
-    migrations_of!("sqlite").run_direct(None, &mut *connection, false).await?;
+    let migrator = migrations_of!("sqlite");
+    match opening {
+        Opening::Own => migrator.run_direct(None, &mut *connection, false).await?,
+        Opening::Join => check_steps!(migrator, &mut *connection),
+    }
     let geography = seed::sqlite(&mut connection).await?;
     drop(connection);
 
@@ -220,7 +271,7 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, Geography), Error> {
     Ok((Database::Sqlite { writer, reader }, geography))
 }
 
-async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
+async fn open_postgres(url: &str, opening: Opening) -> Result<(Database, Geography), Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| Error::Url("it is not of the form postgres://user:password@host:port/name"))?
         .application_name("communiconnect-live");
@@ -232,7 +283,11 @@ async fn open_postgres(url: &str) -> Result<(Database, Geography), Error> {
         tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
             .await
             .map_err(|_| Error::Unavailable("no answer in time".into()))??;
-    migrations_of!("postgres").run_direct(None, &mut connection, false).await?;
+    let migrator = migrations_of!("postgres");
+    match opening {
+        Opening::Own => migrator.run_direct(None, &mut connection, false).await?,
+        Opening::Join => check_steps!(migrator, &mut connection),
+    }
     let geography = seed::postgres(&mut connection).await?;
     connection.close().await?;
 
@@ -267,6 +322,7 @@ macro_rules! migrations_of {
             6, "sharing, notifications, chat", "0006_sharing_notifications_chat.sql";
             7, "media", "0007_media.sql";
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
+            11, "security", "0011_security.sql";
             13, "comments by post", "0013_comments_by_post.sql";
         }
     };

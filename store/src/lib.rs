@@ -1,6 +1,6 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, the places they live in, posts, media and lives, what is made of them
+//! Here: members, their sessions, what was done to them (the audit log), the places they live in, posts, media and lives, what is made of them
 //! (likes, comments, shares, chat, notifications), on SQLite or on PostgreSQL. Not here: HTTP,
 //! passwords in clear, tokens in clear, stream keys in clear, the clock (every time comes as an
 //! argument, in Unix milliseconds).
@@ -8,9 +8,11 @@
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.
 
+mod accounts;
 mod analytics;
 mod announcements;
 mod attachments;
+mod audit;
 mod authors;
 mod chat;
 mod comments;
@@ -19,6 +21,7 @@ mod error;
 mod geography;
 mod likes;
 mod lives;
+mod mail_tokens;
 mod mentions;
 mod notifications;
 mod page;
@@ -44,6 +47,7 @@ use database::Database;
 pub use database::Ownership;
 
 pub use analytics::{AuthorFigures, PostFigures, RecentPost};
+pub use audit::{Actor, AuditAction, AuditLine, AuditQuery, By, network_of};
 pub use authors::Author;
 pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
 pub use comments::{Comment, CommentId, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
@@ -53,6 +57,7 @@ pub use geography::{
 };
 pub use likes::Like;
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
+pub use mail_tokens::MailPurpose;
 pub use mentions::MENTIONS_MAX;
 pub use notifications::{
     Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
@@ -91,6 +96,17 @@ impl Store {
     /// [`Error::Database`] otherwise.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::open(url).await?;
+        Ok(Self { database, geography: Arc::new(geography) })
+    }
+
+    /// Opens a database beside the server that may be running on it: makes no file and changes no
+    /// table.
+    ///
+    /// # Errors
+    /// [`Error::Migration`] when a server of this version has not opened it yet; else as
+    /// [`Store::open`].
+    pub async fn join(url: &str) -> Result<Self, Error> {
+        let (database, geography) = Database::join(url).await?;
         Ok(Self { database, geography: Arc::new(geography) })
     }
 

@@ -362,19 +362,19 @@ impl Store {
         records.into_iter().map(LiveRow::try_from).collect()
     }
 
-    /// Ends the lives asked for before `before_ms` and never published; gives their ids.
+    /// Ends the lives that were made before `before_ms` and never published, and those of members whose
+    /// accounts are closed; gives their ids.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn end_stale_created_lives(
-        &self,
-        before_ms: i64,
-        now_ms: i64,
-    ) -> Result<Vec<LiveId>, Error> {
+    pub async fn end_stale_lives(&self, before_ms: i64, now_ms: i64) -> Result<Vec<LiveId>, Error> {
         let ids: Vec<i64> = transaction!(&self.database, |transaction| {
             let ids = sqlx::query_scalar(
                 "update lives set state = 'ended', ended_ms = $2
-                 where state = 'created' and created_ms < $1
+                 where state in ('created', 'live', 'interrupted') and (
+                     state = 'created' and created_ms < $1
+                     or author_id in (select id from users where is_active = 0)
+                 )
                  returning id",
             )
             .bind(before_ms)

@@ -49,6 +49,10 @@ pub struct User {
     pub joined_ms: i64,
     /// Last sign-in with the password, in Unix milliseconds.
     pub last_login_ms: Option<i64>,
+    /// When the member showed that he reads what is sent to his address, in Unix milliseconds.
+    pub email_verified_ms: Option<i64>,
+    /// How often all his sessions were ended at once: access tokens of an earlier one are refused.
+    pub generation: i64,
 }
 
 /// What a member may do.
@@ -72,12 +76,14 @@ impl Role {
         }
     }
 
+    /// The role that [`Role::as_str`] names so.
+    pub fn named(text: &str) -> Option<Self> {
+        [Self::User, Self::Ambassador, Self::Admin].into_iter().find(|role| role.as_str() == text)
+    }
+
     /// The role a stored text stands for.
     pub(crate) fn from_stored(text: &str) -> Result<Self, Error> {
-        [Self::User, Self::Ambassador, Self::Admin]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| Error::Database("a role is unknown to this version".into()))
+        Self::named(text).ok_or_else(|| Error::Database("a role is unknown to this version".into()))
     }
 }
 
@@ -154,9 +160,10 @@ macro_rules! user_columns {
     () => {
         "id, username, email, password_hash, first_name, last_name, phone_number, date_of_birth, \
          bio, profile_picture, quartier_id, role, is_verified, is_geographically_verified, \
-         is_active, joined_ms, last_login_ms"
+         is_active, joined_ms, last_login_ms, email_verified_ms, generation"
     };
 }
+pub(crate) use user_columns;
 
 /// Claims the name of a new picture in the storage and gives back that of the old one, within an
 /// open transaction.
@@ -249,7 +256,7 @@ impl Store {
     }
 
     /// Changes a profile and gives it back as it is now. The name of a picture that is replaced or
-    /// taken away becomes one that belongs to nothing.
+    /// taken away becomes one that belongs to nothing; a new address has yet to be verified.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Taken`] for the address, [`Error::UnknownQuartier`].
@@ -263,6 +270,8 @@ impl Store {
                  last_name_search = coalesce($5, last_name_search),
                  email = coalesce($6, email),
                  email_key = coalesce($7, email_key),
+                 email_verified_ms =
+                     case when coalesce($7, email_key) = email_key then email_verified_ms end,
                  phone_number = coalesce($8, phone_number),
                  bio = coalesce($9, bio),
                  date_of_birth = case when $10 = 1 then $11 else date_of_birth end,
@@ -354,7 +363,7 @@ fn is_unique_violation(error: &sqlx::Error) -> bool {
 
 row! {
     /// A row of `users`.
-    struct UserRow {
+    pub(crate) struct UserRow {
         id: i64,
         username: String,
         email: String,
@@ -372,11 +381,13 @@ row! {
         is_active: i64,
         joined_ms: i64,
         last_login_ms: Option<i64>,
+        email_verified_ms: Option<i64>,
+        generation: i64,
     }
 }
 
 impl UserRow {
-    fn into_user(self, geography: &Geography) -> Result<User, Error> {
+    pub(crate) fn into_user(self, geography: &Geography) -> Result<User, Error> {
         Ok(User {
             id: UserId::new(self.id),
             username: self.username,
@@ -397,6 +408,8 @@ impl UserRow {
             is_active: self.is_active != 0,
             joined_ms: self.joined_ms,
             last_login_ms: self.last_login_ms,
+            email_verified_ms: self.email_verified_ms,
+            generation: self.generation,
         })
     }
 }

@@ -30,7 +30,8 @@ pub struct Live {
     pub answer: Value,
 }
 
-const PASSWORD: &str = "testpass123";
+/// Of every member.
+pub const PASSWORD: &str = "testpass123";
 
 impl Member {
     /// Registers somebody new, with a quartier, so that he may go live.

@@ -134,6 +134,14 @@ impl House {
         self.server.log()
     }
 
+    /// The environment under which a command works on the data of this server.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let data = self.folder.path().join("data").display().to_string();
+        let mut environment = vec![("COMMUNICONNECT_DATA_DIR".to_owned(), data)];
+        environment.extend(self.settings.iter().map(|(key, value)| variable(key, value)));
+        environment
+    }
+
     /// A folder for the files of one test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -182,6 +190,12 @@ pub fn artefacts() -> PathBuf {
     folder
 }
 
+/// A setting as an environment variable.
+fn variable(key: &str, value: &str) -> (String, String) {
+    let prefix = if key == "DATABASE_URL" { "" } else { "COMMUNICONNECT_" };
+    (format!("{prefix}{key}"), value.to_owned())
+}
+
 fn launch(folder: &Path, settings: &[(String, String)]) -> (Peer, [SocketAddr; 3]) {
     let data = folder.join("data");
     let announced = data.join("addresses.json");
@@ -200,8 +214,8 @@ fn launch(folder: &Path, settings: &[(String, String)]) -> (Peer, [SocketAddr; 3
         .env("COMMUNICONNECT_INGEST__LISTEN", "127.0.0.1:0")
         .env("COMMUNICONNECT_METRICS__LISTEN", "127.0.0.1:0");
     for (key, value) in settings {
-        let prefix = if key == "DATABASE_URL" { "" } else { "COMMUNICONNECT_" };
-        command.env(format!("{prefix}{key}"), value);
+        let (key, value) = variable(key, value);
+        command.env(key, value);
     }
     let mut server = Peer::spawn("server", command, folder);
     let addresses = wait::until("the server announces its addresses", READY_WITHIN, || {

@@ -60,6 +60,30 @@ async fn a_live_is_announced_to_the_media_path_before_its_publisher_comes() {
     assert_eq!(announced, [LiveId::new(live["id"].as_i64().unwrap())]);
 }
 
+/// Defect 37.
+#[tokio::test]
+async fn the_title_and_description_of_a_live_are_kept_and_shown() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let wanted = json!({"title": "Marché", "description": "De Madina", "content": "Venez"});
+    let live = start(&house, &fatou, wanted).await.body;
+    let post = house.get(&format!("/api/posts/{}/", live["id"]), &binta).await.body;
+    let row = &house.get("/api/posts/?type=live", &binta).await.body["results"][0];
+    for post in [&post, row] {
+        assert_eq!((&post["title"], &post["content"]), (&json!("Marché"), &json!("Venez")));
+        assert_eq!(post["live"]["description"], "De Madina");
+    }
+    let name = live["playback_name"].as_str().unwrap();
+    let watched = house.look(&format!("/api/lives/{name}/")).await.body;
+    assert_eq!(
+        (&watched["title"], &watched["description"]),
+        (&json!("Marché"), &json!("De Madina"))
+    );
+    // The name under which it is watched publishes nothing.
+    let key = name.parse::<StreamKey>();
+    assert!(key.is_err(), "{name}");
+}
+
 #[tokio::test]
 async fn a_live_without_a_word_has_the_words_of_the_contract() {
     let house = House::new().await;

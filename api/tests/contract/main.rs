@@ -11,11 +11,13 @@
 extern crate communiconnect_api as api;
 
 mod accounts;
+mod admin;
 mod anonymity;
 mod audience;
 mod chat;
 mod comments;
 mod conventions;
+mod defects;
 mod files;
 mod house;
 mod likes;
@@ -27,7 +29,10 @@ mod places;
 mod posts;
 mod publishing;
 mod push;
+mod recovery;
 mod resumable;
+mod security;
 mod sessions;
 mod sharing;
+mod smtp;
 mod who_may_call;

@@ -45,7 +45,7 @@ async fn the_claims_are_those_clients_know() {
             claims,
             json!({
                 "token_type": token_type, "iat": now_s, "exp": now_s + life_s,
-                "user_id": member.id,
+                "user_id": member.id, "generation": 0,
             })
         );
     }

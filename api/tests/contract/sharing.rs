@@ -280,6 +280,19 @@ async fn a_post_says_how_it_does() {
     );
 }
 
+/// Defect 44.
+#[tokio::test]
+async fn unique_views_count_each_member_once() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let post = post_of(&house, &fatou).await;
+    for member in [&binta, &binta, &fatou, &binta] {
+        house.call(Method::POST, &format!("{post}/increment-views/"), Some(member), None).await;
+    }
+    let figures = house.get(&format!("{post}/analytics/"), &fatou).await.body;
+    assert_eq!((&figures["total_views"], &figures["unique_views"]), (&json!(4), &json!(2)));
+}
+
 #[tokio::test]
 async fn a_member_sees_how_all_his_posts_do() {
     let house = House::new().await;

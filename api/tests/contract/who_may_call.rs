@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::{
+    admin::promote,
     house::{House, Member, Part, config, form, mp4, png},
     push, resumable,
 };
@@ -38,6 +39,13 @@ async fn every_line_of_the_table_is_true() {
                 assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
                 assert_eq!(other, StatusCode::FORBIDDEN, "{line:?}: another member");
                 assert!(owner.is_success(), "{line:?}: the owner is answered {owner}");
+            }
+            "admin" => {
+                assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
+                assert_eq!(other, StatusCode::FORBIDDEN, "{line:?}: a member");
+                assert_eq!(owner, StatusCode::FORBIDDEN, "{line:?}: the owner");
+                let admin = place.call(&line, Some(&place.admin)).await;
+                assert!(admin.is_success(), "{line:?}: an admin is answered {admin}");
             }
             who => panic!("{line:?}: nobody is called {who}"),
         }
@@ -119,6 +127,7 @@ struct Place {
     house: House,
     owner: Member,
     other: Member,
+    admin: Member,
 }
 
 impl Place {
@@ -129,9 +138,19 @@ impl Place {
         config.limits.address = Rate { burst: 10_000, per_minute: 60 };
         config.limits.user = Rate { burst: 10_000, per_minute: 60 };
         config.limits.upload = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.mail_address = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.mail_account = Rate { burst: 10_000, per_minute: 60 };
+        config.limits.register_address = Rate { burst: 10_000, per_minute: 60 };
+        // A mail server that nobody reaches: what is sent is not of interest here.
+        config.public_http_url = Some("http://live.test".into());
+        config.smtp.host = "127.0.0.1".into();
+        config.smtp.port = 1;
+        config.smtp.from = "noreply@example.org".into();
         let house = House::with(config).await;
         let (owner, other) = (house.member("owner").await, house.member("other").await);
-        Self { house, owner, other }
+        let admin = house.member("admin").await;
+        promote(&house, &admin, store::Role::Admin).await;
+        Self { house, owner, other, admin }
     }
 
     /// Calls a line of the table on things that exist: places, and what is the owner's: his posts,
@@ -140,7 +159,7 @@ impl Place {
         let live = self.house.start_live(&self.owner).await;
         let id = if line.path.contains("/geography/") {
             self.place(&line.path)
-        } else if line.path.contains("/posts/user/") {
+        } else if line.path.contains("/posts/user/") || line.path.contains("/admin/users/") {
             self.owner.id.to_string()
         } else if line.path.contains("/posts/comments/") {
             let comments = format!("/api/posts/{}/comments/", live["id"]);
@@ -192,6 +211,14 @@ impl Place {
             // A member may not have many of them open.
             api::tidy(&self.house.store, &self.house.storage, i64::MAX).await;
             return status;
+        }
+        if line.path == "/api/users/change-password/" && line.method == Method::POST {
+            // Whose password it is does not matter, and who changes his is signed out.
+            let passing = self.house.member(&format!("passing{}", live["id"])).await;
+            let form = json!({"old_password": "testpass123", "password": "testpass456",
+                "password_confirm": "testpass456"});
+            let member = member.map(|_| &passing);
+            return self.house.call(line.method.clone(), &path, member, Some(form)).await.status;
         }
         // What any of them asks for; the others look past it.
         let mut body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});

@@ -59,6 +59,28 @@ on_both! {
         assert!(error.contains("newer version of the program (step 999"), "{error}");
     }
 
+    async fn somebody_beside_the_server_changes_what_it_reads(db: Fixture) {
+        let console = Store::join(&db.url).await.unwrap();
+        let awa = db.user_called("awa").await.id;
+        let by = crate::By {
+            actor: crate::Actor::Console,
+            network: String::new(),
+            now_ms: crate::testing::NOW_MS,
+        };
+        console.set_role(awa, crate::Role::Admin, &by).await.unwrap();
+        assert_eq!(db.user(awa).await.unwrap().unwrap().role, crate::Role::Admin);
+        console.close().await;
+        db.user_called("binta").await;
+    }
+
+    async fn a_database_of_another_version_is_not_joined(db: Fixture) {
+        db.execute("delete from _sqlx_migrations where version = 11".to_owned()).await.unwrap();
+        let error = error_of(Store::join(&db.url).await).to_string();
+        assert!(error.contains("another version"), "{error}");
+        let left = db.number("select count(*) from _sqlx_migrations where version = 11").await;
+        assert_eq!(left, 0, "nothing was changed");
+    }
+
     async fn a_fault_shows_neither_statement_nor_value(db: Fixture) {
         let secret = "select 'hunter2' from nowhere";
         let error = Error::from(db.execute(secret.to_owned()).await.unwrap_err());
@@ -185,6 +207,17 @@ async fn the_file_and_its_folder_are_made_for_their_owner_only() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     store.close().await;
     assert!(!path.with_extension("db-wal").exists(), "the log has moved into the file");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_not_made_by_joining_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live.db");
+    assert!(Store::join(&format!("sqlite:{}", path.display())).await.is_err());
+    assert!(!path.exists());
+    fs::write(&path, "").unwrap();
+    let error = error_of(Store::join(&format!("sqlite:{}", path.display())).await).to_string();
+    assert!(error.contains("no server has opened it yet"), "{error}");
 }
 
 #[tokio::test]

@@ -198,14 +198,30 @@ on_both! {
         }
         db.set_live_state(lives[2], &ALL, LiveState::Live, NOW_MS).await.unwrap();
 
-        let ended = db.end_stale_created_lives(NOW_MS, NOW_MS + 9).await.unwrap();
+        let ended = db.end_stale_lives(NOW_MS, NOW_MS + 9).await.unwrap();
         assert_eq!(ended, [lives[0]]);
         let old = db.live(lives[0]).await.unwrap().unwrap();
         assert_eq!((old.state, old.ended_ms), (LiveState::Ended, Some(NOW_MS + 9)));
         assert!(!db.post(lives[0]).await.unwrap().unwrap().is_live_post);
         assert_eq!(db.live(lives[1]).await.unwrap().unwrap().state, LiveState::Created);
         assert_eq!(db.live(lives[2]).await.unwrap().unwrap().state, LiveState::Live);
-        assert!(db.end_stale_created_lives(NOW_MS, NOW_MS).await.unwrap().is_empty());
+        assert!(db.end_stale_lives(NOW_MS, NOW_MS).await.unwrap().is_empty());
+    }
+
+    async fn a_live_ends_when_the_account_of_its_member_is_closed(db: Fixture) {
+        let (awa, other) = (db.user_called("awa").await.id, db.user_called("other").await.id);
+        let (live, goes_on) = (db.live_of(awa).await.id, db.live_of(other).await.id);
+        for id in [live, goes_on] {
+            db.set_live_state(id, &ALL, LiveState::Live, NOW_MS).await.unwrap();
+        }
+        assert!(db.end_stale_lives(0, NOW_MS).await.unwrap().is_empty());
+        let network = String::new();
+        let by = crate::By { actor: crate::Actor::Console, network, now_ms: NOW_MS };
+        db.set_active(awa, false, &by).await.unwrap();
+        assert_eq!(db.end_stale_lives(0, NOW_MS + 9).await.unwrap(), [live]);
+        let ended = db.live(live).await.unwrap().unwrap();
+        assert_eq!((ended.state, ended.ended_ms), (LiveState::Ended, Some(NOW_MS + 9)));
+        assert_eq!(db.live(goes_on).await.unwrap().unwrap().state, LiveState::Live);
     }
 
     async fn the_key_itself_is_nowhere_in_what_is_stored(db: Fixture) {

@@ -28,6 +28,22 @@ export const members = {
     busyRegister: 'Création…',
     noAccount: 'Pas encore de compte ?',
     haveAccount: 'Déjà un compte ?',
+    forgotten: 'Mot de passe oublié ?',
+  },
+
+  password: {
+    title: 'Mot de passe oublié',
+    text: 'Donnez l’adresse de votre compte : nous y envoyons un lien valable une heure.',
+    ask: 'Recevoir le lien',
+    newTitle: 'Nouveau mot de passe',
+    newText: 'Tous vos appareils seront déconnectés.',
+    newLabel: 'Nouveau mot de passe',
+    save: 'Enregistrer',
+    busy: 'Envoi…',
+  },
+
+  verification: {
+    title: 'Votre adresse e-mail',
   },
 
   geo: {

@@ -7,6 +7,8 @@ export type Route =
   | { page: 'sign-in' }
   | { page: 'register' }
   | { page: 'go-live' }
+  | { page: 'password' }
+  | { page: 'verification' }
   | { page: 'watch'; name: string }
   | { page: 'not-found' };
 
@@ -25,9 +27,20 @@ export function parse(path: string): Route {
       return { page: 'register' };
     case '/direct':
       return { page: 'go-live' };
+    case '/mot-de-passe':
+      return { page: 'password' };
+    case '/verification':
+      return { page: 'verification' };
     default:
       return { page: 'not-found' };
   }
+}
+
+/** The secret behind the `#` of a link from a mail: taken out of the address bar and the history. */
+export function takeHash(): string {
+  const secret = location.hash.slice(1);
+  if (secret) history.replaceState(null, '', location.pathname + location.search);
+  return secret;
 }
 
 class Router {

@@ -46,6 +46,22 @@ export class Api {
   signOut = (refresh: string | null) =>
     this.#signed('/api/users/logout/', { method: 'POST', body: refresh ? { refresh } : {} });
 
+  /** Asks for a link to a new password; what the server says to it. */
+  forgotPassword = (email: string) => this.#told('/api/users/password-reset/', { email });
+
+  resetPassword = (token: string, password: string) =>
+    this.#told('/api/users/password-reset/confirm/', {
+      token,
+      password,
+      password_confirm: password,
+    });
+
+  verifyEmail = (token: string) => this.#told('/api/users/verify-email/confirm/', { token });
+
+  async #told(path: string, body: unknown): Promise<string> {
+    return (await this.#open<{ message: string }>(path, { method: 'POST', body })).message;
+  }
+
   /** New tokens for an old refresh token; null when it is dead. */
   rotate = async (refresh: string): Promise<Tokens | null> => {
     try {

@@ -1,0 +1,213 @@
+//! Passwords changed and forgotten, and addresses verified.
+//!
+//! Here: what a member does about his own password, and what is sent to him for it. Not here: the
+//! mail itself (`mail`), how many he is sent and which token is good (`store`).
+//!
+//! Whether an address has an account is told to nobody: the answer is made before it is looked up.
+
+use axum::{Json, Router, extract::State, routing::post};
+use serde::Serialize;
+use store::{Actor, AuditAction, MailPurpose, TokenHash, User};
+
+use crate::{
+    address::Client,
+    auth::{self, AuthUser},
+    error::Error,
+    json::{Fields, Text},
+    mail::{Letter, Place},
+    password::Password,
+    random::random_bytes,
+    router::Shared,
+    token::{self, TokenPair},
+    users,
+};
+
+/// How long the link to a new password is good: somebody who forgot it waits for it.
+const RESET_LIFE_MS: i64 = 60 * 60 * 1000;
+/// How long the link that verifies an address is good.
+const VERIFICATION_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+
+const ASKED: &str = "Si un compte existe avec cette adresse, un e-mail vient de lui être envoyé.";
+const LINK_IS_OVER: &str = "Ce lien n'est plus valable. Demandez-en un nouveau.";
+
+/// The routes of passwords and addresses.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/users/change-password", post(change))
+        .route("/api/users/password-reset", post(ask_to_reset))
+        .route("/api/users/password-reset/confirm", post(reset))
+        .route("/api/users/verify-email", post(ask_again))
+        .route("/api/users/verify-email/confirm", post(verify))
+}
+
+#[derive(Serialize)]
+struct Said {
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    tokens: TokenPair,
+    message: &'static str,
+}
+
+/// A new password for who knows the old one. All sessions end, and this one goes on with new tokens.
+async fn change(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    client: Client,
+    mut fields: Fields,
+) -> Result<Json<Changed>, Error> {
+    let now_ms = api.clock.now_ms();
+    let old = fields.text("old_password", auth::SAME_PASSWORD);
+    let (password, confirmation) = auth::new_password(&mut fields);
+    fields.finish()?;
+    let password = auth::confirmed(password, confirmation)?;
+    // Whoever found the member's telephone guesses no faster than at the door.
+    let attempt = api.limits.login(&client, &user.email, now_ms)?;
+    let old = Password::new(old.unwrap_or_default());
+    let checked = auth::check(&api, &user.email, &old).await;
+    if !matches!(checked, Ok((_, None))) {
+        attempt.forgive();
+    }
+    if checked?.1.is_none() {
+        return Err(Error::field("old_password", "Le mot de passe actuel est incorrect."));
+    }
+    let hash = api.hasher.hash(password).await?;
+    let by = auth::by(Actor::Member(user.id), &client, now_ms);
+    let changed = api.store.set_password(user.id, &hash, AuditAction::PasswordChanged, &by);
+    changed.await.map_err(users::refused)?;
+    let user = api.store.user(user.id).await?.ok_or(Error::MemberGone)?;
+    let tokens = auth::open_session(&api, &user, now_ms).await?;
+    Ok(Json(Changed {
+        tokens,
+        message: "Mot de passe modifié. Vos autres appareils sont déconnectés.",
+    }))
+}
+
+async fn ask_to_reset(
+    State(api): State<Shared>,
+    client: Client,
+    mut fields: Fields,
+) -> Result<Json<Said>, Error> {
+    let email = users::email(&mut fields, Text::REQUIRED);
+    fields.finish()?;
+    let email = email.unwrap_or_default();
+    let place = api.outbox.place()?;
+    api.limits.mail(&client, &email, api.clock.now_ms())?;
+    tokio::spawn(async move {
+        match api.store.user_by_email(&email).await {
+            Ok(Some((user, _))) => write(&api, place, &user, MailPurpose::Reset).await,
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "nobody could be looked up for a new password"),
+        }
+    });
+    Ok(Json(Said { message: ASKED }))
+}
+
+async fn reset(
+    State(api): State<Shared>,
+    client: Client,
+    mut fields: Fields,
+) -> Result<Json<Said>, Error> {
+    let now_ms = api.clock.now_ms();
+    let token = fields.text("token", Text::REQUIRED);
+    let (password, confirmation) = auth::new_password(&mut fields);
+    fields.finish()?;
+    let password = auth::confirmed(password, confirmation)?;
+    api.limits.mailed_token(&client, now_ms)?;
+    let token = token::hash(&token.unwrap_or_default());
+    let over = || Error::field("token", LINK_IS_OVER);
+    // A hash is dear: none for a token that is made up.
+    if !api.store.mail_token_is_good(token, MailPurpose::Reset, now_ms).await? {
+        return Err(over());
+    }
+    let hash = api.hasher.hash(password).await?;
+    let by = auth::by(Actor::Visitor, &client, now_ms);
+    api.store.reset_password(token, &hash, &by).await?.ok_or_else(over)?;
+    Ok(Json(Said { message: "Mot de passe modifié. Vous pouvez vous connecter." }))
+}
+
+async fn ask_again(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    client: Client,
+) -> Result<Json<Said>, Error> {
+    if user.email_verified_ms.is_some() {
+        return Ok(Json(Said { message: "Votre adresse est déjà vérifiée." }));
+    }
+    let place = api.outbox.place()?;
+    api.limits.mail(&client, &user.email, api.clock.now_ms())?;
+    tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
+    Ok(Json(Said { message: "Un e-mail vient de vous être envoyé." }))
+}
+
+async fn verify(
+    State(api): State<Shared>,
+    client: Client,
+    mut fields: Fields,
+) -> Result<Json<Said>, Error> {
+    let now_ms = api.clock.now_ms();
+    let token = fields.text("token", Text::REQUIRED);
+    fields.finish()?;
+    api.limits.mailed_token(&client, now_ms)?;
+    let by = auth::by(Actor::Visitor, &client, now_ms);
+    let verified = api.store.verify_email(token::hash(&token.unwrap_or_default()), &by).await?;
+    verified.ok_or_else(|| Error::field("token", LINK_IS_OVER))?;
+    Ok(Json(Said { message: "Votre adresse est vérifiée. Merci !" }))
+}
+
+/// Asks a member who has just given an address to verify it, where mail is sent and has room.
+pub fn ask_to_verify(api: &Shared, user: &User) {
+    let Ok(place) = api.outbox.place() else { return };
+    let (api, user) = (api.clone(), user.clone());
+    tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
+}
+
+/// Makes a token and sends it. What goes wrong is logged: whoever asked has had his answer.
+async fn write(api: &Shared, place: Place, user: &User, purpose: MailPurpose) {
+    let secret = match random_bytes::<32>() {
+        Ok(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        Err(error) => return tracing::error!(%error, "no letter is written"),
+    };
+    let now_ms = api.clock.now_ms();
+    let life_ms = match purpose {
+        MailPurpose::Reset => RESET_LIFE_MS,
+        MailPurpose::Verification => VERIFICATION_LIFE_MS,
+    };
+    let token: TokenHash = token::hash(&secret);
+    let expires_ms = now_ms.saturating_add(life_ms);
+    match api.store.issue_mail_token(user.id, purpose, token, now_ms, expires_ms).await {
+        Ok(true) => {
+            // Never the host of the request: whoever asks in the place of a member chooses it.
+            let site = api.config.public_http_url.as_deref().unwrap_or_default();
+            place.send(&user.email, &letter(purpose, site.trim_end_matches('/'), &secret)).await;
+        }
+        Ok(false) => tracing::info!(user.id = user.id.get(), "no more letters for him today"),
+        Err(error) => tracing::error!(%error, "no letter is written"),
+    }
+}
+
+/// The token stands behind `#`, which browsers send to no server.
+fn letter(purpose: MailPurpose, site: &str, secret: &str) -> Letter {
+    match purpose {
+        MailPurpose::Reset => Letter {
+            subject: "Choisissez un nouveau mot de passe",
+            text: "Vous avez demandé un nouveau mot de passe pour votre compte CommuniConnect. Le lien \
+                   ci-dessous est valable une heure et ne sert qu'une fois.",
+            english: "You asked for a new password for your CommuniConnect account. The link is good \
+                      for one hour, once. If you did not ask, ignore this message.",
+            action: "Choisir un nouveau mot de passe",
+            link: format!("{site}/mot-de-passe#{secret}"),
+        },
+        MailPurpose::Verification => Letter {
+            subject: "Vérifiez votre adresse e-mail",
+            text: "Cette adresse a été donnée pour un compte CommuniConnect. Confirmez que c'est bien \
+                   la vôtre : le lien ci-dessous est valable un jour.",
+            english: "This address was given for a CommuniConnect account. The link confirms that it \
+                      is yours and is good for one day. If it was not you, ignore this message.",
+            action: "Vérifier mon adresse",
+            link: format!("{site}/verification#{secret}"),
+        },
+    }
+}
