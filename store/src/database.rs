@@ -146,6 +146,15 @@ impl Database {
         }
     }
 
+    /// The statement that gives the id of a member, if there is one, and keeps others from counting what
+    /// is his until the transaction ends.
+    pub(crate) fn lock_member(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "select id from users where id = $1",
+            Self::Postgres(_) => "select id from users where id = $1 for no key update",
+        }
+    }
+
     /// Opens the database, brings its tables up to date and reads the places, having filled in
     /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {
