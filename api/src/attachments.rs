@@ -224,6 +224,7 @@ async fn record(
     let media = api.store.create_recording(live.id, new).await.map_err(|error| match error {
         store::Error::TooManyMedia => NO_MORE,
         store::Error::UnknownPost => NO_LIVE,
+        store::Error::NoRoom { max_bytes } => of_video(Refusal::no_room(max_bytes).into()),
         error => gone(error),
     })?;
     drop(form.slot);
@@ -258,6 +259,9 @@ async fn has_room(api: &Api, member: media::id::UserId, file: File) -> Result<Fi
 pub fn gone(error: store::Error) -> Error {
     match error {
         store::Error::UnknownUser => Error::MemberGone,
+        store::Error::NoRoom { max_bytes } => {
+            Failure::from(Refusal::no_room(max_bytes)).of_field("file")
+        }
         error => error.into(),
     }
 }

@@ -22,7 +22,7 @@ use http::{
     header::{
         ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
         CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-        LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+        LAST_MODIFIED, RANGE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use storage::{Facts, ObjectName, Storage};
@@ -34,6 +34,9 @@ const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 /// A file that is opened by itself runs nothing, and belongs to no site.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// When a request that found too many others may come again, in seconds.
+const BUSY_RETRY_S: HeaderValue = HeaderValue::from_static("5");
 
 /// Everything under `/media/`: for whoever has a name, from whatever page.
 pub fn files(storage: Storage) -> Router {
@@ -99,6 +102,9 @@ async fn serve(
             (status, headers, Body::from_stream(pieces)).into_response()
         }
         Err(storage::Error::NotFound) => failed(StatusCode::NOT_FOUND),
+        Err(storage::Error::Busy) => {
+            ([(RETRY_AFTER, BUSY_RETRY_S)], failed(StatusCode::SERVICE_UNAVAILABLE)).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, object = %name, "a file cannot be read");
             failed(StatusCode::SERVICE_UNAVAILABLE)
@@ -122,7 +128,8 @@ impl About<'_> {
             (CACHE_CONTROL, FOREVER),
             (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
         ]);
-        set(&mut headers, CONTENT_DISPOSITION, &format!("inline; filename=\"{}\"", self.name));
+        let name = self.name.as_str();
+        set(&mut headers, CONTENT_DISPOSITION, &format!("inline; filename=\"{name}\""));
         set(&mut headers, ETAG, &self.etag());
         set(&mut headers, LAST_MODIFIED, &self.modified());
         headers
@@ -161,7 +168,7 @@ impl About<'_> {
 
     /// The name, which never names two contents.
     fn etag(&self) -> String {
-        format!("\"{}\"", self.name)
+        format!("\"{}\"", self.name.as_str())
     }
 
     fn modified(&self) -> String {

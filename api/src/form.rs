@@ -3,13 +3,21 @@
 //! Here: parts into the fields a JSON body would have, the one file that is wanted onto the disk as
 //! it comes, and the bounds on both. Not here: what becomes of the file (`uploads`).
 
-use std::time::Duration;
-
-use axum::extract::{
-    DefaultBodyLimit, FromRequest, Multipart, Request,
-    multipart::{Field, MultipartError},
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
 };
-use http::StatusCode;
+
+use axum::{
+    body::{Body, BodyDataStream, Bytes},
+    extract::{
+        DefaultBodyLimit, FromRequest, Multipart, Request,
+        multipart::{Field, MultipartError},
+    },
+};
+use futures_util::Stream;
 use media::id::UserId;
 use serde_json::{Map, Value};
 use storage::{Arrived, Kind, Refused};
@@ -23,8 +31,9 @@ use crate::{
 
 /// Most parts of a form: several times what any screen sends.
 const PARTS_MAX: usize = 64;
-/// Bytes of a form beside its file and its texts: boundaries and headers.
-const FRAME_MAX_BYTES: u64 = 64 * 1024;
+/// Bytes of a form beside its file and its texts: boundaries and headers. So many are held in memory
+/// while the next part is looked for, and looked through again with each piece that comes.
+const FRAME_MAX_BYTES: usize = 64 * 1024;
 /// How long the rest of a form whose file is refused is read and dropped. A browser shows no answer
 /// that comes before its form is sent, but does not wait for ever.
 const REST: Duration = Duration::from_secs(30);
@@ -84,6 +93,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Its owner has brought as much as he may, as the database counts.
+    pub fn no_room(max_bytes: i64) -> Self {
+        Self::NoRoom(u64::try_from(max_bytes).unwrap_or(0))
+    }
+
     /// The refusal in the words of the contract.
     pub fn message(self) -> String {
         match self {
@@ -142,7 +156,7 @@ impl Form {
     ///
     /// What is wrong with its file, as soon as it is known; what is wrong with anything else.
     pub async fn read(
-        mut request: Request,
+        request: Request,
         api: &Shared,
         member: UserId,
         wanted: &Wanted,
@@ -154,15 +168,18 @@ impl Form {
         let text_bytes = api.config.body_max_bytes as u64;
         // Of a file that is too long as much again is read and dropped.
         let file_bytes = wanted.max_bytes().saturating_mul(2);
-        let bytes = file_bytes.saturating_add(text_bytes).saturating_add(FRAME_MAX_BYTES);
-        DefaultBodyLimit::max(usize::try_from(bytes).unwrap_or(usize::MAX)).apply(&mut request);
+        let bytes = file_bytes.saturating_add(text_bytes).saturating_add(FRAME_MAX_BYTES as u64);
+        let intake = Intake::of(bytes);
+        let mut request = request.map(|body| intake.gauge(body));
+        DefaultBodyLimit::disable().apply(&mut request);
         let parts = Multipart::from_request(request, api).await.map_err(|_| unreadable())?;
-        let mut reader = Reader { api, wanted, parts, values: Map::new(), file: None };
+        let mut reader = Reader { api, wanted, parts, intake, values: Map::new(), file: None };
         match reader.read().await {
             Ok(()) => Ok(Self { fields: reader.values.into(), file: reader.file, slot }),
+            Err(_) if reader.intake.is_over() => Err(Error::TooLarge.into()),
             Err(failure) => {
                 if matches!(failure, Failure::File(_)) {
-                    tokio::spawn(drop_rest(reader.parts, slot));
+                    tokio::spawn(drop_rest(reader.parts, reader.intake, slot));
                 }
                 Err(failure)
             }
@@ -174,6 +191,7 @@ struct Reader<'a> {
     api: &'a Shared,
     wanted: &'a Wanted,
     parts: Multipart,
+    intake: Intake,
     values: Map<String, Value>,
     file: Option<File>,
 }
@@ -183,7 +201,10 @@ impl Reader<'_> {
         let patience = Duration::from_secs(self.api.config.uploads.stalled_s);
         let mut text_room = self.api.config.body_max_bytes;
         for _ in 0..=PARTS_MAX {
-            let Some(part) = come(patience, self.parts.next_field()).await? else { return Ok(()) };
+            self.intake.set(Taking::Frame(FRAME_MAX_BYTES));
+            let next = come(patience, self.parts.next_field()).await?;
+            self.intake.set(Taking::Part);
+            let Some(mut part) = next else { return Ok(()) };
             let name = part.name().unwrap_or_default().to_owned();
             text_room = text_room.checked_sub(name.len()).ok_or(Error::TooLarge)?;
             match part.file_name().map(str::is_empty) {
@@ -200,10 +221,110 @@ impl Reader<'_> {
                     }
                 }
                 // The next part begins where this one ends.
-                Some(_) => {}
+                Some(_) => while come(patience, part.chunk()).await?.is_some() {},
             }
         }
         Err(Error::TooLarge.into())
+    }
+}
+
+/// What may still come of a form: known to who reads it, and to the bytes themselves, which `multer`
+/// would else gather without bound for as long as it finds no part.
+#[derive(Clone)]
+struct Intake(Arc<Mutex<Allowed>>);
+
+struct Allowed {
+    taking: Taking,
+    /// Bytes of the whole.
+    left: u64,
+    /// Whether more came than may.
+    is_over: bool,
+}
+
+/// What the bytes that come are taken for.
+enum Taking {
+    /// The way to the next part, which may be so long.
+    Frame(usize),
+    /// A part, whose reader counts.
+    Part,
+    /// They are dropped.
+    Nothing,
+}
+
+/// The bytes of a form: one piece each time they are asked for, so that it is looked at before the
+/// next, and an error for what is too much.
+struct Gauged {
+    body: BodyDataStream,
+    /// What came and was not yet taken.
+    rest: Bytes,
+    intake: Intake,
+    has_given: bool,
+}
+
+impl Intake {
+    fn of(bytes: u64) -> Self {
+        let allowed = Allowed { taking: Taking::Part, left: bytes, is_over: false };
+        Self(Arc::new(Mutex::new(allowed)))
+    }
+
+    fn gauge(&self, body: Body) -> Body {
+        let (body, rest) = (body.into_data_stream(), Bytes::new());
+        Body::from_stream(Gauged { body, rest, intake: self.clone(), has_given: false })
+    }
+
+    fn set(&self, taking: Taking) {
+        self.lock().taking = taking;
+    }
+
+    fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Allowed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Allowed {
+    /// How much of `came` is let in.
+    fn admit(&mut self, came: &mut Bytes) -> Result<Bytes, axum::Error> {
+        let room = match &self.taking {
+            Taking::Frame(room) => *room,
+            Taking::Part | Taking::Nothing => came.len(),
+        };
+        let admitted = came.split_to(room.min(came.len()));
+        let left = self.left.checked_sub(admitted.len() as u64);
+        let Some(left) = left.filter(|_| room > 0) else {
+            self.is_over = true;
+            return Err(axum::Error::new("too much of a form"));
+        };
+        self.left = left;
+        match &mut self.taking {
+            Taking::Frame(room) => *room -= admitted.len(),
+            Taking::Part => {}
+            Taking::Nothing => return Ok(Bytes::new()),
+        }
+        Ok(admitted)
+    }
+}
+
+impl Stream for Gauged {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.has_given) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        while self.rest.is_empty() {
+            match std::task::ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                Some(Ok(piece)) => self.rest = piece,
+                ended => return Poll::Ready(ended),
+            }
+        }
+        self.has_given = true;
+        let Self { rest, intake, .. } = &mut *self;
+        Poll::Ready(Some(intake.lock().admit(rest)))
     }
 }
 
@@ -286,17 +407,14 @@ async fn come<T>(
     next: impl Future<Output = Result<T, MultipartError>>,
 ) -> Result<T, Error> {
     let next = tokio::time::timeout(patience, next).await.map_err(|_| Error::Timeout)?;
-    next.map_err(unread)
+    next.map_err(|_| unreadable())
 }
 
 /// Reads what still comes of a form that is refused, within bounds, so that its sender sees why.
-async fn drop_rest(mut parts: Multipart, _slot: Slot) {
+async fn drop_rest(mut parts: Multipart, intake: Intake, _slot: Slot) {
+    intake.set(Taking::Nothing);
     let rest = async { while let Ok(Some(_)) = parts.next_field().await {} };
     let _ = tokio::time::timeout(REST, rest).await;
-}
-
-fn unread(error: MultipartError) -> Error {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Error::TooLarge } else { unreadable() }
 }
 
 fn unreadable() -> Error {

@@ -1,8 +1,8 @@
 //! JSON over HTTP: routes, sign-in, request and response shapes.
 //!
 //! Here: everything under `/api/`, in the words the existing web client speaks, and the stored files
-//! under `/media/`. Not here: SQL
-//! (`store`), the media path (asked through [`LiveControl`]), playlists and segments.
+//! under `/media/`. Not here: SQL (`store`), the media path (asked through [`LiveControl`]), playlists
+//! and segments.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -16,7 +16,9 @@
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
-//! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
+//! | members, places | `users`, `geography` |
+//! | posts and what is done with them | `posts`, `likes`, `comments`, `shares`, `analytics` |
+//! | other resources | `attachments`, `lives`, `chat`, `notifications` |
 //! | what browsers are told | `push`, `pusher`, `sealed`, `vapid`, `reach` |
 
 mod address;

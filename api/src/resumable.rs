@@ -25,6 +25,8 @@ use http::{
 };
 use storage::{Kind, Partial};
 use store::{Media, Upload, User};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::{
     attachments::{self, DESCRIPTION, TITLE},
@@ -35,7 +37,7 @@ use crate::{
     random::random_bytes,
     router::{Api, Shared},
     site::Site,
-    uploads,
+    uploads::{self, Slot},
 };
 
 /// Everything of this protocol is below.
@@ -69,7 +71,7 @@ const NOT_SPOKEN: Error = Error::Status(StatusCode::PRECONDITION_FAILED, "Tus-Re
 const ELSEWHERE: Error =
     Error::Status(StatusCode::CONFLICT, "Upload-Offset n'est pas là où le fichier s'est arrêté.");
 const BUSY: Error =
-    Error::Status(StatusCode::LOCKED, "Ce fichier est déjà en train d'être envoyé.");
+    Error::Status(StatusCode::LOCKED, "Ce fichier est déjà en train d'être envoyé. Réessayez.");
 const NOT_YOURS: &str = "Vous ne pouvez envoyer que vos propres fichiers";
 const TOO_MANY: &str = "Trop d'envois sont ouverts : terminez-en un d'abord.";
 const BAD_LENGTH: &str = "Un nombre entier d'octets est requis.";
@@ -109,11 +111,13 @@ impl FromRequestParts<Shared> for Spoken {
     }
 }
 
-/// The member's own upload that the path names.
+/// The member's own upload that the path names, in its turn: nothing else is done to it meanwhile, and
+/// what is known of it stays true.
 struct Own {
     user: User,
     upload: Upload,
     number: u128,
+    _turn: Turn,
 }
 
 impl FromRequestParts<Shared> for Own {
@@ -123,12 +127,13 @@ impl FromRequestParts<Shared> for Own {
         let AuthUser(user) = AuthUser::from_request_parts(parts, api).await?;
         let id = path_param(parts, api, "upload_id").await?;
         let number = number_of(&id).ok_or(Error::NotFound)?;
+        let turn = api.turns.take(number).ok_or(BUSY)?;
         let upload = api.store.upload(&id).await?.ok_or(Error::NotFound)?;
         if upload.owner != user.id {
             return Err(Error::Forbidden(NOT_YOURS));
         }
         Spoken::from_request_parts(parts, api).await?;
-        Ok(Self { user, upload, number })
+        Ok(Self { user, upload, number, _turn: turn })
     }
 }
 
@@ -150,15 +155,11 @@ async fn create(
     let description = fields.text("description", DESCRIPTION);
     fields.finish()?;
     api.limits.upload(user.id, now_ms)?;
-    if !uploads::has_room(&api, user.id, length).await? {
-        let refusal = Refusal::NoRoom(api.config.uploads.member_max_bytes);
-        return Err(Failure::from(refusal).of_field("file"));
-    }
     let number = u128::from_be_bytes(
         random_bytes().map_err(|fault| Error::fault(uploads::NOT_STORED, fault))?,
     );
     let upload = Upload {
-        id: format!("{number:032x}"),
+        id: id_of(number),
         owner: user.id,
         length_bytes: i64::try_from(length).unwrap_or(i64::MAX),
         title: title.unwrap_or_default(),
@@ -166,7 +167,9 @@ async fn create(
         media: None,
         expires_ms: now_ms.saturating_add(WAIT_MS),
     };
-    if !api.store.create_upload(&upload, OPEN_MAX).await? {
+    let max_bytes = uploads::member_max_bytes(&api);
+    let made = api.store.create_upload(&upload, OPEN_MAX, max_bytes).await;
+    if !made.map_err(attachments::gone)? {
         return Err(Error::field("non_field_errors", TOO_MANY));
     }
     let mut answer = StatusCode::CREATED.into_response();
@@ -175,29 +178,32 @@ async fn create(
     Ok(answer)
 }
 
+/// How much has come. What has come whole and is not media, since nobody was there to hear of it or the
+/// storage was away, becomes media now: who hears that all is there does not come back.
 async fn look(State(api): State<Shared>, own: Own) -> Result<Response, Error> {
-    let offset = match own.upload.media {
-        Some(_) => own.length(),
-        None => api.storage.partial(own.number).await?.len(),
+    let length = own.length();
+    let mut answer = match own.upload.media {
+        Some(media) => own.answer(length, Some(media.get())),
+        None => match api.storage.partial_len(own.number).await? {
+            offset if offset < length => own.answer(offset, None),
+            _ => {
+                let slot = api.slots.enter(own.user.id)?;
+                to_its_end(async move { conclude(&api, &own, slot).await }).await?
+            }
+        },
     };
-    let mut answer = own.answer(offset, own.upload.media.map(|media| media.get()));
-    answer.headers_mut().insert(UPLOAD_LENGTH, own.upload.length_bytes.into());
+    answer.headers_mut().insert(UPLOAD_LENGTH, length.into());
     answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(answer)
 }
 
 /// Takes what comes next. What came of a piece that broke off is kept.
-async fn go_on(
-    State(api): State<Shared>,
-    mut own: Own,
-    request: Request,
-) -> Result<Response, Error> {
+async fn go_on(State(api): State<Shared>, own: Own, request: Request) -> Result<Response, Error> {
     if content_type(&request).as_deref() != Some(PIECE) {
         return Err(Error::MediaType(content_type(&request).unwrap_or_default()));
     }
     let offset = number(request.headers(), UPLOAD_OFFSET);
     let offset = offset.ok_or_else(|| Error::field("Upload-Offset", BAD_LENGTH))?;
-    let _turn = api.turns.take(own.number).ok_or(BUSY)?;
     if let Some(media) = own.upload.media {
         return if offset == own.length() {
             Ok(own.answer(offset, Some(media.get())))
@@ -205,38 +211,66 @@ async fn go_on(
             Err(ELSEWHERE)
         };
     }
-    let mut partial = api.storage.partial(own.number).await?;
-    if offset != partial.len() {
+    if offset != api.storage.partial_len(own.number).await? {
         return Err(ELSEWHERE);
     }
     let slot = api.slots.enter(own.user.id)?;
+    let (_is_heard, leaves) = oneshot::channel();
+    to_its_end(receive(api, own, slot, request, leaves)).await
+}
+
+/// Does what must not be left halfway, even if nobody waits for it any more.
+async fn to_its_end(
+    work: impl Future<Output = Result<Response, Error>> + Send + 'static,
+) -> Result<Response, Error> {
+    let done = tokio::spawn(work.in_current_span()).await;
+    done.unwrap_or(Err(Error::Storage(storage::Error::Interrupted)))
+}
+
+async fn receive(
+    api: Shared,
+    mut own: Own,
+    slot: Slot,
+    request: Request,
+    leaves: oneshot::Receiver<()>,
+) -> Result<Response, Error> {
     own.upload.expires_ms = api.clock.now_ms().saturating_add(WAIT_MS);
-    api.store.prolong_upload(&own.upload.id, own.upload.expires_ms).await?;
-    let taken = take(&api, &mut partial, own.length(), request).await;
-    let ended = match taken {
-        Ok(()) if partial.len() < own.length() => return Ok(own.answer(partial.len(), None)),
-        Ok(()) => finish(&api, &own).await,
-        Err(failure) => Err(failure),
-    };
+    if !api.store.prolong_upload(&own.upload.id, own.upload.expires_ms).await? {
+        return Err(Error::NotFound);
+    }
+    let mut partial = api.storage.partial(own.number).await?;
+    match take(&api, &mut partial, own.length(), request, leaves).await {
+        Ok(()) if partial.len() < own.length() => Ok(own.answer(partial.len(), None)),
+        Ok(()) => conclude(&api, &own, slot).await,
+        Err(failure) => Err(refuse(&api, &own, failure).await),
+    }
+}
+
+/// Has a file that is whole become media, and says so.
+async fn conclude(api: &Shared, own: &Own, slot: Slot) -> Result<Response, Error> {
+    let made = finish(api, own).await;
     drop(slot);
-    match ended {
+    match made {
         Ok(media) => {
             api.storage.give_up(own.number).await?;
             Ok(own.answer(own.length(), Some(media.id.get())))
         }
-        Err(failure) => {
-            // What it has shown itself to be it will not cease to be.
-            if let Failure::File(_) = failure {
-                discard(&api, &own.upload.id).await?;
-            }
-            Err(failure.of_field("file"))
-        }
+        Err(failure) => Err(refuse(api, own, failure).await),
     }
 }
 
+/// Forgets a file that is refused: what it has shown itself to be it will not cease to be.
+async fn refuse(api: &Api, own: &Own, failure: Failure) -> Error {
+    if let Failure::File(_) = failure
+        && let Err(error) = discard(api, own).await
+    {
+        return error;
+    }
+    failure.of_field("file")
+}
+
 async fn give_up(State(api): State<Shared>, own: Own) -> Result<StatusCode, Error> {
-    let _turn = api.turns.take(own.number).ok_or(BUSY)?;
-    discard(&api, &own.upload.id).await?;
+    discard(&api, &own).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -257,19 +291,24 @@ impl Own {
     }
 }
 
-/// Puts a piece down as it comes, no further than the file may go.
+/// Puts a piece down as it comes, no further than the file may go, until its sender leaves. What was
+/// begun to be written is written before that.
 async fn take(
     api: &Shared,
     partial: &mut Partial,
     length: u64,
     request: Request,
+    mut leaves: oneshot::Receiver<()>,
 ) -> Result<(), Failure> {
     let patience = Duration::from_secs(api.config.uploads.stalled_s);
     let wanted = wanted(api);
     let mut head = partial.head(Kind::HEAD_BYTES).await.map_err(storage::Error::from)?;
     let mut pieces = request.into_body().into_data_stream();
     loop {
-        let piece = tokio::time::timeout(patience, pieces.next()).await;
+        let piece = tokio::select! {
+            piece = tokio::time::timeout(patience, pieces.next()) => piece,
+            _ = &mut leaves => return Err(Error::Timeout.into()),
+        };
         let piece = match piece.map_err(|_| Error::Timeout)? {
             None => return Ok(()),
             Some(piece) => piece.map_err(|_| Error::Timeout)?,
@@ -302,14 +341,13 @@ async fn finish(api: &Shared, own: &Own) -> Result<Media, Failure> {
 }
 
 /// Forgets an upload and what has come of it.
-async fn discard(api: &Api, id: &str) -> Result<(), Error> {
-    if let Some(number) = number_of(id) {
-        api.storage.give_up(number).await?;
-    }
-    Ok(api.store.delete_upload(id).await?)
+async fn discard(api: &Api, own: &Own) -> Result<(), Error> {
+    api.storage.give_up(own.number).await?;
+    Ok(api.store.delete_upload(&own.upload.id).await?)
 }
 
-/// The pieces under way: one at a time of each upload, else they would be mixed.
+/// The uploads that something is done to: one thing at a time to each, else pieces would be mixed, and
+/// what was just given up begun again.
 #[derive(Default)]
 pub struct Turns(Arc<Mutex<HashSet<u128>>>);
 
@@ -341,8 +379,13 @@ fn wanted(api: &Api) -> Wanted {
     }
 }
 
+/// The id of this number.
+pub fn id_of(number: u128) -> String {
+    format!("{number:032x}")
+}
+
 /// An id is a number of 32 hexadecimal digits.
-pub fn number_of(id: &str) -> Option<u128> {
+fn number_of(id: &str) -> Option<u128> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let number = (id.len() == 32 && id.bytes().all(is_digit)).then(|| u128::from_str_radix(id, 16));
     number?.ok()

@@ -21,8 +21,10 @@ use crate::{
     router::{Api, Shared},
 };
 
-/// How long a name that was stored may wait for its row: longer than any database is away.
+/// How long a name that was stored may wait for its row: longer than the storage takes at most and
+/// any database is away, since what comes under it later is never found again.
 const CLAIM_MS: i64 = 60 * 60 * 1000;
+const _: () = assert!(CLAIM_MS as u128 >= 2 * storage::PUT_LONGEST.as_millis());
 
 /// When a member who sends too many files at once may send the next.
 const NEXT_FILE_S: i64 = 5;
@@ -198,6 +200,7 @@ pub async fn put_media(
         dimensions: content.dimensions.map(|(width, height)| (width.into(), height.into())),
         duration_ms: content.duration_ms.and_then(|ms| i64::try_from(ms).ok()),
         approval,
+        owner_max_bytes: member_max_bytes(api),
         now_ms: api.clock.now_ms(),
     })
 }
@@ -208,7 +211,12 @@ fn judge(_file: &File) -> Approval {
     Approval::Approved
 }
 
-/// Whether a member may bring so much more.
+/// Most that all media of one member take, as the database counts.
+pub fn member_max_bytes(api: &Api) -> i64 {
+    i64::try_from(api.config.uploads.member_max_bytes).unwrap_or(i64::MAX)
+}
+
+/// Whether a member may bring so much more, as far as is known before it is kept.
 ///
 /// # Errors
 ///
@@ -229,7 +237,7 @@ pub async fn discard(store: &Store, storage: &Storage, name: &str) -> bool {
         return false;
     }
     if let Err(error) = store.forget_loose_object(name).await {
-        tracing::warn!(%error, object = %name, "an object that was deleted is still noted");
+        tracing::warn!(%error, "an object that was deleted is still noted");
         return false;
     }
     true
@@ -245,21 +253,21 @@ pub async fn tidy(store: &Store, storage: &Storage, now_ms: i64) {
 }
 
 async fn tidied(store: &Store, storage: &Storage, now_ms: i64) -> Result<(), Error> {
-    loop {
-        let ids = store.expired_uploads(now_ms).await?;
-        for id in &ids {
-            if let Some(number) = resumable::number_of(id) {
-                storage.give_up(number).await?;
-            }
-            store.delete_upload(id).await?;
+    store.forget_expired_uploads(now_ms).await?;
+    // Whoever goes on with an upload has found its row before there is a file.
+    for number in storage.partials().await? {
+        if store.upload(&resumable::id_of(number)).await?.is_none() {
+            storage.give_up(number).await?;
         }
+    }
+    loop {
         let names = store.loose_objects(now_ms).await?;
         for name in &names {
             if !discard(store, storage, name).await {
                 return Ok(());
             }
         }
-        if ids.is_empty() && names.is_empty() {
+        if names.is_empty() {
             return Ok(());
         }
     }

@@ -18,9 +18,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use http::Method;
 use serde_json::json;
 
-use crate::house::House;
+use crate::house::{House, png};
 
 #[tokio::test]
 async fn the_log_names_requests_and_no_secret() {
@@ -38,11 +39,21 @@ async fn the_log_names_requests_and_no_secret() {
         house.post("/api/token/refresh/", json!({"refresh": member.refresh})).await;
     }
     let live = house.start_live(&member).await;
+    // The name of a file is all that admits to it.
+    let media = house.bring(&member, &png(4, 4, 4)).await.body;
+    let path = media["file"].as_str().unwrap().strip_prefix("http://live.test").unwrap();
+    let name = path.strip_prefix("/media/").unwrap();
+    house.break_storage();
+    house.look(path).await;
+    let id = &media["id"];
+    house.call(Method::DELETE, &format!("/api/posts/media/{id}/"), Some(&member), None).await;
     let text = log.text();
+    assert!(text.contains("a file cannot be looked at"), "{text}");
+    assert!(text.contains("an object that belongs to nothing is still there"), "{text}");
     assert!(text.contains("/api/posts/live/start/"), "{text}");
     assert!(text.contains("a used refresh token came back"), "{text}");
     let key = live["stream_key"].as_str().unwrap();
-    for secret in [&member.access, &member.refresh, key, "testpass123", "wrongpass123"] {
+    for secret in [&member.access, &member.refresh, key, "testpass123", "wrongpass123", name] {
         assert!(!text.contains(secret));
     }
 }

@@ -23,6 +23,9 @@ pub struct Config {
     pub picture_options: String,
     /// What stands for `{options}` where it is shown small.
     pub thumbnail_options: String,
+    /// Stored files that are read at once, by all clients of this server's `/media`: each is an open
+    /// file or a connection to the store for as long as its client takes.
+    pub reads_at_once: usize,
 }
 
 /// A bucket of an S3-compatible store. It must exist.
@@ -78,6 +81,7 @@ impl Default for Config {
             picture_url: None,
             picture_options: "c_limit,w_1920,h_1080,q_85".into(),
             thumbnail_options: "c_limit,w_480,h_480,q_auto".into(),
+            reads_at_once: 1000,
         }
     }
 }
@@ -105,6 +109,9 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         if self.folder.as_os_str().is_empty() {
             return Err("folder: must be a path".into());
+        }
+        if self.reads_at_once == 0 {
+            return Err("reads_at_once: must be at least 1".into());
         }
         if let Some(s3) = &self.s3 {
             s3.validate()?;
@@ -199,6 +206,7 @@ mod tests {
     fn a_refusal_begins_with_the_name_of_the_setting() {
         for (said, setting) in [
             (refusal(|c| c.folder = "".into()), "folder:"),
+            (refusal(|c| c.reads_at_once = 0), "reads_at_once:"),
             (refusal(|c| c.public_base_url = Some("media.example.org".into())), "public_base_url:"),
             (refusal(|c| c.public_base_url = Some("https://a/?b".into())), "public_base_url:"),
             (refusal(|c| c.picture_url = Some("https://a/fetch/".into())), "picture_url:"),

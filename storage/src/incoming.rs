@@ -1,8 +1,7 @@
 //! Files on their way in.
 //!
 //! Here: bytes put down in a folder of their own as they come, at once or in pieces, and what has come
-//! whole. Not here: how
-//! many there may be (`api` counts), where they go (`storage`).
+//! whole. Not here: how many there may be (`api` counts), where they go (`storage`).
 
 use std::{
     fs, io,

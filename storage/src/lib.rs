@@ -7,7 +7,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the settings | `config` |
-//! | put, read, head, delete, list | `storage` |
+//! | put, read, head, delete | `storage` |
 //! | files on their way in | `incoming` |
 //! | names and addresses | `name`, `urls` |
 //! | what a file is | `content` |
@@ -25,5 +25,5 @@ pub use config::{Config, S3, Secret};
 pub use content::{Content, Kind, Refused, examine};
 pub use incoming::{Arrived, Incoming, Partial};
 pub use name::{InvalidName, ObjectName};
-pub use storage::{Error, Facts, Storage};
+pub use storage::{Error, Facts, PUT_LONGEST, Storage};
 pub use urls::Urls;

@@ -8,11 +8,13 @@ use std::{fmt, io, str::FromStr};
 use crate::content::Kind;
 
 /// Bytes of a name that are drawn: 128 bits.
-const RANDOM_BYTES: usize = 16;
+pub(crate) const RANDOM_BYTES: usize = 16;
+/// Digits of a name that are shown where it is not to admit anybody.
+pub(crate) const SHOWN: usize = 8;
 
 /// The name of a stored file: 32 hexadecimal digits, a dot, and the extension of what it is. It never
-/// names two contents.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// names two contents. It is all that admits to the file: printed, it is its first digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectName {
     text: String,
     kind: Kind,
@@ -36,7 +38,7 @@ impl ObjectName {
         Ok(Self { text: format!("{drawn:032x}.{}", kind.extension()), kind })
     }
 
-    /// The name as text.
+    /// The name as text, for addresses.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -63,7 +65,14 @@ impl FromStr for ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let shown = self.text.get(..SHOWN).unwrap_or_default();
+        write!(f, "{shown}….{}", self.kind.extension())
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -77,6 +86,12 @@ mod tests {
         assert_eq!(name.as_str().parse(), Ok(name.clone()));
         assert!(name.as_str().ends_with(".webm"));
         assert_ne!(ObjectName::draw(Kind::WebM).unwrap(), name);
+    }
+
+    #[test]
+    fn a_name_that_is_printed_admits_nobody() {
+        let name: ObjectName = "0123456789abcdef0123456789abcdef.jpg".parse().unwrap();
+        assert_eq!(format!("{name} {name:?}"), "01234567….jpg 01234567….jpg");
     }
 
     #[test]

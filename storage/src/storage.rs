@@ -1,9 +1,10 @@
-//! Objects: put, read, looked at, deleted, listed.
+//! Objects: put, read, looked at, deleted.
 //!
-//! Here: the same few things over a folder and over S3. Not here: who may do them.
+//! Here: the same few things over a folder and over S3, and how many at once. Not here: who may do
+//! them.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     ops::Range,
     os::unix::fs::DirBuilderExt as _,
     path::{Path as FilePath, PathBuf},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetResultPayload, ObjectMeta,
     ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, RetryConfig, WriteMultipart,
@@ -20,11 +21,15 @@ use object_store::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
 };
 use tokio_util::io::ReaderStream;
 
-use crate::{Arrived, Config, Incoming, ObjectName, Partial, S3, Urls};
+use crate::{
+    Arrived, Config, Incoming, ObjectName, Partial, S3, Urls,
+    name::{RANDOM_BYTES, SHOWN},
+};
 
 /// Where files come in, below the data folder.
 const INCOMING: &str = "incoming";
@@ -38,6 +43,8 @@ const PARTS_AT_ONCE: usize = 2;
 /// Files on their way to the store at once; the others wait on the disk. With their pieces they
 /// bound the memory: 40 MiB.
 const PUTS_AT_ONCE: usize = 4;
+/// How long a file may be on its way to the store, its wait for a turn included: 500 MB at 3 Mbit/s.
+pub const PUT_LONGEST: Duration = Duration::from_secs(30 * 60);
 /// What a reader of a folder is given at a time. Bounds his memory here, however slow he is.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -64,7 +71,8 @@ struct Inner {
     is_remote: bool,
     incoming: PathBuf,
     partial: PathBuf,
-    puts: Semaphore,
+    puts: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
     urls: Arc<Urls>,
 }
 
@@ -84,7 +92,7 @@ pub enum Error {
     #[error("{0}")]
     Setting(String),
     /// A folder or file of ours.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", Nameless(path.display()))]
     File {
         /// Which.
         path: PathBuf,
@@ -98,8 +106,14 @@ pub enum Error {
     #[error("no such object")]
     NotFound,
     /// The store does not answer, or refuses.
-    #[error("the store failed: {0}")]
+    #[error("the store failed: {}", Nameless(.0))]
     Store(object_store::Error),
+    /// The store took longer than it may.
+    #[error("the store takes too long")]
+    TooSlow,
+    /// So many read at once that there is no room for one more.
+    #[error("too many files are read at once")]
+    Busy,
     /// The work ended before its time.
     #[error("the work was interrupted")]
     Interrupted,
@@ -107,7 +121,8 @@ pub enum Error {
 
 impl Storage {
     /// Opens the storage that `config` names and makes the folders that are missing, for the server
-    /// alone. What a former run left half received is removed, but for what comes in pieces. Nothing is asked of S3 yet.
+    /// alone. What a former run left half received or half stored is removed, but for what comes in
+    /// pieces. Nothing is asked of S3 yet.
     ///
     /// # Errors
     ///
@@ -117,12 +132,13 @@ impl Storage {
         let incoming = data_dir.join(INCOMING);
         let partial = incoming.join(PARTIAL);
         make_folder(&partial)?;
-        empty(&incoming).map_err(|source| Error::File { path: incoming.clone(), source })?;
+        clear(&incoming, |_| true)?;
         let objects: Arc<dyn ObjectStore> = match &config.s3 {
             Some(s3) => Arc::new(bucket(s3)?.build().map_err(setting)?),
             None => {
                 let folder = data_dir.join(&config.folder);
                 make_folder(&folder)?;
+                clear(&folder, is_half_stored)?;
                 let folder = LocalFileSystem::new_with_prefix(&folder).map_err(setting)?;
                 Arc::new(folder.with_fsync(true))
             }
@@ -132,7 +148,8 @@ impl Storage {
             is_remote: config.s3.is_some(),
             incoming,
             partial,
-            puts: Semaphore::new(PUTS_AT_ONCE),
+            puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
+            reads: Arc::new(Semaphore::new(config.reads_at_once.min(Semaphore::MAX_PERMITS))),
             urls: Arc::new(Urls::new(config)),
         })))
     }
@@ -153,7 +170,36 @@ impl Storage {
         Incoming::in_folder(folder).await.map_err(fails)
     }
 
-    /// What has come of the file that comes in pieces under the number `id`: nothing, for a new one.
+    /// Bytes that have come of the file that comes in pieces under the number `id`: 0 for a new one.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub async fn partial_len(&self, id: u128) -> Result<u64, Error> {
+        match tokio::fs::metadata(self.partial_path(id)).await {
+            Ok(facts) => Ok(facts.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The numbers of all files that come in pieces and of which something has come, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub async fn partials(&self) -> Result<Vec<u128>, Error> {
+        let mut entries = tokio::fs::read_dir(&self.0.partial).await?;
+        let mut ids = Vec::new();
+        while let Some(entry) = entries.next_entry().await? {
+            let name = entry.file_name();
+            ids.extend(name.to_str().and_then(|name| u128::from_str_radix(name, 16).ok()));
+        }
+        Ok(ids)
+    }
+
+    /// The file that comes in pieces under the number `id`, to go on with; it is made if it is new.
+    /// One at a time: this is for the caller to see to.
     ///
     /// # Errors
     ///
@@ -188,16 +234,32 @@ impl Storage {
         self.0.partial.join(format!("{id:032x}"))
     }
 
-    /// Stores a file that has come in, whole or not at all. Once begun it goes on to its end, even if
-    /// the caller no longer waits: half of it would lie unseen in the store.
+    /// Stores a file that has come in, whole or not at all, within [`PUT_LONGEST`]. Once begun it goes
+    /// on to its end, even if the caller no longer waits: half of it would lie unseen in the store. While
+    /// it waits for its turn it goes with its caller, so that no more than a few are left without one.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] when the store does not take it, after as many tries as fit into
-    /// `s3.retry_s` for each piece.
+    /// `s3.retry_s` for each piece; [`Error::TooSlow`].
     pub async fn put(&self, name: &ObjectName, file: Arrived) -> Result<(), Error> {
+        self.put_before(Instant::now() + PUT_LONGEST, name, file).await
+    }
+
+    async fn put_before(
+        &self,
+        end: Instant,
+        name: &ObjectName,
+        file: Arrived,
+    ) -> Result<(), Error> {
+        let turn = timeout_at(end, Arc::clone(&self.0.puts).acquire_owned()).await;
+        let turn = turn.map_err(|_| Error::TooSlow)?.map_err(|_| Error::Interrupted)?;
         let (inner, name) = (Arc::clone(&self.0), name.clone());
-        let work = tokio::spawn(async move { inner.put(&name, &file).await });
+        let work = tokio::spawn(async move {
+            let stored = inner.put(&name, &file, end).await;
+            drop(turn);
+            stored
+        });
         work.await.unwrap_or(Err(Error::Interrupted))
     }
 
@@ -219,6 +281,7 @@ impl Storage {
     ///
     /// # Errors
     ///
+    /// [`Error::Busy`] when `reads_at_once` are read; each is, until it ends or is dropped.
     /// [`Error::NotFound`], [`Error::Store`]; the latter also in the midst of the bytes, when the store
     /// goes and does not come back within `s3.retry_s`.
     pub async fn read(
@@ -226,6 +289,7 @@ impl Storage {
         name: &ObjectName,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
+        let place = Arc::clone(&self.0.reads).try_acquire_owned().map_err(|_| Error::Busy)?;
         let wanted = GetOptions::new().with_range(Some(range));
         let found = self.0.objects.get_opts(&at(name), wanted).await?;
         match found.payload {
@@ -235,10 +299,10 @@ impl Storage {
                 file.seek(io::SeekFrom::Start(found.range.start)).await.map_err(&fails)?;
                 let file = file.take(found.range.end - found.range.start);
                 let pieces = ReaderStream::with_capacity(file, READ_BYTES);
-                Ok(pieces.map(move |piece| piece.map_err(&fails)).boxed())
+                Ok(holding(place, pieces.map(move |piece| piece.map_err(&fails))))
             }
             GetResultPayload::Stream(pieces) => {
-                Ok(pieces.map(|piece| piece.map_err(Error::from)).boxed())
+                Ok(holding(place, pieces.map(|piece| piece.map_err(Error::from))))
             }
         }
     }
@@ -254,39 +318,30 @@ impl Storage {
             Err(fault) => Err(Error::Store(fault)),
         }
     }
-
-    /// Everything there is, in no order. What is not called as objects are is passed over.
-    pub fn list(&self) -> BoxStream<'static, Result<(ObjectName, Facts), Error>> {
-        let named = |meta: ObjectMeta| {
-            let name = meta.location.as_ref().parse::<ObjectName>().ok()?;
-            Some((name, Facts::of(&meta)))
-        };
-        let found = self.0.objects.list(None);
-        found
-            .filter_map(move |entry| {
-                let entry = entry.map_err(Error::Store).map(named).transpose();
-                async move { entry }
-            })
-            .boxed()
-    }
 }
 
 impl Inner {
-    async fn put(&self, name: &ObjectName, file: &Arrived) -> Result<(), Error> {
-        let _turn = self.puts.acquire().await.map_err(|_| Error::Interrupted)?;
+    async fn put(&self, name: &ObjectName, file: &Arrived, end: Instant) -> Result<(), Error> {
+        let path = at(name);
         if file.len() <= PART_BYTES as u64 {
             let bytes = tokio::fs::read(file.path()).await.map_err(unread(file))?;
             let attributes = self.attributes(name);
             let options = PutOptions { attributes, ..PutOptions::default() };
-            self.objects.put_opts(&at(name), bytes.into(), options).await?;
+            let put = self.objects.put_opts(&path, bytes.into(), options);
+            timeout_at(end, put).await.map_err(|_| Error::TooSlow)??;
             return Ok(());
         }
         let attributes = self.attributes(name);
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let upload = self.objects.put_multipart_opts(&at(name), options).await?;
+        let begun = self.objects.put_multipart_opts(&path, options);
+        let upload = timeout_at(end, begun).await.map_err(|_| Error::TooSlow)??;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        match send(file, &mut upload).await {
-            Ok(()) => upload.finish().await.map(drop).map_err(Error::Store),
+        let sent = timeout_at(end, send(file, &mut upload)).await;
+        match sent.unwrap_or(Err(Error::TooSlow)) {
+            Ok(()) => {
+                let finished = timeout_at(end, upload.finish()).await;
+                finished.map_err(|_| Error::TooSlow)?.map(drop).map_err(Error::Store)
+            }
             Err(fault) => {
                 if let Err(error) = upload.abort().await {
                     tracing::warn!(%error, object = %name, "pieces of an upload stay in the store");
@@ -338,6 +393,29 @@ impl From<object_store::Error> for Error {
     }
 }
 
+/// What is told without the names of objects, which are all that admits to them: of a name the first
+/// digits stand, as in a name that prints itself.
+struct Nameless<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Nameless<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let mut rest = text.as_str();
+        while let Some(first) = rest.chars().next() {
+            let is_digit = |letter: char| letter.is_ascii_hexdigit();
+            let len = rest.find(|letter| is_digit(letter) != is_digit(first));
+            let (run, after) = rest.split_at(len.unwrap_or(rest.len()));
+            if is_digit(first) && run.len() >= 2 * RANDOM_BYTES {
+                write!(f, "{}…", run.get(..SHOWN).unwrap_or_default())?;
+            } else {
+                f.write_str(run)?;
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
 fn at(name: &ObjectName) -> Path {
     Path::from(name.as_str())
 }
@@ -381,14 +459,37 @@ fn make_folder(path: &FilePath) -> Result<(), Error> {
     made.map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-fn empty(folder: &FilePath) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
+/// Removes files of a folder, by their names.
+fn clear(folder: &FilePath, is_left_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let fails = |source| Error::File { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(fails)? {
+        let entry = entry.map_err(fails)?;
+        let is_file = entry.file_type().map_err(fails)?.is_file();
+        if is_file && entry.file_name().to_str().is_some_and(&is_left_over) {
+            fs::remove_file(entry.path()).map_err(fails)?;
         }
     }
     Ok(())
+}
+
+/// Whether a file of the folder is one that was being put when the server was killed: `object_store`
+/// writes beside the name, and a number behind it.
+fn is_half_stored(name: &str) -> bool {
+    name.split_once('#').is_some_and(|(name, number)| {
+        name.parse::<ObjectName>().is_ok() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// A stream that keeps a place until it is dropped.
+fn holding<S>(place: OwnedSemaphorePermit, pieces: S) -> BoxStream<'static, S::Item>
+where
+    S: Stream + Send + 'static,
+{
+    pieces
+        .inspect(move |_| {
+            let _ = &place;
+        })
+        .boxed()
 }
 
 fn setting(fault: object_store::Error) -> Error {
@@ -397,4 +498,95 @@ fn setting(fault: object_store::Error) -> Error {
 
 fn unread(file: &Arrived) -> impl Fn(io::Error) -> Error + '_ {
     move |source| Error::File { path: file.path().to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    async fn arrived(storage: &Storage, len: usize) -> Arrived {
+        let mut incoming = storage.receive().await.unwrap();
+        incoming.write(&vec![7; len]).await.unwrap();
+        incoming.finish().await.unwrap()
+    }
+
+    /// A store that takes connections and never answers.
+    async fn silent() -> (Storage, tempfile::TempDir, tokio::net::TcpListener) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let s3 = S3 {
+            endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+            bucket: "media".into(),
+            key_id: "id".into(),
+            secret: crate::Secret::new("secret"),
+            ..S3::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { s3: Some(s3), ..Config::default() };
+        (Storage::open(&config, folder.path()).unwrap(), folder, listener)
+    }
+
+    #[tokio::test]
+    async fn a_put_ends_in_its_time_whether_it_waits_for_its_turn_or_for_the_store() {
+        let (storage, _folder, _listener) = silent().await;
+        let name = ObjectName::draw(Kind::Mp4).unwrap();
+        for len in [1, PART_BYTES + 1] {
+            let file = arrived(&storage, len).await;
+            let put = storage.put_before(Instant::now(), &name, file).await;
+            assert!(matches!(put, Err(Error::TooSlow)), "{len}: {put:?}");
+        }
+        let _all = storage.0.puts.acquire_many(PUTS_AT_ONCE as u32).await.unwrap();
+        let file = arrived(&storage, 1).await;
+        let put = storage.put_before(Instant::now(), &name, file).await;
+        assert!(matches!(put, Err(Error::TooSlow)), "{put:?}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_store_goes_with_who_brought_it_but_for_what_is_on_its_way() {
+        let (storage, folder, listener) = silent().await;
+        let in_incoming = || {
+            let entries = fs::read_dir(folder.path().join(INCOMING)).unwrap();
+            entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
+        };
+        let mut held = Vec::new();
+        for n in 0..2 * PUTS_AT_ONCE {
+            let name = ObjectName::draw(Kind::Mp4).unwrap();
+            let file = arrived(&storage, 1).await;
+            assert_eq!(in_incoming(), n.min(PUTS_AT_ONCE) + 1);
+            let mut put = Box::pin(storage.put(&name, file));
+            tokio::select! {
+                _ = &mut put => panic!("a store that never answers took a file"),
+                connection = listener.accept() => held.push(connection.unwrap()),
+                () = turns_of_others(), if n >= PUTS_AT_ONCE => {}
+            }
+        }
+        assert_eq!((held.len(), in_incoming()), (PUTS_AT_ONCE, PUTS_AT_ONCE));
+    }
+
+    async fn turns_of_others() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_store_says_of_an_object_never_tells_its_name() {
+        let (mut config, folder) = (Config::default(), tempfile::tempdir().unwrap());
+        config.folder = "objects".into();
+        let storage = Storage::open(&config, folder.path()).unwrap();
+        fs::remove_dir(folder.path().join("objects")).unwrap();
+        fs::write(folder.path().join("objects"), b"no folder").unwrap();
+        let name = ObjectName::draw(Kind::Mp4).unwrap();
+        let error = storage.head(&name).await.unwrap_err().to_string();
+        assert!(error.contains(&name.as_str()[..SHOWN]), "{error}");
+        assert!(!error.contains(&name.as_str()[..2 * RANDOM_BYTES]), "{error}");
+    }
+
+    #[test]
+    fn a_text_without_names_is_told_as_it_is() {
+        let text = "é deadbeef/0123456789abcdef0123456789abcde fin";
+        assert_eq!(Nameless(text).to_string(), text);
+        let digits = "0123456789abcdef".repeat(3);
+        assert_eq!(Nameless(format!("({digits}.mp4)")).to_string(), "(01234567….mp4)");
+    }
 }

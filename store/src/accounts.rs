@@ -98,7 +98,7 @@ impl Store {
     /// [`Error::UnknownUser`].
     pub async fn set_role(&self, id: UserId, role: Role, by: &By) -> Result<bool, Error> {
         Ok(transaction!(&self.database, |transaction| {
-            let had: Option<String> = sqlx::query_scalar(self.database.lock_role())
+            let had: Option<String> = sqlx::query_scalar(self.database.lock_member())
                 .bind(id.get())
                 .fetch_optional(&mut *transaction)
                 .await?;

@@ -147,6 +147,8 @@ pub struct NewMedia {
     pub duration_ms: Option<i64>,
     /// Whether others may see it.
     pub approval: Approval,
+    /// Most bytes that all media of its owner may take with it.
+    pub owner_max_bytes: i64,
     /// Now, in Unix milliseconds.
     pub now_ms: i64,
 }
@@ -189,6 +191,39 @@ macro_rules! media_columns {
          m.height, m.duration_ms, m.approval_status, m.created_ms"
     };
 }
+
+/// Bytes of all media of the member `$1`, those that still come in pieces included.
+macro_rules! bytes_of_member {
+    () => {
+        "select cast(
+             (select coalesce(sum(size_bytes), 0) from media where owner_id = $1)
+             + (select coalesce(sum(length_bytes), 0) from uploads
+                 where owner_id = $1 and media_id is null)
+         as bigint)"
+    };
+}
+
+/// Locks a member within an open transaction and sees that he has room for so many more bytes of
+/// media: two at once would each count without the other. Leaves the function with
+/// [`Error::UnknownUser`] or [`Error::NoRoom`].
+macro_rules! make_room {
+    ($database:expr, $transaction:ident, $owner:expr, $more_bytes:expr, $max_bytes:expr) => {{
+        let (owner, max_bytes): (media::id::UserId, i64) = ($owner, $max_bytes);
+        let found: Option<String> = sqlx::query_scalar($database.lock_member())
+            .bind(owner.get())
+            .fetch_optional(&mut *$transaction)
+            .await?;
+        found.ok_or($crate::Error::UnknownUser)?;
+        let has: i64 = sqlx::query_scalar($crate::attachments::bytes_of_member!())
+            .bind(owner.get())
+            .fetch_one(&mut *$transaction)
+            .await?;
+        if has.saturating_add($more_bytes) > max_bytes {
+            return Err($crate::Error::NoRoom { max_bytes });
+        }
+    }};
+}
+pub(crate) use {bytes_of_member, make_room};
 
 /// Writes a [`NewMedia`] within an open transaction and takes its name from the loose ones; gives the
 /// id. Leaves the function with [`Error::UnknownUser`] when its owner is gone.
@@ -274,22 +309,27 @@ impl Store {
     /// Remembers media whose bytes are stored.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`], [`Error::NoRoom`].
     pub async fn create_media(&self, new: NewMedia) -> Result<Media, Error> {
-        let id = transaction!(&self.database, |transaction| { insert_media!(transaction, &new) });
+        let (database, owner, bytes) = (&self.database, new.owner, new.size_bytes);
+        let id = transaction!(database, |transaction| {
+            make_room!(database, transaction, owner, bytes, new.owner_max_bytes);
+            insert_media!(transaction, &new)
+        });
         Ok(new.into_media(id))
     }
 
     /// Remembers the recording of a live and has its post show it, in the place of an earlier one.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], [`Error::UnknownPost`], [`Error::TooManyMedia`] when the post shows
-    /// [`POST_MEDIA_MAX`] already.
+    /// [`Error::UnknownUser`], [`Error::UnknownPost`], [`Error::NoRoom`], [`Error::TooManyMedia`] when
+    /// the post shows [`POST_MEDIA_MAX`] already.
     pub async fn create_recording(&self, live: LiveId, new: NewMedia) -> Result<Media, Error> {
-        let lock_post = self.database.lock_post();
-        let id = transaction!(&self.database, |transaction| {
+        let (database, owner, bytes) = (&self.database, new.owner, new.size_bytes);
+        let id = transaction!(database, |transaction| {
+            make_room!(database, transaction, owner, bytes, new.owner_max_bytes);
             // Two at once would each count without the other.
-            sqlx::query(lock_post).bind(live.get()).execute(&mut *transaction).await?;
+            sqlx::query(database.lock_post()).bind(live.get()).execute(&mut *transaction).await?;
             let id = insert_media!(transaction, &new);
             let (shown, place): (i64, i64) = sqlx::query_as(
                 "select count(*), coalesce(max(place) + 1, 0) from post_media where post_id = $1",
@@ -436,16 +476,7 @@ impl Store {
     /// Only those of the database.
     pub async fn media_bytes_of(&self, owner: UserId) -> Result<i64, Error> {
         Ok(reading!(&self.database, |pool| {
-            sqlx::query_scalar(
-                "select cast(
-                     (select coalesce(sum(size_bytes), 0) from media where owner_id = $1)
-                     + (select coalesce(sum(length_bytes), 0) from uploads
-                         where owner_id = $1 and media_id is null)
-                 as bigint)",
-            )
-            .bind(owner.get())
-            .fetch_one(pool)
-            .await?
+            sqlx::query_scalar(bytes_of_member!()).bind(owner.get()).fetch_one(pool).await?
         }))
     }
 

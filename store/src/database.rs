@@ -173,9 +173,9 @@ impl Database {
         }
     }
 
-    /// The statement that gives the role of a member and keeps others from changing his row until the
-    /// transaction ends: as [`Database::lock_post`] for an account.
-    pub(crate) fn lock_role(&self) -> &'static str {
+    /// The statement that gives the role of a member, if there is one, and keeps others from changing his
+    /// row or counting what is his until the transaction ends. Taken before [`Database::lock_post`].
+    pub(crate) fn lock_member(&self) -> &'static str {
         match self {
             Self::Sqlite { .. } => "select role from users where id = $1",
             Self::Postgres(_) => "select role from users where id = $1 for no key update",

@@ -72,6 +72,12 @@ pub enum Error {
         /// That id.
         id: MediaId,
     },
+    /// All media of the member would take more than they may.
+    #[error("media of one member take no more than {max_bytes} bytes")]
+    NoRoom {
+        /// How much they may take.
+        max_bytes: i64,
+    },
     /// A post cannot show so many media.
     #[error("a post shows no more media")]
     TooManyMedia,

@@ -52,7 +52,7 @@ impl Store {
     ) -> Result<bool, Error> {
         Ok(transaction!(&self.database, |transaction| {
             // Of two at once the second counts the first.
-            sqlx::query(self.database.lock_role())
+            sqlx::query(self.database.lock_member())
                 .bind(user.get())
                 .execute(&mut *transaction)
                 .await?;

@@ -7,13 +7,10 @@ use media::id::UserId;
 
 use crate::{
     Error, Media, MediaId, NewMedia, Store,
-    attachments::insert_media,
+    attachments::{insert_media, make_room},
     database::{reading, row, transaction, writing},
     text::storable,
 };
-
-/// Uploads forgotten in one go.
-const EXPIRED_AT_ONCE: i64 = 100;
 
 /// A file that comes in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +33,19 @@ pub struct Upload {
 
 impl Store {
     /// Remembers a file that will come in pieces, unless its owner has `max` of them open already; says
-    /// whether it did.
+    /// whether it did. All media of the owner may take `max_bytes` with it.
     ///
     /// # Errors
-    /// Only those of the database.
-    pub async fn create_upload(&self, new: &Upload, max: i64) -> Result<bool, Error> {
-        let made = writing!(&self.database, |pool| {
+    /// [`Error::UnknownUser`], [`Error::NoRoom`].
+    pub async fn create_upload(
+        &self,
+        new: &Upload,
+        max: i64,
+        max_bytes: i64,
+    ) -> Result<bool, Error> {
+        let database = &self.database;
+        let made = transaction!(database, |transaction| {
+            make_room!(database, transaction, new.owner, new.length_bytes, max_bytes);
             sqlx::query(
                 "insert into uploads (id, owner_id, length_bytes, title, description, expires_ms)
                  select $1, id, $3, $4, $5, $6 from users
@@ -55,7 +59,7 @@ impl Store {
             .bind(storable(&new.description))
             .bind(new.expires_ms)
             .bind(max)
-            .execute(pool)
+            .execute(&mut *transaction)
             .await?
             .rows_affected()
         });
@@ -79,19 +83,20 @@ impl Store {
         Ok(row.map(Upload::from))
     }
 
-    /// Gives an upload more time.
+    /// Gives an upload more time; says whether it is still there.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn prolong_upload(&self, id: &str, expires_ms: i64) -> Result<(), Error> {
-        writing!(&self.database, |pool| {
+    pub async fn prolong_upload(&self, id: &str, expires_ms: i64) -> Result<bool, Error> {
+        let prolonged = writing!(&self.database, |pool| {
             sqlx::query("update uploads set expires_ms = $2 where id = $1")
                 .bind(id)
                 .bind(expires_ms)
                 .execute(pool)
-                .await?;
+                .await?
+                .rows_affected()
         });
-        Ok(())
+        Ok(prolonged > 0)
     }
 
     /// Remembers the media that an upload has become, whose bytes are stored; `None` when the upload is
@@ -127,20 +132,18 @@ impl Store {
         Ok(())
     }
 
-    /// The ids of some uploads that are given up by now, the oldest first.
+    /// Forgets the uploads that are given up by now.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn expired_uploads(&self, now_ms: i64) -> Result<Vec<String>, Error> {
-        Ok(reading!(&self.database, |pool| {
-            sqlx::query_scalar(
-                "select id from uploads where expires_ms <= $1 order by expires_ms, id limit $2",
-            )
-            .bind(now_ms)
-            .bind(EXPIRED_AT_ONCE)
-            .fetch_all(pool)
-            .await?
-        }))
+    pub async fn forget_expired_uploads(&self, now_ms: i64) -> Result<(), Error> {
+        writing!(&self.database, |pool| {
+            sqlx::query("delete from uploads where expires_ms <= $1")
+                .bind(now_ms)
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
     }
 }
 
@@ -202,6 +205,7 @@ mod tests {
             dimensions: None,
             duration_ms: None,
             approval: Approval::Approved,
+            owner_max_bytes: 0,
             now_ms: NOW_MS,
         }
     }
@@ -209,7 +213,7 @@ mod tests {
     on_both! {
         async fn an_upload_is_found_until_it_is_forgotten(db: Fixture) {
             let new = new_upload(db.user_called("mariama").await.id);
-            assert!(db.create_upload(&new, 1).await.unwrap());
+            assert!(db.create_upload(&new, 1, i64::MAX).await.unwrap());
             assert_eq!(db.upload(&new.id).await.unwrap(), Some(new.clone()));
             db.delete_upload(&new.id).await.unwrap();
             assert_eq!(db.upload(&new.id).await.unwrap(), None);
@@ -219,18 +223,36 @@ mod tests {
         async fn a_member_has_so_many_uploads_open_and_no_more(db: Fixture) {
             let owner = db.user_called("mariama").await.id;
             let first = new_upload(owner);
-            assert!(db.create_upload(&first, 2).await.unwrap());
-            assert!(db.create_upload(&new_upload(owner), 2).await.unwrap());
-            assert!(!db.create_upload(&new_upload(owner), 2).await.unwrap());
+            assert!(db.create_upload(&first, 2, i64::MAX).await.unwrap());
+            assert!(db.create_upload(&new_upload(owner), 2, i64::MAX).await.unwrap());
+            assert!(!db.create_upload(&new_upload(owner), 2, i64::MAX).await.unwrap());
             assert_eq!(db.media_bytes_of(owner).await.unwrap(), 2000, "they take room");
             db.finish_upload(&first.id, media_of(&first)).await.unwrap().unwrap();
-            assert!(db.create_upload(&new_upload(owner), 2).await.unwrap());
-            assert!(!db.create_upload(&new_upload(UserId::new(404)), 2).await.unwrap());
+            assert!(db.create_upload(&new_upload(owner), 2, i64::MAX).await.unwrap());
+            let nobodys = db.create_upload(&new_upload(UserId::new(404)), 2, i64::MAX).await;
+            assert!(matches!(nobodys, Err(Error::UnknownUser)));
+        }
+
+        async fn uploads_begun_at_once_are_no_more_and_no_larger_than_they_may_be(db: Fixture) {
+            for (max, max_bytes) in [(2, i64::MAX), (9, 2999)] {
+                let owner = db.user_called(&format!("member{max}")).await.id;
+                let new = [(); 4].map(|()| new_upload(owner));
+                let [a, b, c, d] = &new;
+                let begun = tokio::join!(
+                    db.create_upload(a, max, max_bytes),
+                    db.create_upload(b, max, max_bytes),
+                    db.create_upload(c, max, max_bytes),
+                    db.create_upload(d, max, max_bytes),
+                );
+                let begun = [begun.0, begun.1, begun.2, begun.3];
+                assert_eq!(begun.iter().filter(|begun| matches!(begun, Ok(true))).count(), 2);
+                assert_eq!(db.media_bytes_of(owner).await.unwrap(), 2000);
+            }
         }
 
         async fn an_upload_becomes_media_once(db: Fixture) {
             let upload = new_upload(db.user_called("mariama").await.id);
-            db.create_upload(&upload, 1).await.unwrap();
+            db.create_upload(&upload, 1, i64::MAX).await.unwrap();
             let media = db.finish_upload(&upload.id, media_of(&upload)).await.unwrap().unwrap();
             assert_eq!(db.upload(&upload.id).await.unwrap().unwrap().media, Some(media.id));
             let again = NewMedia { name: "again.mp4".to_owned(), ..media_of(&upload) };
@@ -242,10 +264,13 @@ mod tests {
 
         async fn an_upload_that_goes_on_is_given_up_later(db: Fixture) {
             let upload = new_upload(db.user_called("mariama").await.id);
-            db.create_upload(&upload, 1).await.unwrap();
-            assert_eq!(db.expired_uploads(NOW_MS).await.unwrap(), std::slice::from_ref(&upload.id));
-            db.prolong_upload(&upload.id, NOW_MS + 1).await.unwrap();
-            assert!(db.expired_uploads(NOW_MS).await.unwrap().is_empty());
+            db.create_upload(&upload, 1, i64::MAX).await.unwrap();
+            assert!(db.prolong_upload(&upload.id, NOW_MS + 1).await.unwrap());
+            db.forget_expired_uploads(NOW_MS).await.unwrap();
+            assert!(db.upload(&upload.id).await.unwrap().is_some());
+            db.forget_expired_uploads(NOW_MS + 1).await.unwrap();
+            assert_eq!(db.upload(&upload.id).await.unwrap(), None);
+            assert!(!db.prolong_upload(&upload.id, NOW_MS + 2).await.unwrap());
         }
     }
 }

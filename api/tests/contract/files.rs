@@ -124,6 +124,23 @@ async fn a_file_that_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn whoever_finds_too_many_reading_is_told_to_come_again() {
+    let storage = storage::Config { reads_at_once: 1, ..storage::Config::default() };
+    let house = House::with_storage(crate::house::config(), storage).await;
+    let member = house.member("fatou").await;
+    let media = house.bring(&member, &png(4, 4, 1000)).await.body;
+    let path = media["file"].as_str().unwrap().strip_prefix("http://live.test").unwrap();
+    let name = path.strip_prefix("/media/").unwrap().parse().unwrap();
+    let reader = house.storage.read(&name, 0..1000).await.unwrap();
+    let (status, headers, _) = ask(&house, Method::GET, path, &[]).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(headers[header::RETRY_AFTER], "5");
+    assert_eq!(ask(&house, Method::HEAD, path, &[]).await.0, StatusCode::OK, "it opens nothing");
+    drop(reader);
+    assert_eq!(ask(&house, Method::GET, path, &[]).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn what_is_no_name_or_no_file_is_not_found_and_not_remembered() {
     let (house, path) = stored(&png(4, 4, 1000)).await;
     let other = path.replace(".png", ".jpg");

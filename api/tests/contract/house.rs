@@ -156,6 +156,25 @@ impl House {
         entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
     }
 
+    /// Their bytes.
+    pub fn bytes_in(&self, folder: &str) -> usize {
+        let entries = std::fs::read_dir(self.folder.path().join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len() as usize)).sum()
+    }
+
+    /// Has the storage fail, as a disk may, until it is [mended](Self::mend_storage).
+    pub fn break_storage(&self) {
+        let folder = self.folder.path();
+        std::fs::rename(folder.join("media"), folder.join("away")).unwrap();
+        std::fs::write(folder.join("media"), b"no folder").unwrap();
+    }
+
+    pub fn mend_storage(&self) {
+        let folder = self.folder.path();
+        std::fs::remove_file(folder.join("media")).unwrap();
+        std::fs::rename(folder.join("away"), folder.join("media")).unwrap();
+    }
+
     /// Has `member` bring a file, and gives what he is answered.
     pub async fn bring(&self, member: &Member, file: &[u8]) -> Answer {
         let parts = [Part::file("file", "photo.png", file)];

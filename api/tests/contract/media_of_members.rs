@@ -1,6 +1,12 @@
 //! Media: pictures and videos that members bring (contract, sections 2.4, 5 and 8).
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use api::{Rate, Uploads};
 use axum::body::Body;
@@ -185,6 +191,74 @@ async fn what_is_no_picture_is_refused_before_it_has_come_whole() {
 }
 
 #[tokio::test]
+async fn a_form_in_which_no_part_begins_is_refused_before_it_fills_the_memory() {
+    use futures_util::StreamExt as _;
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    for head in
+        ["no boundary", "--edge\r\nX-A: ", "--edge", "--edge\r\nA:b\r\n\r\nc\r\n--edge\r\nX: "]
+    {
+        let mut request = form("POST", UPLOAD, &member, &[]);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let endless = futures_util::stream::repeat(vec![b'a'; 10_000]).take(1000).inspect({
+            let taken = taken.clone();
+            move |piece| drop(taken.fetch_add(piece.len(), Ordering::Relaxed))
+        });
+        let head = futures_util::stream::iter([head.as_bytes().to_vec()]);
+        let all = head.chain(endless).map(Ok::<_, std::io::Error>);
+        *request.body_mut() = Body::from_stream(all);
+        let answer = house.send(request).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text);
+        let taken = taken.load(Ordering::Relaxed);
+        assert!(taken <= 64 * 1024 + 2 * 10_000, "{taken}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_wanted_is_passed_over_however_long_it_is() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let head = |name: &str| {
+        format!("--edge\r\nContent-Disposition: form-data; name={name}; filename=a\r\n\r\n").into()
+    };
+    let mut pieces: Vec<Vec<u8>> = vec![head("other")];
+    pieces.extend(png(4, 4, 500_000).chunks(10_000).map(<[u8]>::to_vec));
+    pieces.extend([b"\r\n".to_vec(), head("file"), png(4, 4, 4), b"\r\n--edge--\r\n".to_vec()]);
+    let mut request = form("POST", UPLOAD, &member, &[]);
+    *request.body_mut() = slowly(pieces, true);
+    let answer = house.send(request).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_form_that_is_refused_is_read_and_dropped() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let head =
+        "--edge\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n<html>nothing";
+    let (rest, was_read) = tokio::sync::oneshot::channel();
+    let (mut rest, mut pieces) = (Some(rest), 0);
+    let body = futures_util::stream::poll_fn(move |_| {
+        pieces += 1;
+        let piece = match pieces {
+            1 => head.as_bytes().to_vec(),
+            // A part whose beginning never comes among them.
+            2..100 => b"\r\n--edge\r\nX-A: a".repeat(1000),
+            _ => {
+                rest.take().map(|rest| rest.send(()));
+                return std::task::Poll::Ready(None);
+            }
+        };
+        std::task::Poll::Ready(Some(Ok::<_, std::io::Error>(piece)))
+    });
+    let mut request = form("POST", UPLOAD, &member, &[]);
+    *request.body_mut() = Body::from_stream(body);
+    let answer = house.send(request).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+    tokio::time::timeout(Duration::from_secs(20), was_read).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_file_that_stops_coming_is_given_up_and_leaves_nothing() {
     let mut config = config();
     config.uploads.stalled_s = 1;
@@ -241,6 +315,27 @@ async fn a_member_brings_so_many_files_at_once() {
 }
 
 #[tokio::test]
+async fn files_brought_at_once_never_take_more_than_a_member_may_have() {
+    let mut config = config();
+    config.uploads.member_max_bytes = 250_000;
+    let house = House::with(config).await;
+    let member = house.member("fatou").await;
+    let file = png(4, 4, 100_000);
+    let bring = || house.bring(&member, &file);
+    let answers = tokio::join!(bring(), bring(), bring(), bring());
+    let answers = [answers.0, answers.1, answers.2, answers.3];
+    let (kept, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!(kept.len(), 2);
+    for answer in refused {
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+        assert!(answer.body["file"][0].as_str().unwrap().contains("en tout"), "{}", answer.text);
+    }
+    api::tidy(&house.store, &house.storage, i64::MAX).await;
+    assert_eq!(house.files_in("media"), 2);
+}
+
+#[tokio::test]
 async fn a_member_brings_so_many_files_a_minute() {
     let mut config = config();
     config.limits.upload = Rate { burst: 2, per_minute: 1 };
@@ -287,6 +382,7 @@ async fn media_that_is_not_approved_is_seen_by_its_owner_alone() {
         dimensions: None,
         duration_ms: None,
         approval: Approval::Pending,
+        owner_max_bytes: i64::MAX,
         now_ms: house.now_ms(),
     });
     let path = format!("{LIST}{}/", media.await.unwrap().id.get());

@@ -1,6 +1,15 @@
 //! Files that come in pieces (tus 1.0.0).
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use axum::body::Body;
+use futures_util::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use serde_json::json;
 
@@ -93,7 +102,6 @@ async fn a_file_in_pieces_becomes_the_media_a_form_would_have_made() {
 
 #[tokio::test]
 async fn a_piece_that_broke_off_is_kept_as_far_as_it_came() {
-    use futures_util::StreamExt as _;
     let house = House::new().await;
     let member = house.member("fatou").await;
     let file = png(4, 4, 10_000);
@@ -126,26 +134,164 @@ async fn a_piece_goes_on_where_the_file_stopped_and_nowhere_else() {
     assert_eq!(house.send(request).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
-#[tokio::test]
-async fn two_pieces_at_once_are_never_mixed() {
-    let house = House::new().await;
-    let member = house.member("fatou").await;
-    let path = create(&house, &member, 1000).await;
-    let never = Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
-    let mut first = Box::pin(house.send(request(Method::PATCH, &path, Some(&member), 0, never)));
-    let begins = async {
-        while partial(&house) == 0 {
+/// A piece that begins to come, and comes no further.
+fn never() -> Body {
+    Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>())
+}
+
+/// Waits for something, and lets others go on meanwhile.
+async fn until(is_so: impl Fn() -> bool) {
+    let waits = async {
+        while !is_so() {
             tokio::task::yield_now().await;
         }
     };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.expect("it comes to be so");
+}
+
+/// What is answered once nothing else is done to the upload.
+async fn in_turn(house: &House, member: &Member, method: Method, path: &str, at: usize) -> Answer {
+    loop {
+        let request = request(method.clone(), path, Some(member), at, Body::empty());
+        let answer = house.send(request).await;
+        if answer.status != StatusCode::LOCKED {
+            return answer;
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_thing_at_a_time_is_done_to_an_upload() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let path = create(&house, &member, 1000).await;
+    let mut first = Box::pin(house.send(request(Method::PATCH, &path, Some(&member), 0, never())));
     tokio::select! {
         _ = &mut first => panic!("a piece that never comes was answered"),
-        () = begins => {}
+        () = until(|| partial(&house) > 0) => {}
     }
-    let second = send(&house, &member, &path, 0, b"").await;
-    assert_eq!(second.status, StatusCode::LOCKED);
+    for method in [Method::PATCH, Method::HEAD, Method::DELETE] {
+        let second = request(method.clone(), &path, Some(&member), 0, Body::empty());
+        assert_eq!(house.send(second).await.status, StatusCode::LOCKED, "{method}");
+    }
     drop(first);
-    assert_eq!(send(&house, &member, &path, 0, b"").await.status, StatusCode::NO_CONTENT);
+    let next = in_turn(&house, &member, Method::PATCH, &path, 0).await;
+    assert_eq!(next.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_given_up_is_not_begun_again_by_what_came_beside() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    for _ in 0..10 {
+        let path = create(&house, &member, 1000).await;
+        let delete = request(Method::DELETE, &path, Some(&member), 0, Body::empty());
+        tokio::join!(
+            send(&house, &member, &path, 0, b""),
+            house.send(delete),
+            send(&house, &member, &path, 0, b""),
+        );
+        in_turn(&house, &member, Method::DELETE, &path, 0).await;
+        assert_eq!(partial(&house), 0);
+    }
+}
+
+#[tokio::test]
+async fn asking_how_much_has_come_makes_no_file() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let path = create(&house, &member, 1000).await;
+    assert_eq!(offset(&house, &member, &path).await, 0);
+    assert_eq!(partial(&house), 0);
+}
+
+#[tokio::test]
+async fn pieces_whose_upload_is_gone_are_deleted() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let path = create(&house, &member, 1000).await;
+    send(&house, &member, &path, 0, &png(4, 4, 10)).await;
+    house.storage.partial(7).await.unwrap().write(b"a piece").await.unwrap();
+    assert_eq!(partial(&house), 2);
+    api::tidy(&house.store, &house.storage, house.now_ms()).await;
+    assert_eq!(partial(&house), 1);
+    assert_eq!(offset(&house, &member, &path).await, png(4, 4, 10).len());
+}
+
+/// A client takes "all is there" for the end, and does not come back.
+#[tokio::test]
+async fn a_file_that_is_whole_and_no_media_yet_becomes_it_when_it_is_asked_about() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let file = mp4(10_000);
+    let path = create(&house, &member, file.len()).await;
+    house.break_storage();
+    let answer = send(&house, &member, &path, 0, &file).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    let answer = in_turn(&house, &member, Method::HEAD, &path, 0).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    house.mend_storage();
+    let answer = in_turn(&house, &member, Method::HEAD, &path, 0).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.headers["upload-offset"], file.len().to_string());
+    let media = answer.headers["media-id"].to_str().unwrap();
+    let media = house.get(&format!("/api/posts/media/{media}/"), &member).await.body;
+    assert_eq!(media["file_size"], file.len());
+    assert_eq!((partial(&house), house.files_in("media")), (0, 1));
+}
+
+#[tokio::test]
+async fn a_file_whose_sender_leaves_at_its_end_becomes_media_all_the_same() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let file = mp4(10_000);
+    let path = create(&house, &member, file.len()).await;
+    let mut last = Box::pin(send(&house, &member, &path, 0, &file));
+    tokio::select! {
+        biased;
+        () = until(|| house.bytes_in("incoming/partial") == file.len()) => {}
+        _ = &mut last => panic!("it was to be left"),
+    }
+    drop(last);
+    until(|| partial(&house) == 0).await;
+    let answer = in_turn(&house, &member, Method::HEAD, &path, 0).await;
+    assert!(answer.headers.contains_key("media-id"), "{:?}", answer.headers);
+}
+
+/// The one thread that may block is kept busy, so that what is written waits for it.
+#[test]
+fn what_is_being_written_when_its_sender_leaves_is_written_before_anything_else_is_done() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let house = House::new().await;
+        let member = house.member("fatou").await;
+        let file = mp4(10_000);
+        let path = create(&house, &member, file.len()).await;
+        let (free, is_free) = std::sync::mpsc::channel::<()>();
+        let came = Arc::new(AtomicBool::new(false));
+        let body = futures_util::stream::once({
+            let (piece, came) = (file[..5000].to_vec(), came.clone());
+            async move {
+                tokio::task::spawn_blocking(move || is_free.recv());
+                came.store(true, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(piece)
+            }
+        });
+        let body = Body::from_stream(body.chain(futures_util::stream::pending()));
+        let mut first = Box::pin(house.send(request(Method::PATCH, &path, Some(&member), 0, body)));
+        tokio::select! {
+            _ = &mut first => panic!("a piece that is not written was answered"),
+            () = until(|| came.load(Ordering::Relaxed)) => {}
+        }
+        drop(first);
+        let look = house.send(request(Method::HEAD, &path, Some(&member), 0, Body::empty()));
+        let look = tokio::time::timeout(Duration::from_secs(20), look).await;
+        assert_eq!(look.expect("it does not wait").status, StatusCode::LOCKED);
+        drop(free);
+        let look = in_turn(&house, &member, Method::HEAD, &path, 0).await;
+        assert_eq!(look.headers["upload-offset"], "5000");
+    });
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ fn new_media(owner: UserId) -> NewMedia {
         dimensions: Some((640, 480)),
         duration_ms: None,
         approval: Approval::Approved,
+        owner_max_bytes: i64::MAX,
         now_ms: NOW_MS,
     }
 }
@@ -99,6 +100,25 @@ on_both! {
             db.create_media(NewMedia { size_bytes, ..new_media(owner) }).await.unwrap();
         }
         assert_eq!(db.media_bytes_of(owner).await.unwrap(), 5_000_000_007);
+    }
+
+    async fn media_brought_at_once_never_take_more_than_a_member_may_have(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let new = || NewMedia { owner_max_bytes: 2999, ..new_media(owner) };
+        let live = db.live_of(owner).await.id;
+        let made = tokio::join!(
+            db.create_media(new()),
+            db.create_media(new()),
+            db.create_recording(live, new()),
+            db.create_media(new()),
+            db.create_recording(live, new()),
+        );
+        let made = [made.0, made.1, made.2, made.3, made.4];
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 2);
+        assert!(made.iter().all(|made| {
+            matches!(made, Ok(_) | Err(Error::NoRoom { max_bytes: 2999 }))
+        }));
+        assert_eq!(db.media_bytes_of(owner).await.unwrap(), 2000);
     }
 
     async fn only_the_owner_changes_media(db: Fixture) {
