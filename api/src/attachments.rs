@@ -12,17 +12,17 @@ use http::StatusCode;
 use media::id::LiveId;
 use serde::Serialize;
 use storage::ObjectName;
-use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType};
+use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType, Role, User, Work};
 
 use crate::{
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
-    json::{Fields, PathId, Text, moment},
+    json::{Fields, PathId, Text, moment, no_choice},
     page::{List, Listed},
     router::{Api, Shared},
     site::Site,
-    uploads::{self, ALL, File, RECORDED},
+    uploads::{self, ALL, File, RECORDED, Said},
 };
 
 /// What a member says about his media.
@@ -72,8 +72,15 @@ pub struct MediaBody {
     moderation_score: Option<f64>,
     is_live: bool,
     live_viewers_count: u32,
-    /// Null for a video, of which nobody has made a picture.
+    /// Null for a video of which nobody has made a picture (yet).
     thumbnail_url: Option<String>,
+    /// A few colours to show before it is there (BlurHash).
+    blur_hash: Option<String>,
+    processing_status: &'static str,
+    /// In per cent.
+    processing_progress: i64,
+    /// For its owner: why it came to nothing, or is not shown.
+    status_reason: Option<String>,
     is_approved_for_publication: bool,
     cdn_url: Option<String>,
     cdn_public_id: Option<String>,
@@ -113,8 +120,10 @@ async fn upload(
     fields.finish()?;
     let Some(file) = file else { return Err(Failure::from(Refusal::Missing).of_field(FILE)) };
     let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
-    let new = uploads::put_media(&api, user.id, file, title, description).await?;
+    let (longest_s, said) = (api.config.uploads.video_max_s, Said { title, description });
+    let new = uploads::put_media(&api, user.id, file, longest_s, said).await.map_err(of_file)?;
     let media = api.store.create_media(new).await.map_err(gone)?;
+    api.workshop.wake();
     drop(slot);
     tracing::info!(media.id = media.id.get(), user.id = user.id.get(), "media came in");
     Ok((StatusCode::CREATED, Json(MediaBody::new(&media, &site))))
@@ -125,20 +134,39 @@ async fn list(
     AuthUser(user): AuthUser,
     list: List,
 ) -> Result<Json<Listed<MediaBody>>, Error> {
-    let page = api.store.media_of(user.id, list.page()?).await?;
+    let approval = match list.param("approval_status") {
+        None => Some(Approval::Approved),
+        Some("all") => None,
+        Some(text) => {
+            let unknown = || Error::field("approval_status", no_choice(text));
+            Some(Approval::of(text).ok_or_else(unknown)?)
+        }
+    };
+    let page = api.store.media_of(user.id, approval, list.page()?).await?;
     Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
 }
 
-/// Media of others is shown once it is approved.
 async fn read(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<MediaBody>, Error> {
+    Ok(Json(MediaBody::new(&seen(&api, &user, id).await?, &site)))
+}
+
+/// The media of this id, if the member may see it: what is not approved is seen by its owner and by
+/// admins.
+///
+/// # Errors
+///
+/// 404 when he may not, or there is none.
+pub async fn seen(api: &Api, user: &User, id: i64) -> Result<Media, Error> {
     let media = api.store.media(MediaId::new(id)).await?;
-    let seen = media.filter(|media| media.owner == user.id || media.approval == Approval::Approved);
-    Ok(Json(MediaBody::new(&seen.ok_or(Error::NotFound)?, &site)))
+    let is_seen = |media: &Media| {
+        media.approval == Approval::Approved || media.owner == user.id || user.role == Role::Admin
+    };
+    media.filter(is_seen).ok_or(Error::NotFound)
 }
 
 async fn update(
@@ -167,7 +195,9 @@ async fn delete(
         return Err(Error::NotFound);
     }
     tracing::info!(media.id = id, user.id = user.id.get(), "media was deleted");
-    uploads::discard(&api.store, &api.storage, &media.name).await;
+    for name in [Some(&media.name), media.thumbnail.as_ref()].into_iter().flatten() {
+        uploads::discard(&api.store, &api.storage, name).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -205,12 +235,15 @@ async fn record(
     let file = has_room(&api, user.id, form.file.ok_or(NO_VIDEO)?).await.map_err(of_video)?;
     let title = format!("Vidéo du live - {}", live.title);
     let title = title.chars().take(200).collect();
-    let new = uploads::put_media(&api, user.id, file, title, String::new()).await?;
+    let (longest_s, description) = (api.config.uploads.recording_max_s, String::new());
+    let said = Said { title, description };
+    let new = uploads::put_media(&api, user.id, file, longest_s, said).await.map_err(of_video)?;
     let media = api.store.create_recording(live.id, new).await.map_err(|error| match error {
         store::Error::TooManyMedia => NO_MORE,
         store::Error::UnknownPost => NO_LIVE,
         error => gone(error),
     })?;
+    api.workshop.wake();
     drop(form.slot);
     tracing::info!(live.id = id, media.id = media.id.get(), "the recording of a live came in");
     let body = Recorded {
@@ -270,7 +303,17 @@ impl MediaBody {
             moderation_score: None,
             is_live: media.media_type == MediaType::Live,
             live_viewers_count: 0,
-            thumbnail_url: is_picture.then(|| site.thumbnail(&media.name)),
+            thumbnail_url: match &media.thumbnail {
+                Some(small) => Some(site.thumbnail(small)),
+                None => is_picture.then(|| site.thumbnail(&media.name)),
+            },
+            blur_hash: media.blur_hash.clone(),
+            processing_status: media.work.as_str(),
+            processing_progress: match media.work {
+                Work::Done => 100,
+                _ => media.progress_permille / 10,
+            },
+            status_reason: media.reason.clone(),
             is_approved_for_publication: is_approved,
             cdn_url: if is_picture { site.shrunk(&media.name) } else { None },
             cdn_public_id: None,

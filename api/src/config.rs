@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, throttle::Rate, uploads};
+use crate::{address::Network, moderation, throttle::Rate, uploads, workshop};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +45,10 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// What is made of it.
+    pub workshop: workshop::Config,
+    /// Whether others may see it.
+    pub moderation: moderation::Config,
 }
 
 /// How often somebody may ask. Addresses count by /64 in IPv6.
@@ -110,6 +114,11 @@ impl Secret {
         Self(bytes.into())
     }
 
+    /// The secret as text, for those who send it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
     /// The bytes, for those who sign.
     pub fn reveal(&self) -> &[u8] {
         &self.0
@@ -163,7 +172,9 @@ impl Config {
         }
         self.limits.validate()?;
         self.passwords.validate()?;
-        self.uploads.validate()
+        self.uploads.validate()?;
+        self.workshop.validate()?;
+        self.moderation.validate()
     }
 }
 
@@ -188,6 +199,8 @@ impl Default for Config {
             limits: Limits::default(),
             passwords: Passwords::default(),
             uploads: uploads::Config::default(),
+            workshop: workshop::Config::default(),
+            moderation: moderation::Config::default(),
         }
     }
 }

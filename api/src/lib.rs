@@ -14,6 +14,7 @@
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
+//! | what is made of them, and whether others may see it | `workshop`, `moderation` |
 //! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
 
 mod address;
@@ -35,6 +36,7 @@ mod json;
 mod likes;
 mod limits;
 mod lives;
+mod moderation;
 mod notifications;
 mod page;
 mod password;
@@ -49,13 +51,16 @@ mod throttle;
 mod token;
 mod uploads;
 mod users;
+mod workshop;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
+pub use moderation::Config as Moderation;
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
 pub use uploads::{Config as Uploads, tidy};
+pub use workshop::Workshop;

@@ -48,7 +48,7 @@ use crate::{
     likes,
     limits::Limits,
     lives::{self, Public},
-    notifications,
+    moderation, notifications,
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
@@ -58,6 +58,7 @@ use crate::{
     token::Tokens,
     uploads::Slots,
     users,
+    workshop::Workshop,
 };
 
 /// What a request can be followed by in the log, also sent back to the client.
@@ -70,6 +71,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
 pub(crate) struct Api {
     pub store: Store,
     pub storage: Storage,
+    pub workshop: Workshop,
     pub config: Config,
     pub control: Arc<dyn LiveControl>,
     pub clock: Clock,
@@ -109,10 +111,11 @@ pub enum Refused {
 pub fn router(
     store: Store,
     storage: Storage,
+    workshop: Workshop,
     config: Config,
     control: Arc<dyn LiveControl>,
 ) -> Result<Router, Refused> {
-    router_at(store, storage, config, control, Clock::system())
+    router_at(store, storage, workshop, config, control, Clock::system())
 }
 
 /// As [`router`], by another clock: expiry and limits follow it.
@@ -123,6 +126,7 @@ pub fn router(
 pub fn router_at(
     store: Store,
     storage: Storage,
+    workshop: Workshop,
     config: Config,
     control: Arc<dyn LiveControl>,
     clock: Clock,
@@ -141,6 +145,7 @@ pub fn router_at(
         watched: Recent::new(),
         store,
         storage,
+        workshop,
         config,
         control,
         clock,
@@ -159,6 +164,7 @@ pub fn router_at(
         .merge(lives::router())
         .merge(chat::router())
         .merge(notifications::router())
+        .merge(moderation::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -187,8 +193,12 @@ impl From<password::Fault> for Refused {
 
 async fn health(State(api): State<Shared>) -> Response {
     match api.store.ping().await {
-        Ok(()) => Json(json!({"status": "ok", "message": "API CommuniConnect is running"}))
-            .into_response(),
+        Ok(()) => {
+            let media = if api.workshop.is_on() { "on" } else { "off" };
+            Json(json!({"status": "ok", "message": "API CommuniConnect is running",
+                "media_processing": media}))
+            .into_response()
+        }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
             let body = json!({"status": "unavailable", "message": "The database does not answer"});

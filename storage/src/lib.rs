@@ -23,7 +23,7 @@ mod urls;
 
 pub use config::{Config, S3, Secret};
 pub use content::{Content, Kind, Refused, examine};
-pub use incoming::{Arrived, Incoming, Partial};
+pub use incoming::{Arrived, Bench, Incoming, Partial};
 pub use name::{InvalidName, ObjectName};
 pub use storage::{Error, Facts, Storage};
 pub use urls::Urls;

@@ -19,11 +19,13 @@ mod error;
 mod geography;
 mod likes;
 mod lives;
+mod media_work;
 mod notifications;
 mod page;
 mod posts;
 mod preferences;
 mod reactions;
+mod reports;
 mod sessions;
 mod shares;
 mod text;
@@ -36,7 +38,7 @@ mod testing;
 use std::sync::Arc;
 
 pub use attachments::{
-    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
+    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia, Work,
 };
 use database::Database;
 pub use database::Ownership;
@@ -51,6 +53,7 @@ pub use geography::{
 };
 pub use likes::Like;
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
+pub use media_work::{MadeMedia, MediaJob};
 pub use notifications::{
     Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
     Sender,
@@ -61,6 +64,7 @@ pub use posts::{
 };
 pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use reactions::Reactions;
+pub use reports::{Report, Reported};
 pub use sessions::{Rotation, TokenHash};
 pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
 pub use uploads::Upload;

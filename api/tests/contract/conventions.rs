@@ -198,9 +198,14 @@ fn a_setting_that_cannot_be_is_refused_by_its_name() {
         let house = House::new().await;
         let mut config = config();
         config.access_token_s = 0;
-        let refused =
-            api::router(house.store.clone(), house.storage.clone(), config, house.control.clone())
-                .unwrap_err();
+        let refused = api::router(
+            house.store.clone(),
+            house.storage.clone(),
+            house.workshop.clone(),
+            config,
+            house.control.clone(),
+        )
+        .unwrap_err();
         assert!(refused.to_string().starts_with("access_token_s:"), "{refused}");
     });
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret};
+use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret, Workshop};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -29,6 +29,7 @@ pub const START_MS: i64 = 1_753_268_700_000;
 pub struct House {
     pub store: Store,
     pub storage: Storage,
+    pub workshop: Workshop,
     pub control: Arc<FakeControl>,
     app: Router,
     now_ms: Arc<AtomicI64>,
@@ -113,9 +114,18 @@ impl House {
             let now_ms = Arc::clone(&now_ms);
             Clock::new(move || now_ms.load(Ordering::Relaxed))
         };
-        let api = api::router_at(store.clone(), storage.clone(), config, control.clone(), clock);
+        let workshop =
+            Workshop::open(&config, store.clone(), storage.clone(), clock.clone()).unwrap();
+        let api = api::router_at(
+            store.clone(),
+            storage.clone(),
+            workshop.clone(),
+            config,
+            control.clone(),
+            clock,
+        );
         let app = api.unwrap().merge(api::files(storage.clone()));
-        Self { store, storage, control, app, now_ms, folder }
+        Self { store, storage, workshop, control, app, now_ms, folder }
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -194,6 +204,18 @@ impl House {
         let mut account = account(name);
         account["quartier"] = json!(self.quartier(commune));
         signed_in(&self.post("/api/users/register/", account).await)
+    }
+
+    /// Registers `name`, whom whoever runs the place has made one of his own.
+    pub async fn admin(&self, name: &str) -> Member {
+        let member = self.member(name).await;
+        let database = self.folder.path().join("api.db");
+        let status = std::process::Command::new("sqlite3")
+            .arg(database)
+            .arg(format!("update users set role = 'admin' where id = {}", member.id))
+            .status();
+        assert!(status.unwrap().success());
+        member
     }
 
     pub async fn homeless_member(&self, name: &str) -> Member {

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use api::Rate;
 use http::{Method, StatusCode};
 use serde_json::json;
+use store::{PostId, Reported};
 
 use crate::{
     house::{House, Member, Part, config, form, mp4, png},
@@ -38,6 +39,13 @@ async fn every_line_of_the_table_is_true() {
                 assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
                 assert_eq!(other, StatusCode::FORBIDDEN, "{line:?}: another member");
                 assert!(owner.is_success(), "{line:?}: the owner is answered {owner}");
+            }
+            "admin" => {
+                assert_eq!(stranger, StatusCode::UNAUTHORIZED, "{line:?}: a stranger");
+                assert_eq!(other, StatusCode::FORBIDDEN, "{line:?}: a member");
+                assert_eq!(owner, StatusCode::FORBIDDEN, "{line:?}: the owner");
+                let admin = place.call(&line, Some(&place.admin)).await;
+                assert!(admin.is_success(), "{line:?}: an admin is answered {admin}");
             }
             who => panic!("{line:?}: nobody is called {who}"),
         }
@@ -119,6 +127,7 @@ struct Place {
     house: House,
     owner: Member,
     other: Member,
+    admin: Member,
 }
 
 impl Place {
@@ -131,7 +140,8 @@ impl Place {
         config.limits.upload = Rate { burst: 10_000, per_minute: 60 };
         let house = House::with(config).await;
         let (owner, other) = (house.member("owner").await, house.member("other").await);
-        Self { house, owner, other }
+        let admin = house.admin("admin").await;
+        Self { house, owner, other, admin }
     }
 
     /// Calls a line of the table on things that exist: places, and what is the owner's: his posts,
@@ -148,6 +158,8 @@ impl Place {
             self.house.write(&comments, &self.owner, body).await["id"].to_string()
         } else if line.path.contains("/notifications/") {
             self.notification(member.unwrap_or(&self.owner)).await
+        } else if line.path.contains("/reports/") {
+            self.report(live["id"].as_i64().unwrap()).await
         } else if line.path.contains("/media/") {
             self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].to_string()
         } else {
@@ -183,9 +195,19 @@ impl Place {
             return status;
         }
         // What any of them asks for; the others look past it.
-        let body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let body =
+            json!({"content": "Bonjour", "platform": "email", "mark_all": true, "reason": "Non"});
         let body = (line.method != Method::GET).then_some(body);
         self.house.call(line.method.clone(), &path, member, body).await.status
+    }
+
+    /// A report that nobody has looked at.
+    async fn report(&self, post: i64) -> String {
+        let reported = Reported::Post(PostId::new(post));
+        let reporter = self.other.user_id();
+        self.house.store.report(reporter, reported, "", self.house.now_ms()).await.unwrap();
+        let open = self.house.store.open_reports(1).await.unwrap();
+        open.rows.last().unwrap().id.to_string()
     }
 
     async fn share(&self, post: &str, member: Option<&Member>) {
