@@ -20,6 +20,8 @@ const MADE_WITHIN: Duration = Duration::from_secs(120);
 /// For anything done at once.
 const SOON: Duration = Duration::from_secs(60);
 
+/// A worker that was built for tests takes ten times as long.
+const PATIENT: (&str, &str) = ("API__WORKSHOP__PICTURE_CPU_S", "60");
 const FILM: &str =
     "-f lavfi -i testsrc2=s=320x240:r=25:d=3 -f lavfi -i sine=440:d=3 -pix_fmt yuv420p";
 const PICTURE: &str = "-f lavfi -i testsrc2=s=2400x1200 -frames:v 1";
@@ -94,7 +96,7 @@ fn a_picture_that_moves_becomes_a_video_with_a_picture() {
 
 #[test]
 fn a_video_is_as_long_as_it_is_measured_not_as_it_says() {
-    let house = House::start_with(&[("API__UPLOADS__VIDEO_MAX_S", "2")]);
+    let house = House::start_with(&[("API__UPLOADS__VIDEO_MAX_S", "2"), PATIENT]);
     assert!(house.log().contains("the media worker is there"), "{}", house.log());
     let member = house.member();
     let long = made(&house, "long.mp4", &format!("{FILM} -c:v libx264 -movflags +faststart"));
@@ -195,7 +197,7 @@ fn a_video_that_cannot_be_made_says_so_to_its_owner_and_the_next_is_made() {
     fs::set_permissions(&dying, mode).expect("a program");
     let worker = dying.display().to_string();
     let house =
-        House::start_with(&[("API__WORKSHOP__WORKER", &worker), ("API__WORKSHOP__TRIES", "1")]);
+        House::start_with(&[("API__WORKSHOP__WORKER", &worker), ("API__WORKSHOP__TRIES", "1"), PATIENT]);
     let member = house.member();
     let film = made(&house, "in.avi", &format!("{FILM} -c:v mpeg4"));
     let media = bring(&house, &member, &film);
@@ -211,7 +213,7 @@ fn a_video_that_cannot_be_made_says_so_to_its_owner_and_the_next_is_made() {
 
 /// A server that has found the worker beside itself.
 fn with_worker() -> House {
-    let house = House::start();
+    let house = House::start_with(&[PATIENT]);
     assert!(
         house.log().contains("the media worker is there"),
         "build it first: cargo build -p communiconnect-media-worker\n{}",

@@ -27,9 +27,11 @@ use crate::{
     uploads::{self, File},
 };
 
-/// How long a sender waits until somebody looks at his file: all that may come in at once, one after the
-/// other.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a sender waits until somebody has looked at his file: all that may come in at once, one after
+/// the other, with room to spare.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// So many seconds of the clock has each of a processor, on a machine that does something else too.
+const CROWD: u64 = 3;
 /// How often what waits is looked for, though nobody said that something does: tries that failed come back.
 const LOOK: Duration = Duration::from_secs(10);
 /// The wait before the second try; before the third twice as long.
@@ -62,8 +64,8 @@ pub struct Config {
     pub pictures_at_once: usize,
     /// Videos transcoded at once: each takes a core for half as long as it plays.
     pub videos_at_once: usize,
-    /// Longest time for a picture or a look at a video, in seconds: twenty times what honest ones take.
-    pub picture_timeout_s: u64,
+    /// Processor time for a picture or a look at a video, in seconds: twenty times what honest ones take.
+    pub picture_cpu_s: u64,
     /// Longest time for a video, in seconds: four hours, for the longest recording on a slow machine.
     pub video_timeout_s: u64,
     /// Tries of a video whose worker died, or whose server did, before its owner is told.
@@ -76,7 +78,7 @@ impl Default for Config {
             worker: "auto".into(),
             pictures_at_once: 2,
             videos_at_once: 1,
-            picture_timeout_s: 20,
+            picture_cpu_s: 20,
             video_timeout_s: 14_400,
             tries: 5,
         }
@@ -88,7 +90,7 @@ impl Config {
         let at_least_one = [
             ("pictures_at_once", self.pictures_at_once as u64),
             ("videos_at_once", self.videos_at_once as u64),
-            ("picture_timeout_s", self.picture_timeout_s),
+            ("picture_cpu_s", self.picture_cpu_s),
             ("video_timeout_s", self.video_timeout_s),
             ("tries", self.tries.into()),
         ];
@@ -282,8 +284,9 @@ impl Workshop {
         file: &Arrived,
         task: Task,
     ) -> Result<Outcome, Failure> {
-        let deadline = Duration::from_secs(self.0.config.picture_timeout_s);
-        let mut limits = Limits::of(&task);
+        let cpu_seconds = self.0.config.picture_cpu_s;
+        let deadline = Duration::from_secs(cpu_seconds.saturating_mul(CROWD));
+        let mut limits = Limits { cpu_seconds, ..Limits::of(&task) };
         if matches!(task, Task::Picture { .. }) {
             limits.pixels = limits.pixels.min(self.0.image_max_pixels);
         }
@@ -291,6 +294,11 @@ impl Workshop {
         let done = tokio::time::timeout(PATIENCE, worker.run(&job, deadline, |_| ()));
         let done = done.await.map_err(|_| Error::Busy)?;
         done.map(|done| done.outcome).map_err(|failed| match refusal_of(&failed, &limits) {
+            // The machine has too much to do: the file had less than its time of a processor.
+            _ if matches!(failed, Failed::TimedOut(_)) => {
+                tracing::warn!(%failed, "a file has to be brought again");
+                Failure::Other(Error::Busy)
+            }
             Some(refusal) => {
                 tracing::info!(%failed, "a file is of no use to the media worker");
                 Failure::File(refusal)

@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::content::{Content, Refused, examine};
+use crate::content::{Content, Refused, blank_notes, examine};
 
 /// Bytes that wait in memory for the disk, for each file.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -175,7 +175,8 @@ impl Arrived {
         self.len == 0
     }
 
-    /// Says what the file is, and cuts off what follows its end where a phone appends something.
+    /// Says what the file is, cuts off what follows its end where a phone appends something, and overwrites
+    /// what cameras note in it.
     ///
     /// # Errors
     ///
@@ -185,6 +186,7 @@ impl Arrived {
         let work = move || {
             let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
             let content = examine(&file, len, max_pixels)?;
+            blank_notes(&file, &content)?;
             if content.len < len {
                 file.set_len(content.len)?;
             }

@@ -32,7 +32,9 @@ fn has_header(answer: &Answer, name: &str, part: &str) -> bool {
 async fn health_says_ok() {
     let answer = House::new().await.look("/api/health/").await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.body, json!({"status": "ok", "message": "API CommuniConnect is running"}));
+    let message = "API CommuniConnect is running";
+    let body = json!({"status": "ok", "message": message, "media_processing": "off"});
+    assert_eq!(answer.body, body);
 }
 
 #[tokio::test]

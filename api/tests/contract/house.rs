@@ -85,13 +85,16 @@ impl LiveControl for FakeControl {
     }
 }
 
-/// The defaults, with a password hash that costs nothing.
+/// The defaults, with a password hash that costs nothing and without a media worker.
 pub fn config() -> Config {
-    Config {
+    let mut config = Config {
         jwt_secret: Some(Secret::new([7; 32])),
         passwords: Passwords { memory_kib: 8, passes: 1, ..Passwords::default() },
         ..Config::default()
-    }
+    };
+    // Files here are structures without pixels; `tests/media.rs` has a worker and real ones.
+    config.workshop.worker = "off".into();
+    config
 }
 
 impl House {
