@@ -17,6 +17,7 @@ demo: tools web ## the main job, with a picture on a page: server, live, moving 
 	@scripts/demo.sh
 
 run: tools web ## the server alone, on its defaults (data in ./data)
+	cargo build --release --locked -p communiconnect-live -p communiconnect-media-worker
 	cargo run --release --locked --bin communiconnect-live
 
 test: web ## every test, real encoders, players and PostgreSQL included

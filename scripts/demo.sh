@@ -33,7 +33,7 @@ stop() {
 }
 
 say 'building the server (a few minutes the first time)'
-cargo build --release --locked --bin communiconnect-live
+cargo build --release --locked -p communiconnect-live -p communiconnect-media-worker
 
 # What is written here is for its owner: passwords, keys, logs. Files of earlier runs keep their modes.
 umask 077

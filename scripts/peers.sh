@@ -15,8 +15,8 @@ case "${1:-}" in
       obs-studio xvfb dbus xdotool
       # A browser, as a viewer has it.
       chromium
-      # The other database.
-      postgresql
+      # The other database; and a hand for the one.
+      postgresql sqlite3
     )
     ;;
   # The server measured beside ours.

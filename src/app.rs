@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::Workshop;
 use axum::Router;
 use delivery::Delivery;
 use hub::Hub;
@@ -127,13 +128,22 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
     let audit = config.api.audit.clone();
+    let workshop =
+        Workshop::open(&config.api, store.clone(), storage.clone(), api::Clock::system())
+            .map_err(|setting| anyhow::anyhow!("api.{setting}"))?;
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
     let pages = Router::new()
-        .merge(api::router(store.clone(), storage.clone(), config.api, Arc::new(lives.clone()))?)
+        .merge(api::router(
+            store.clone(),
+            storage.clone(),
+            workshop.clone(),
+            config.api,
+            Arc::new(lives.clone()),
+        )?)
         .merge(api::files(storage.clone()))
-        .merge(web::router(hub));
+        .merge(web::router(hub, config.storage.public_base_url.as_deref()));
     let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
         Some(https) => {
@@ -174,6 +184,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
                 Err(error) => tracing::error!(%error, "no push message will be sent"),
             }
         }),
+        tokio::spawn(workshop.run()),
         tokio::spawn({
             let lives = lives.clone();
             async move { lives.sweep().await }

@@ -298,7 +298,7 @@ fn printable(text: &str) -> String {
 }
 
 fn by() -> By {
-    By { actor: Actor::Console, network: String::new(), now_ms: now_ms() }
+    By::console(now_ms())
 }
 
 /// One line of standard input. A terminal is asked, and shows what is typed: use a pipe where others

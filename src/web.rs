@@ -16,12 +16,35 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[allow_missing = true]
 struct Dist;
 
-/// Everything is ours alone; media source extensions hand the player a `blob:`, and pictures may
-/// come from a CDN.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self' https: data:; media-src 'self' blob:; connect-src 'self'; \
-     manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
-     frame-ancestors 'self'";
+/// Everything is ours alone; media source extensions hand the player a `blob:`, pictures may come from
+/// a service that shrinks them, and what members brought from where the storage says, if it says so.
+fn content_security_policy(public_base_url: Option<&str>) -> HeaderValue {
+    let files = public_base_url.and_then(origin).map(|origin| format!(" {origin}"));
+    let files = files.unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; \
+         img-src 'self' https: data:{files}; media-src 'self' blob:{files}; connect-src 'self'; \
+         manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'self'"
+    );
+    // Without the files of a host that no header can hold.
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| content_security_policy(None))
+}
+
+/// The scheme and host of an address; none where more than a host would be let in by it.
+fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.authority()?.as_str();
+    let is_host = host.bytes().all(|it| it.is_ascii_alphanumeric() || b"-.:[]".contains(&it));
+    is_host.then(|| Some(format!("{}://{host}", uri.scheme_str()?)))?
+}
+
+/// What the page is served from.
+#[derive(Clone)]
+struct Page {
+    hub: Hub,
+    policy: HeaderValue,
+}
 
 /// Files under `assets/` carry a hash of their content in their names.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -30,11 +53,14 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Serves the page: its files, `live.html` where a live is watched, and `index.html` for every other
 /// path of its own. Both are the same page; the first names what a live needs.
-pub(crate) fn router(hub: Hub) -> Router {
-    Router::new().fallback_service(get(serve).with_state(hub))
+///
+/// Files of members may come from `public_base_url`.
+pub(crate) fn router(hub: Hub, public_base_url: Option<&str>) -> Router {
+    let policy = content_security_policy(public_base_url);
+    Router::new().fallback_service(get(serve).with_state(Page { hub, policy }))
 }
 
-async fn serve(State(hub): State<Hub>, uri: Uri, request: HeaderMap) -> Response {
+async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     if path.starts_with("api/")
@@ -55,7 +81,8 @@ async fn serve(State(hub): State<Hub>, uri: Uri, request: HeaderMap) -> Response
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
     let mut response = answer(path, plain, &request);
-    if let Some(link) = watched.and_then(|live| early_playlist(&hub, &live)) {
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, page.policy);
+    if let Some(link) = watched.and_then(|live| early_playlist(&page.hub, &live)) {
         response.headers_mut().insert(header::LINK, link);
     }
     response
@@ -97,7 +124,6 @@ fn answer(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
     set(header::VARY, "accept-encoding");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "strict-origin-when-cross-origin");
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     let caching = if path.starts_with("assets/") { FOREVER } else { REVALIDATE };
     headers.insert(header::CACHE_CONTROL, caching);
     if names(request, header::IF_NONE_MATCH, &etag) {
@@ -163,10 +189,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn files_of_members_may_come_from_where_the_storage_says_and_from_nowhere_else() {
+        let policy = |url| content_security_policy(url).to_str().expect("a text").to_owned();
+        let own = policy(None);
+        assert!(own.contains("media-src 'self' blob:;"), "{own}");
+        let elsewhere = policy(Some("http://cdn.test:9000/files/"));
+        assert!(elsewhere.contains("media-src 'self' blob: http://cdn.test:9000;"), "{elsewhere}");
+        assert!(elsewhere.contains("img-src 'self' https: data: http://cdn.test:9000;"));
+        for odd in ["https://a;script-src *", "https://a b", "https://*", "nowhere"] {
+            assert_eq!(policy(Some(odd)), own, "{odd}");
+        }
+    }
+
     #[tokio::test]
     async fn a_missing_file_and_unknown_api_paths_are_not_the_page() {
         for path in ["/assets/no.js", "/api/none", "/hls/none", "/media/none"] {
-            let answer = serve(State(Hub::new()), Uri::from_static(path), HeaderMap::new()).await;
+            let page = Page { hub: Hub::new(), policy: content_security_policy(None) };
+            let answer = serve(State(page), Uri::from_static(path), HeaderMap::new()).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }

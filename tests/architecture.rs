@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("delivery", &["hub", "packager", "media"]),
     ("storage", &[]),
     ("store", &["media"]),
-    ("api", &["storage", "store", "media"]),
+    ("api", &["storage", "store", "worker", "media"]),
     ("worker", &[]),
     ("media-worker", &["worker"]),
 ];

@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn fifty_megabytes_come_in_slowly_and_are_read_back_and_memory_stays_flat() {
-    let house = House::start();
+    let house = without_worker();
     let member = house.member();
     let film = film(house.folder(), 50 * MIB - 4096);
     // Whatever is made once is made before it is measured.
@@ -40,7 +40,7 @@ fn fifty_megabytes_come_in_slowly_and_are_read_back_and_memory_stays_flat() {
 
 #[test]
 fn curl_reads_the_parts_it_asks_for() {
-    let house = House::start();
+    let house = without_worker();
     let film = film(house.folder(), 3 * MIB);
     let media = bring(&house, &house.member(), &film, &[]);
     let whole = fs::read(&film).expect("a film");
@@ -68,7 +68,7 @@ fn curl_reads_the_parts_it_asks_for() {
 
 #[test]
 fn what_was_brought_is_there_after_a_crash() {
-    let mut house = House::start();
+    let mut house = without_worker();
     let film = film(house.folder(), MIB);
     let media = bring(&house, &house.member(), &film, &[]);
     house.crash();
@@ -76,6 +76,11 @@ fn what_was_brought_is_there_after_a_crash() {
     house.restart_in_place();
     assert!(curl(&house, &media, &[]) == fs::read(&film).expect("a film"));
     assert!(!house.folder().join("data/incoming/half").exists());
+}
+
+/// Films here are structures without pixels, of which no worker would make anything.
+fn without_worker() -> House {
+    House::start_with(&[("API__WORKSHOP__WORKER", "off")])
 }
 
 /// Has a member bring a file with curl, and gives the media he is answered.

@@ -12,18 +12,20 @@ use http::StatusCode;
 use media::id::LiveId;
 use serde::Serialize;
 use storage::ObjectName;
-use store::{Approval, LiveState, Media, MediaChange, MediaId, MediaType, Showing};
+use store::{
+    Approval, LiveState, Media, MediaChange, MediaId, MediaType, Role, Showing, User, Work,
+};
 
 use crate::{
     audience::Circle,
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
-    json::{Fields, PathId, Text, moment},
+    json::{Fields, PathId, Text, moment, no_choice},
     page::{List, Listed},
     router::{Api, Shared},
     site::Site,
-    uploads::{self, ALL, File, RECORDED},
+    uploads::{self, ALL, File, RECORDED, Said},
 };
 
 /// What a member says about his media.
@@ -73,8 +75,15 @@ pub struct MediaBody {
     moderation_score: Option<f64>,
     is_live: bool,
     live_viewers_count: u32,
-    /// Null for a video, of which nobody has made a picture.
+    /// Null for a video of which nobody has made a picture (yet).
     thumbnail_url: Option<String>,
+    /// A few colours to show before it is there (BlurHash).
+    blur_hash: Option<String>,
+    processing_status: &'static str,
+    /// In per cent.
+    processing_progress: i64,
+    /// For its owner: why it came to nothing, or is not shown.
+    status_reason: Option<String>,
     is_approved_for_publication: bool,
     cdn_url: Option<String>,
     cdn_public_id: Option<String>,
@@ -114,8 +123,10 @@ async fn upload(
     fields.finish()?;
     let Some(file) = file else { return Err(Failure::from(Refusal::Missing).of_field(FILE)) };
     let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
-    let new = uploads::put_media(&api, user.id, file, title, description).await?;
+    let (longest_s, said) = (api.config.uploads.video_max_s, Said { title, description });
+    let new = uploads::put_media(&api, user.id, file, longest_s, said).await.map_err(of_file)?;
     let media = api.store.create_media(new).await.map_err(gone)?;
+    api.workshop.wake();
     drop(slot);
     tracing::info!(media.id = media.id.get(), user.id = user.id.get(), "media came in");
     Ok((StatusCode::CREATED, Json(MediaBody::new(&media, &site))))
@@ -126,34 +137,53 @@ async fn list(
     AuthUser(user): AuthUser,
     list: List,
 ) -> Result<Json<Listed<MediaBody>>, Error> {
-    let page = api.store.media_of(user.id, list.page()?).await?;
+    let approval = match list.param("approval_status") {
+        None => Some(Approval::Approved),
+        Some("all") => None,
+        Some(text) => {
+            let unknown = || Error::field("approval_status", no_choice(text));
+            Some(Approval::of(text).ok_or_else(unknown)?)
+        }
+    };
+    let page = api.store.media_of(user.id, approval, list.page()?).await?;
     Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
 }
 
-/// Media of others is shown once it is approved, and where a post does that the reader may see: ids can
-/// be counted, and each answer holds the name that admits to the file.
 async fn read(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<MediaBody>, Error> {
+    let (media, is_named) = seen(&api, &user, id).await?;
+    let body = MediaBody::new(&media, &site);
+    Ok(Json(if is_named { body } else { body.unnamed() }))
+}
+
+/// The media of this id, if the member may see it, and whether he may know what its owner says of it. Owner
+/// and admins see all; others what is approved and shown by a post that they may see: ids can be
+/// counted, and each answer holds the name that admits to the file.
+///
+/// # Errors
+///
+/// 404 when he may not, or there is none.
+pub async fn seen(api: &Api, user: &User, id: i64) -> Result<(Media, bool), Error> {
     let media = api.store.media(MediaId::new(id)).await?.ok_or(Error::NotFound)?;
-    if media.owner == user.id {
-        return Ok(Json(MediaBody::new(&media, &site)));
+    if media.owner == user.id || user.role == Role::Admin {
+        return Ok((media, true));
     }
     if media.approval != Approval::Approved {
         return Err(Error::NotFound);
     }
-    let shown = api.store.showings(media.id).await?;
     let admits = |shown: &Showing| {
         let Showing { audience, author, quartier, .. } = *shown;
-        Circle { audience, author, quartier }.admits(&user)
+        Circle { audience, author, quartier }.admits(user)
     };
-    let mut seen = shown.iter().filter(|shown| admits(shown)).peekable();
-    seen.peek().ok_or(Error::NotFound)?;
-    let body = MediaBody::new(&media, &site);
-    Ok(Json(if seen.any(|shown| !shown.is_anonymous) { body } else { body.unnamed() }))
+    let shown = api.store.showings(media.id).await?;
+    let mut shown = shown.iter().filter(|shown| admits(shown)).peekable();
+    shown.peek().ok_or(Error::NotFound)?;
+    let is_named = shown.any(|shown| !shown.is_anonymous);
+    Ok((media, is_named))
 }
 
 async fn update(
@@ -182,7 +212,9 @@ async fn delete(
         return Err(Error::NotFound);
     }
     tracing::info!(media.id = id, user.id = user.id.get(), "media was deleted");
-    uploads::discard(&api.store, &api.storage, &media.name).await;
+    for name in [Some(&media.name), media.thumbnail.as_ref()].into_iter().flatten() {
+        uploads::discard(&api.store, &api.storage, name).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -220,13 +252,16 @@ async fn record(
     let file = has_room(&api, user.id, form.file.ok_or(NO_VIDEO)?).await.map_err(of_video)?;
     let title = format!("Vidéo du live - {}", live.title);
     let title = title.chars().take(200).collect();
-    let new = uploads::put_media(&api, user.id, file, title, String::new()).await?;
+    let (longest_s, description) = (api.config.uploads.recording_max_s, String::new());
+    let said = Said { title, description };
+    let new = uploads::put_media(&api, user.id, file, longest_s, said).await.map_err(of_video)?;
     let media = api.store.create_recording(live.id, new).await.map_err(|error| match error {
         store::Error::TooManyMedia => NO_MORE,
         store::Error::UnknownPost => NO_LIVE,
         store::Error::NoRoom { max_bytes } => of_video(Refusal::no_room(max_bytes).into()),
         error => gone(error),
     })?;
+    api.workshop.wake();
     drop(form.slot);
     tracing::info!(live.id = id, media.id = media.id.get(), "the recording of a live came in");
     let body = Recorded {
@@ -295,7 +330,17 @@ impl MediaBody {
             moderation_score: None,
             is_live: media.media_type == MediaType::Live,
             live_viewers_count: 0,
-            thumbnail_url: is_picture.then(|| site.thumbnail(&media.name)),
+            thumbnail_url: match &media.thumbnail {
+                Some(small) => Some(site.thumbnail(small)),
+                None => is_picture.then(|| site.thumbnail(&media.name)),
+            },
+            blur_hash: media.blur_hash.clone(),
+            processing_status: media.work.as_str(),
+            processing_progress: match media.work {
+                Work::Done => 100,
+                _ => media.progress_permille / 10,
+            },
+            status_reason: media.reason.clone(),
             is_approved_for_publication: is_approved,
             cdn_url: if is_picture { site.shrunk(&media.name) } else { None },
             cdn_public_id: None,

@@ -5,7 +5,9 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, mail, push, throttle::Rate, token::Keyring, uploads};
+use crate::{
+    address::Network, mail, moderation, push, throttle::Rate, token::Keyring, uploads, workshop,
+};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +53,10 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// What is made of it.
+    pub workshop: workshop::Config,
+    /// Whether others may see it.
+    pub moderation: moderation::Config,
     /// How members' browsers are told.
     pub push: push::Config,
     /// By whom e-mail is sent.
@@ -156,6 +162,11 @@ impl Secret {
         Self(bytes.into())
     }
 
+    /// The secret as text, for those who send it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
     /// The bytes, for those who sign.
     pub fn reveal(&self) -> &[u8] {
         &self.0
@@ -222,7 +233,9 @@ impl Config {
         }
         self.audit.validate()?;
         self.uploads.validate()?;
-        self.push.validate()
+        self.push.validate()?;
+        self.workshop.validate()?;
+        self.moderation.validate()
     }
 }
 
@@ -252,6 +265,8 @@ impl Default for Config {
             push: push::Config::default(),
             smtp: mail::Config::default(),
             audit: Audit::default(),
+            workshop: workshop::Config::default(),
+            moderation: moderation::Config::default(),
         }
     }
 }

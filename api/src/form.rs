@@ -90,6 +90,14 @@ pub enum Refusal {
     TooManyPixels(u64),
     /// Its owner has brought as much as he may, which is that.
     NoRoom(u64),
+    /// There is nothing to be seen in it.
+    NoPicture,
+    /// It lasts longer than that, in milliseconds.
+    TooLong(u64),
+    /// It would take more work than any honest file.
+    TooHeavy,
+    /// It is not wanted here.
+    Unwanted,
 }
 
 impl Refusal {
@@ -114,6 +122,14 @@ impl Refusal {
             Self::TooManyPixels(max) => {
                 format!("L'image ne peut pas dépasser {} millions de pixels", max / 1_000_000)
             }
+            Self::NoPicture => "La vidéo ne contient pas d'image.".into(),
+            Self::TooLong(max_ms) => {
+                format!("La vidéo ne peut pas dépasser {} secondes", max_ms / 1000)
+            }
+            Self::TooHeavy => "Le fichier demande trop de travail pour être affiché. Envoyez-le \
+                               dans une taille plus petite."
+                .into(),
+            Self::Unwanted => "Cette image n'est pas autorisée.".into(),
             Self::NoRoom(max) => {
                 format!("Vos fichiers ne peuvent pas dépasser {} en tout", megabytes(max))
             }

@@ -20,6 +20,7 @@
 //! | posts and what is done with them | `posts`, `likes`, `comments`, `shares`, `analytics` |
 //! | other resources | `attachments`, `lives`, `chat`, `notifications` |
 //! | what browsers are told | `push`, `pusher`, `sealed`, `vapid`, `reach` |
+//! | what is made of them, and whether others may see it | `workshop`, `moderation` |
 
 mod address;
 mod admin;
@@ -42,6 +43,7 @@ mod likes;
 mod limits;
 mod lives;
 mod mail;
+mod moderation;
 mod notifications;
 mod page;
 mod password;
@@ -62,6 +64,7 @@ mod token;
 mod uploads;
 mod users;
 mod vapid;
+mod workshop;
 
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
@@ -70,6 +73,7 @@ pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
 pub use json::moment;
 pub use mail::{Config as Smtp, Security};
+pub use moderation::Config as Moderation;
 pub use password::hash_password;
 pub use push::Config as Push;
 pub use pusher::Pusher;
@@ -79,3 +83,4 @@ pub use throttle::Rate;
 pub use token::Keyring;
 pub use uploads::{Config as Uploads, tidy};
 pub use vapid::{InvalidKey, check_vapid_key, new_vapid_key};
+pub use workshop::Workshop;

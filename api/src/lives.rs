@@ -164,7 +164,7 @@ async fn stop(
     }
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
     let post = PostId::new(live.id.get());
-    let shown = api.store.media_of_posts(&[post]).await?;
+    let shown = api.store.media_of_posts(&[post], &user).await?;
     let recording = shown.values().flatten().find(|shown| shown.is_recording);
     let video_id = recording.map(|recording| recording.media.id.get());
     Ok(Json(Stopped { message: "Live arrêté", video_saved: video_id.is_some(), video_id }))

@@ -232,7 +232,9 @@ async fn update(
         post_type: type_field(&mut fields),
         is_anonymous: fields.flag("is_anonymous"),
     };
-    if change.content.as_deref() == Some("") && api.store.media_of_posts(&[id]).await?.is_empty() {
+    if change.content.as_deref() == Some("")
+        && api.store.media_of_posts(&[id], &user).await?.is_empty()
+    {
         fields.refuse::<()>("content", BLANK);
     }
     fields.finish()?;
@@ -291,7 +293,7 @@ async fn listed(
     let Page { count, number, rows } = store.posts(query).await?;
     let ids: Vec<PostId> = rows.iter().map(|post| post.id).collect();
     let reactions = store.reactions(&ids, user.id).await?;
-    let media = store.media_of_posts(&ids).await?;
+    let media = store.media_of_posts(&ids, user).await?;
     let page = Page { count, number, rows: rows.into_iter().zip(reactions).collect() };
     let row = |(post, reactions): &(Post, Reactions)| {
         let media = media.get(&post.id).map(Vec::as_slice).unwrap_or_default();
@@ -305,7 +307,7 @@ async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, E
     let store = &visit.api.store;
     let post = store.post(id).await?.ok_or(Error::NotFound)?;
     let reactions = store.reactions(&[id], user.id).await?.pop().unwrap_or_default();
-    let media = store.media_of_posts(&[id]).await?.remove(&id).unwrap_or_default();
+    let media = store.media_of_posts(&[id], user).await?.remove(&id).unwrap_or_default();
     Ok(PostBody::new(&post, &reactions, &media, user, visit))
 }
 

@@ -37,7 +37,7 @@ use crate::{
     random::random_bytes,
     router::{Api, Shared},
     site::Site,
-    uploads::{self, Slot},
+    uploads::{self, Said, Slot},
 };
 
 /// Everything of this protocol is below.
@@ -334,10 +334,14 @@ async fn take(
 async fn finish(api: &Shared, own: &Own) -> Result<Media, Failure> {
     let arrived = api.storage.whole(own.number).await?;
     let file = form::examine(api, arrived).await?;
-    let (title, description) = (own.upload.title.clone(), own.upload.description.clone());
-    let new = uploads::put_media(api, own.user.id, file, title, description).await?;
+    let said =
+        Said { title: own.upload.title.clone(), description: own.upload.description.clone() };
+    let longest_s = api.config.uploads.video_max_s;
+    let new = uploads::put_media(api, own.user.id, file, longest_s, said).await?;
     let media = api.store.finish_upload(&own.upload.id, new).await;
-    Ok(media.map_err(attachments::gone)?.ok_or(Error::NotFound)?)
+    let media = media.map_err(attachments::gone)?.ok_or(Error::NotFound)?;
+    api.workshop.wake();
+    Ok(media)
 }
 
 /// Forgets an upload and what has come of it.

@@ -50,7 +50,7 @@ use crate::{
     limits::Limits,
     lives::{self, Public},
     mail::Outbox,
-    notifications,
+    moderation, notifications,
     password::{self, Hasher},
     posts, push,
     random::{NoRandomness, random_bytes},
@@ -62,6 +62,7 @@ use crate::{
     uploads::Slots,
     users,
     vapid::Vapid,
+    workshop::Workshop,
 };
 
 /// What a request can be followed by in the log, also sent back to the client.
@@ -74,6 +75,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
 pub(crate) struct Api {
     pub store: Store,
     pub storage: Storage,
+    pub workshop: Workshop,
     pub config: Config,
     pub control: Arc<dyn LiveControl>,
     pub clock: Clock,
@@ -115,10 +117,11 @@ pub enum Refused {
 pub fn router(
     store: Store,
     storage: Storage,
+    workshop: Workshop,
     config: Config,
     control: Arc<dyn LiveControl>,
 ) -> Result<Router, Refused> {
-    router_at(store, storage, config, control, Clock::system())
+    router_at(store, storage, workshop, config, control, Clock::system())
 }
 
 /// As [`router`], by another clock: expiry and limits follow it.
@@ -129,6 +132,7 @@ pub fn router(
 pub fn router_at(
     store: Store,
     storage: Storage,
+    workshop: Workshop,
     config: Config,
     control: Arc<dyn LiveControl>,
     clock: Clock,
@@ -152,6 +156,7 @@ pub fn router_at(
         vapid: push::vapid(&config).map_err(Refused::Setting)?,
         store,
         storage,
+        workshop,
         config,
         control,
         clock,
@@ -173,6 +178,7 @@ pub fn router_at(
         .merge(chat::router())
         .merge(notifications::router())
         .merge(push::router())
+        .merge(moderation::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -202,8 +208,12 @@ impl From<password::Fault> for Refused {
 
 async fn health(State(api): State<Shared>) -> Response {
     match api.store.ping().await {
-        Ok(()) => Json(json!({"status": "ok", "message": "API CommuniConnect is running"}))
-            .into_response(),
+        Ok(()) => {
+            let media = if api.workshop.is_on() { "on" } else { "off" };
+            Json(json!({"status": "ok", "message": "API CommuniConnect is running",
+                "media_processing": media}))
+            .into_response()
+        }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
             let body = json!({"status": "unavailable", "message": "The database does not answer"});

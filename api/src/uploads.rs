@@ -12,13 +12,16 @@ use std::{
 use media::id::UserId;
 use serde::Deserialize;
 use storage::{Arrived, Content, Kind, ObjectName, Storage};
-use store::{Approval, MediaType, NewMedia, Store};
+use store::{Approval, NewMedia, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     error::Error,
+    form::{Failure, Refusal},
+    moderation::Subject,
     resumable,
     router::{Api, Shared},
+    workshop::Ready,
 };
 
 /// How long a name that was stored may wait for its row: longer than the storage takes at most and
@@ -47,6 +50,10 @@ pub struct Config {
     /// Most pixels of a picture: what a small file unfolds to on a viewer's phone. 100 million: no
     /// phone takes larger ones by default.
     pub image_max_pixels: u64,
+    /// Longest video, in seconds, by what is measured: a minute, as was always said.
+    pub video_max_s: u64,
+    /// Longest recording of a live, in seconds. Two hours.
+    pub recording_max_s: u64,
     /// Most that all media of one member take. 5 GB.
     pub member_max_bytes: u64,
     /// Files that come in at once, in all and from one member: they lie on the disk meanwhile. The
@@ -68,6 +75,8 @@ impl Default for Config {
             recording_max_bytes: 500 * 1024 * 1024,
             profile_picture_max_bytes: 5 * 1024 * 1024,
             image_max_pixels: 100_000_000,
+            video_max_s: 60,
+            recording_max_s: 7200,
             member_max_bytes: 5 * 1024 * 1024 * 1024,
             at_once: 32,
             at_once_per_member: 6,
@@ -85,6 +94,8 @@ impl Config {
             ("recording_max_bytes", self.recording_max_bytes),
             ("profile_picture_max_bytes", self.profile_picture_max_bytes),
             ("image_max_pixels", self.image_max_pixels),
+            ("video_max_s", self.video_max_s),
+            ("recording_max_s", self.recording_max_s),
             ("member_max_bytes", self.member_max_bytes),
             ("at_once", self.at_once as u64),
             ("at_once_per_member", self.at_once_per_member as u64),
@@ -161,54 +172,118 @@ pub struct File {
     pub content: Content,
 }
 
-/// Stores a file under a name of its own, which belongs to nothing until a row claims it.
+/// The names under which something is stored.
+pub struct Kept {
+    pub name: ObjectName,
+    pub thumbnail: Option<ObjectName>,
+}
+
+/// Stores a file, and the small picture of it, under names of their own, which belong to nothing until
+/// a row claims them.
 ///
 /// # Errors
 ///
 /// 503 when the storage or the database does not answer.
-pub async fn put(api: &Shared, file: File) -> Result<ObjectName, Error> {
-    let name =
-        ObjectName::draw(file.content.kind).map_err(|fault| Error::fault(NOT_STORED, fault))?;
-    let claimed_until_ms = api.clock.now_ms().saturating_add(CLAIM_MS);
-    api.store.note_loose_object(name.as_str(), claimed_until_ms).await?;
-    api.storage.put(&name, file.arrived).await?;
+pub async fn keep(
+    store: &Store,
+    storage: &Storage,
+    now_ms: i64,
+    ready: Ready,
+) -> Result<Kept, Error> {
+    let name = put(store, storage, now_ms, ready.kind, ready.arrived).await?;
+    let thumbnail = match ready.small {
+        Some((small, kind)) => Some(put(store, storage, now_ms, kind, small).await?),
+        None => None,
+    };
+    Ok(Kept { name, thumbnail })
+}
+
+async fn put(
+    store: &Store,
+    storage: &Storage,
+    now_ms: i64,
+    kind: Kind,
+    file: Arrived,
+) -> Result<ObjectName, Error> {
+    let name = ObjectName::draw(kind).map_err(|fault| Error::fault(NOT_STORED, fault))?;
+    store.note_loose_object(name.as_str(), now_ms.saturating_add(CLAIM_MS)).await?;
+    storage.put(&name, file).await?;
     Ok(name)
 }
 
-/// Stores a file as media of `owner`: the row it is to have.
+/// Makes a picture of a member ready and stores it: the small one, which is all that is ever shown.
 ///
 /// # Errors
 ///
-/// As [`put`].
+/// As [`put_media`].
+pub async fn put_portrait(api: &Shared, file: File) -> Result<ObjectName, Failure> {
+    let mut ready = api.workshop.prepare(file, 0).await?;
+    if let Some((small, kind)) = ready.small.take() {
+        (ready.arrived, ready.kind) = (small, kind);
+    }
+    let kept = keep(&api.store, &api.storage, api.clock.now_ms(), ready).await?;
+    let subject = Subject { name: &kept.name, thumbnail: None, title: "", description: "" };
+    match api.workshop.judge().judge(&subject).await {
+        (Approval::Rejected | Approval::Inappropriate, _) => Err(Refusal::Unwanted.into()),
+        _ => Ok(kept.name),
+    }
+}
+
+/// What a member says about what he brings.
+pub struct Said {
+    pub title: String,
+    pub description: String,
+}
+
+/// Makes a file ready, stores it and asks whether others may see it: the row it is to have.
+///
+/// # Errors
+///
+/// Why it will never be shown; 503 when the storage, the database or the workshop has no room.
 pub async fn put_media(
     api: &Shared,
     owner: UserId,
     file: File,
-    title: String,
-    description: String,
-) -> Result<NewMedia, Error> {
-    let content = file.content;
-    let approval = judge(&file);
-    let name = put(api, file).await?;
+    longest_s: u64,
+    Said { title, description }: Said,
+) -> Result<NewMedia, Failure> {
+    let longest_ms = longest_s.saturating_mul(1000);
+    let ready = api.workshop.prepare(file, longest_ms).await?;
+    let media_type = ready.media_type();
+    let size_bytes = i64::try_from(ready.arrived.len()).unwrap_or(i64::MAX);
+    let dimensions = ready.dimensions.map(|(width, height)| (width.into(), height.into()));
+    let duration_ms = ready.duration_ms.and_then(|ms| i64::try_from(ms).ok());
+    let blur_hash = ready.blur_hash.clone();
+    let to_do = ready.is_raw.then(|| i64::try_from(longest_ms).unwrap_or(i64::MAX));
+    let now_ms = api.clock.now_ms();
+    let Kept { name, thumbnail } = keep(&api.store, &api.storage, now_ms, ready).await?;
+    let (approval, reason) = match to_do {
+        // What will be shown is judged once it is there.
+        Some(_) => (Approval::Pending, None),
+        None => {
+            let (title, description) = (title.as_str(), description.as_str());
+            let thumbnail = thumbnail.as_ref();
+            let subject = Subject { name: &name, thumbnail, title, description };
+            api.workshop.judge().judge(&subject).await
+        }
+    };
     Ok(NewMedia {
         owner,
         name: name.as_str().to_owned(),
-        media_type: if content.kind.is_picture() { MediaType::Image } else { MediaType::Video },
+        media_type,
         title,
         description,
-        size_bytes: i64::try_from(content.len).unwrap_or(i64::MAX),
-        dimensions: content.dimensions.map(|(width, height)| (width.into(), height.into())),
-        duration_ms: content.duration_ms.and_then(|ms| i64::try_from(ms).ok()),
+        size_bytes,
+        dimensions,
+        duration_ms,
         approval,
         owner_max_bytes: member_max_bytes(api),
-        now_ms: api.clock.now_ms(),
+        thumbnail: thumbnail.map(|name| name.as_str().to_owned()),
+        blur_hash,
+        to_do,
+        reason,
+        now_ms,
     })
-}
-
-/// Whether others may see a file. Whoever looks at files before members do, or makes smaller ones of
-/// them, does it here, between the check of what a file is and its keeping. Members are trusted.
-fn judge(_file: &File) -> Approval {
-    Approval::Approved
 }
 
 /// Most that all media of one member take, as the database counts.

@@ -116,7 +116,8 @@ async fn update(
     // Held until all is written down.
     let _slot = match file {
         Some((file, slot)) => {
-            let name = uploads::put(&api, file).await?;
+            let refused = |failure: Failure| failure.of_field(PICTURE);
+            let name = uploads::put_portrait(&api, file).await.map_err(refused)?;
             change.profile_picture = Some(Some(name.as_str().to_owned()));
             Some(slot)
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use ffmpeg::format::stream::Disposition;
-use ffmpeg::{Rational, Stream, codec, media};
+use ffmpeg::{Rational, Rescale as _, Stream, codec, media};
 use image::{ColorType, ImageDecoder as _, ImageFormat};
 use worker::protocol::{Code, Job, Limits, Medium, Probe, Track};
 
@@ -13,6 +13,7 @@ use crate::refusal::Refusal;
 use crate::source::{Source, Stored};
 use crate::video::quarter_turns;
 
+const MILLISECONDS: (i32, i32) = (1, 1000);
 /// So many tracks are described.
 const MOST_TRACKS: usize = 64;
 
@@ -66,7 +67,7 @@ fn colours(colour: ColorType) -> &'static str {
 
 fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe, Refusal> {
     let mut source = Source::open(&job.input)?;
-    let duration_ms = source.duration_ms();
+    let said_ms = source.duration_ms();
     let input_format = source.input();
     let container = container(input_format.format().name(), input);
     let track_count = u64::from(input_format.nb_streams());
@@ -83,6 +84,8 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
     } else {
         return Err(Refusal::new(Code::Unsupported, "neither pictures nor sound"));
     };
+    // What it says may be a lie, and recorders say nothing.
+    let duration_ms = said_ms.max(measured_ms(&mut source));
     let faststart = container == "mp4" && is_faststart(input).unwrap_or(false);
     let plays_in_browsers = faststart && medium == Medium::Video && tracks.iter().all(is_plain);
     Ok(Probe {
@@ -95,6 +98,24 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
         faststart,
         plays_in_browsers,
     })
+}
+
+/// From where the first track begins to where the last ends, by the times of all that is in them.
+fn measured_ms(source: &mut Source) -> Option<u64> {
+    let bases: Vec<Rational> = source.input().streams().map(|it| it.time_base()).collect();
+    let mut span: Option<(i64, i64)> = None;
+    while let Some(packet) = source.packet() {
+        let (Some(base), Some(at)) = (bases.get(packet.stream()), packet.pts().or(packet.dts()))
+        else {
+            continue;
+        };
+        let begin = at.rescale(*base, MILLISECONDS);
+        let end = at.saturating_add(packet.duration()).rescale(*base, MILLISECONDS);
+        let (first, last) = span.unwrap_or((begin, end));
+        span = Some((first.min(begin), last.max(end)));
+    }
+    let (first, last) = span?;
+    u64::try_from(last.saturating_sub(first)).ok().filter(|it| *it > 0)
 }
 
 /// The container alone, where FFmpeg reads several that are alike: QuickTime has a brand of its own (or

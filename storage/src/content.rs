@@ -18,6 +18,7 @@ mod avi;
 mod bmff;
 mod gif;
 mod jpeg;
+mod notes;
 mod png;
 mod source;
 mod webm;
@@ -25,6 +26,7 @@ mod webp;
 
 use std::io::{self, Read, Seek};
 
+pub use notes::blank_notes;
 use source::Source;
 
 /// What members may bring.

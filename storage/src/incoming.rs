@@ -1,11 +1,12 @@
 //! Files on their way in.
 //!
-//! Here: bytes put down in a folder of their own as they come, at once or in pieces, and what has come
-//! whole. Not here: how many there may be (`api` counts), where they go (`storage`).
+//! Here: bytes put down in a folder of their own as they come, at once or in pieces; what has come whole,
+//! and folders in which something is made of it. Not here: how many there may be (`api` counts), where
+//! they go (`storage`).
 
 use std::{
     fs, io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::content::{Content, Refused, examine};
+use crate::content::{Content, Refused, blank_notes, examine};
 
 /// Bytes that wait in memory for the disk, for each file.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -40,6 +41,10 @@ pub struct Partial {
     file: File,
     len: u64,
 }
+
+/// A folder into which something is made of a file. Gone when this is dropped, with what is left in it.
+#[derive(Debug)]
+pub struct Bench(PathBuf);
 
 /// A file that goes with the value.
 #[derive(Debug)]
@@ -140,10 +145,14 @@ impl Partial {
 impl Temporary {
     /// A path that nobody else has.
     fn in_folder(folder: &Path) -> io::Result<Self> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|fault| io::Error::other(fault.to_string()))?;
-        Ok(Self(folder.join(format!("{:032x}", u128::from_be_bytes(bytes)))))
+        Ok(Self(folder.join(random_name()?)))
     }
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|fault| io::Error::other(fault.to_string()))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 impl Arrived {
@@ -166,7 +175,8 @@ impl Arrived {
         self.len == 0
     }
 
-    /// Says what the file is, and cuts off what follows its end where a phone appends something.
+    /// Says what the file is, cuts off what follows its end where a phone appends something, and overwrites
+    /// what cameras note in it.
     ///
     /// # Errors
     ///
@@ -176,6 +186,7 @@ impl Arrived {
         let work = move || {
             let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
             let content = examine(&file, len, max_pixels)?;
+            blank_notes(&file, &content)?;
             if content.len < len {
                 file.set_len(content.len)?;
             }
@@ -187,8 +198,49 @@ impl Arrived {
         Ok(content)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it lies meanwhile, for a program that looks at it.
+    pub fn path(&self) -> &Path {
         &self.path.0
+    }
+}
+
+impl Bench {
+    /// Makes an empty folder in `folder`, for the server's eyes only.
+    pub(crate) fn in_folder(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(random_name()?);
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What was made in it under this name, as a file that has come. The name has no path.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or what is there is no file.
+    pub async fn take(&self, name: &str) -> io::Result<Arrived> {
+        let made = self.0.join(name);
+        // Not what a link leads to: who made it may have been somebody else's tool.
+        let metadata = tokio::fs::symlink_metadata(&made).await?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("what was made is no file"));
+        }
+        let folder = self.0.parent().unwrap_or(&self.0);
+        let path = Temporary::in_folder(folder)?;
+        tokio::fs::rename(&made, &path.0).await?;
+        Ok(Arrived { path, len: metadata.len() })
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "a folder of work stays behind");
+        }
     }
 }
 

@@ -10,20 +10,32 @@
 //! | put, read, head, delete | `storage` |
 //! | files on their way in | `incoming` |
 //! | names and addresses | `name`, `urls` |
-//! | what a file is | `content` |
+//! | what a file is, and what cameras note in it | `content` |
+//!
+//! Without the feature `stores` only `content` is there, for those who try it with hostile bytes.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+#[cfg(feature = "stores")]
 mod config;
 mod content;
+#[cfg(feature = "stores")]
 mod incoming;
+#[cfg(feature = "stores")]
 mod name;
+#[cfg(feature = "stores")]
 mod storage;
+#[cfg(feature = "stores")]
 mod urls;
 
+#[cfg(feature = "stores")]
 pub use config::{Config, S3, Secret};
-pub use content::{Content, Kind, Refused, examine};
-pub use incoming::{Arrived, Incoming, Partial};
+pub use content::{Content, Kind, Refused, blank_notes, examine};
+#[cfg(feature = "stores")]
+pub use incoming::{Arrived, Bench, Incoming, Partial};
+#[cfg(feature = "stores")]
 pub use name::{InvalidName, ObjectName};
+#[cfg(feature = "stores")]
 pub use storage::{Error, Facts, PUT_LONGEST, Storage};
+#[cfg(feature = "stores")]
 pub use urls::Urls;

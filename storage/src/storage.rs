@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Arrived, Config, Incoming, ObjectName, Partial, S3, Urls,
+    Arrived, Bench, Config, Incoming, ObjectName, Partial, S3, Urls,
     name::{RANDOM_BYTES, SHOWN},
 };
 
@@ -35,6 +35,8 @@ use crate::{
 const INCOMING: &str = "incoming";
 /// Where files lie that come in pieces, below it.
 const PARTIAL: &str = "partial";
+/// Where something is made of them, below it.
+const WORK: &str = "work";
 
 /// The pieces in which a large file goes to the store: the smallest that S3 takes.
 const PART_BYTES: usize = 5 * 1024 * 1024;
@@ -71,6 +73,7 @@ struct Inner {
     is_remote: bool,
     incoming: PathBuf,
     partial: PathBuf,
+    work: PathBuf,
     puts: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     urls: Arc<Urls>,
@@ -129,9 +132,14 @@ impl Storage {
     /// [`Error::Setting`] or [`Error::File`].
     pub fn open(config: &Config, data_dir: &FilePath) -> Result<Self, Error> {
         config.validate().map_err(Error::Setting)?;
+        // Programs that look at files in it have another working folder.
+        let data_dir = &std::path::absolute(data_dir)?;
         let incoming = data_dir.join(INCOMING);
         let partial = incoming.join(PARTIAL);
         make_folder(&partial)?;
+        let work = incoming.join(WORK);
+        remove_folder(&work)?;
+        make_folder(&work)?;
         clear(&incoming, |_| true)?;
         let objects: Arc<dyn ObjectStore> = match &config.s3 {
             Some(s3) => Arc::new(bucket(s3)?.build().map_err(setting)?),
@@ -148,6 +156,7 @@ impl Storage {
             is_remote: config.s3.is_some(),
             incoming,
             partial,
+            work,
             puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
             reads: Arc::new(Semaphore::new(config.reads_at_once.min(Semaphore::MAX_PERMITS))),
             urls: Arc::new(Urls::new(config)),
@@ -228,6 +237,31 @@ impl Storage {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// A new folder in which something is made of a file.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn bench(&self) -> Result<Bench, Error> {
+        let fails = |source| Error::File { path: self.0.work.clone(), source };
+        Bench::in_folder(&self.0.work).map_err(fails)
+    }
+
+    /// Brings an object back among the files that have come, for a program that looks at it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read`]; when the disk refuses.
+    pub async fn bring_back(&self, name: &ObjectName) -> Result<Arrived, Error> {
+        let facts = self.head(name).await?.ok_or(Error::NotFound)?;
+        let mut incoming = self.receive().await?;
+        let mut pieces = self.read(name, 0..facts.size_bytes).await?;
+        while let Some(piece) = pieces.next().await {
+            incoming.write(&piece?).await?;
+        }
+        Ok(incoming.finish().await?)
     }
 
     fn partial_path(&self, id: u128) -> PathBuf {
@@ -457,6 +491,15 @@ fn hosted(endpoint: &str, s3: &S3) -> String {
 fn make_folder(path: &FilePath) -> Result<(), Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+fn remove_folder(path: &FilePath) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes files of a folder, by their names.

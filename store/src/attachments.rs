@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use media::id::{LiveId, UserId};
 
 use crate::{
-    Audience, Error, PAGE_SIZE, Page, PostId, QuartierId, Store,
+    Audience, Error, PAGE_SIZE, Page, PostId, QuartierId, Role, Store, User,
     database::{reading, row, transaction, writing},
     reactions::{POSTS_AT_ONCE, those_posts},
     text::storable,
@@ -63,6 +63,48 @@ pub struct Media {
     pub approval: Approval,
     /// When it was brought, in Unix milliseconds.
     pub created_ms: i64,
+    /// Under which name a small picture of it is stored.
+    pub thumbnail: Option<String>,
+    /// A few colours to show before any picture (BlurHash).
+    pub blur_hash: Option<String>,
+    /// What is being made of it.
+    pub work: Work,
+    /// How far that is, in thousandths.
+    pub progress_permille: i64,
+    /// For its owner: why it came to nothing, or is not shown.
+    pub reason: Option<String>,
+}
+
+/// What is being made of what a member brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// It waits for its turn, the first or another.
+    Waiting,
+    /// It is being turned into what everybody can play.
+    Running,
+    /// It is what it will stay.
+    Done,
+    /// It came to nothing.
+    Failed,
+}
+
+impl Work {
+    /// The state as stored and as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn from_stored(text: &str) -> Result<Self, Error> {
+        [Self::Waiting, Self::Running, Self::Done, Self::Failed]
+            .into_iter()
+            .find(|work| work.as_str() == text)
+            .ok_or_else(|| Error::Database("a state of work is unknown to this version".into()))
+    }
 }
 
 /// What kind of media.
@@ -118,11 +160,16 @@ impl Approval {
         }
     }
 
-    fn from_stored(text: &str) -> Result<Self, Error> {
+    /// The state of this name.
+    pub fn of(text: &str) -> Option<Self> {
         [Self::Pending, Self::Approved, Self::Rejected, Self::Inappropriate]
             .into_iter()
             .find(|approval| approval.as_str() == text)
-            .ok_or_else(|| Error::Database("an approval is unknown to this version".into()))
+    }
+
+    fn from_stored(text: &str) -> Result<Self, Error> {
+        let unknown = || Error::Database("an approval is unknown to this version".into());
+        Self::of(text).ok_or_else(unknown)
     }
 }
 
@@ -149,6 +196,14 @@ pub struct NewMedia {
     pub approval: Approval,
     /// Most bytes that all media of its owner may take with it.
     pub owner_max_bytes: i64,
+    /// Under which name a small picture of it is stored.
+    pub thumbnail: Option<String>,
+    /// A few colours to show before any picture.
+    pub blur_hash: Option<String>,
+    /// That something is still to be made of it, and how long it may last, in milliseconds.
+    pub to_do: Option<i64>,
+    /// For its owner: why it is not shown.
+    pub reason: Option<String>,
     /// Now, in Unix milliseconds.
     pub now_ms: i64,
 }
@@ -188,9 +243,11 @@ pub struct Showing {
 macro_rules! media_columns {
     () => {
         "m.id, m.owner_id, m.name, m.media_type, m.title, m.description, m.size_bytes, m.width, \
-         m.height, m.duration_ms, m.approval_status, m.created_ms"
+         m.height, m.duration_ms, m.approval_status, m.created_ms, m.thumbnail_name, m.blur_hash, \
+         m.work, m.progress_permille, m.reason"
     };
 }
+pub(crate) use media_columns;
 
 /// Bytes of all media of the member `$1`, those that still come in pieces included.
 macro_rules! bytes_of_member {
@@ -225,19 +282,40 @@ macro_rules! make_room {
 }
 pub(crate) use {bytes_of_member, make_room};
 
-/// Writes a [`NewMedia`] within an open transaction and takes its name from the loose ones; gives the
+/// The same, of the one table that a statement changes.
+macro_rules! returned_columns {
+    () => {
+        "id, owner_id, name, media_type, title, description, size_bytes, width, height, \
+         duration_ms, approval_status, created_ms, thumbnail_name, blur_hash, work, \
+         progress_permille, reason"
+    };
+}
+pub(crate) use returned_columns;
+
+/// Takes the names of what belongs to media from the loose ones within an open transaction.
+macro_rules! claim {
+    ($transaction:ident, $name:expr, $thumbnail:expr) => {
+        sqlx::query("delete from loose_objects where name in ($1, $2)")
+            .bind($name)
+            .bind($thumbnail)
+            .execute(&mut *$transaction)
+            .await?
+    };
+}
+pub(crate) use claim;
+
+/// Writes a [`NewMedia`] within an open transaction and takes its names from the loose ones; gives the
 /// id. Leaves the function with [`Error::UnknownUser`] when its owner is gone.
 macro_rules! insert_media {
     ($transaction:ident, $new:expr) => {{
         let new: &$crate::NewMedia = $new;
-        sqlx::query("delete from loose_objects where name = $1")
-            .bind(new.name.as_str())
-            .execute(&mut *$transaction)
-            .await?;
+        $crate::attachments::claim!($transaction, new.name.as_str(), new.thumbnail.as_deref());
         let id: Option<i64> = sqlx::query_scalar(
             "insert into media (owner_id, name, media_type, title, description, size_bytes, width, \
-                 height, duration_ms, approval_status, created_ms)
-             select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 from users where id = $1
+                 height, duration_ms, approval_status, created_ms, thumbnail_name, blur_hash, work, \
+                 longest_ms, reason)
+             select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+             from users where id = $1
              returning id",
         )
         .bind(new.owner.get())
@@ -251,6 +329,11 @@ macro_rules! insert_media {
         .bind(new.duration_ms)
         .bind(new.approval.as_str())
         .bind(new.now_ms)
+        .bind(new.thumbnail.as_deref())
+        .bind(new.blur_hash.as_deref())
+        .bind(new.work().as_str())
+        .bind(new.to_do)
+        .bind(new.reason.as_deref())
         .fetch_optional(&mut *$transaction)
         .await?;
         $crate::MediaId::new(id.ok_or($crate::Error::UnknownUser)?)
@@ -261,8 +344,10 @@ pub(crate) use insert_media;
 /// Has a post show media, in the order of `$ids`, within the open transaction that makes the post.
 /// The same media may be shown by several posts of its owner.
 ///
+/// Media that is still undecided, as what is being made of it, is shown to others once it is approved.
+///
 /// Leaves the function with [`Error::TooManyMedia`] beyond [`POST_MEDIA_MAX`], and with
-/// [`Error::UnknownMedia`] for the first id that is not approved media of `$owner`, or comes twice.
+/// [`Error::UnknownMedia`] for the first id that is not media of `$owner`, is refused, or comes twice.
 macro_rules! attach_media {
     ($transaction:ident, $post:expr, $owner:expr, $ids:expr) => {{
         let (post, owner): ($crate::PostId, media::id::UserId) = ($post, $owner);
@@ -274,7 +359,7 @@ macro_rules! attach_media {
             let attached = sqlx::query(
                 "insert into post_media (post_id, media_id, place)
                  select $1, id, $4 from media
-                 where id = $2 and owner_id = $3 and approval_status = 'approved'
+                 where id = $2 and owner_id = $3 and approval_status in ('approved', 'pending')
                  on conflict do nothing",
             )
             .bind(post.get())
@@ -304,6 +389,7 @@ macro_rules! loosen {
         .await?
     };
 }
+pub(crate) use loosen;
 
 impl Store {
     /// Remembers media whose bytes are stored.
@@ -402,28 +488,37 @@ impl Store {
             .collect()
     }
 
-    /// One page of the approved media of a member, newest first. A page past the end is empty, and
-    /// [`Page::exists`] says so.
+    /// One page of the media of a member in this state, or in any, newest first. A page past the end
+    /// is empty, and [`Page::exists`] says so.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn media_of(&self, owner: UserId, page: u32) -> Result<Page<Media>, Error> {
-        const COUNT: &str =
-            "select count(*) from media m where m.owner_id = $1 and m.approval_status = 'approved'";
+    pub async fn media_of(
+        &self,
+        owner: UserId,
+        approval: Option<Approval>,
+        page: u32,
+    ) -> Result<Page<Media>, Error> {
+        const COUNT: &str = "select count(*) from media m
+             where m.owner_id = $1 and m.approval_status = coalesce($2, m.approval_status)";
         const SELECT: &str = concat!(
             "select ",
             media_columns!(),
-            " from media m where m.owner_id = $1 and m.approval_status = 'approved'
-             order by m.id desc limit $2 offset $3"
+            " from media m
+             where m.owner_id = $1 and m.approval_status = coalesce($2, m.approval_status)
+             order by m.id desc limit $3 offset $4"
         );
+        let approval = approval.map(Approval::as_str);
         let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
         let (count, rows): (i64, Vec<MediaRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT).bind(owner.get()).fetch_one(pool).await?;
+            let count =
+                sqlx::query_scalar(COUNT).bind(owner.get()).bind(approval).fetch_one(pool).await?;
             let rows = if page == 0 || offset >= count {
                 Vec::new()
             } else {
                 sqlx::query_as(SELECT)
                     .bind(owner.get())
+                    .bind(approval)
                     .bind(i64::from(PAGE_SIZE))
                     .bind(offset)
                     .fetch_all(pool)
@@ -435,14 +530,16 @@ impl Store {
         Ok(Page { count: u64::try_from(count).unwrap_or(0), number: page, rows })
     }
 
-    /// What each of these posts shows, in its order, approved media alone. Posts that show nothing
-    /// are left out. One statement for every [`PAGE_SIZE`] posts.
+    /// What each of these posts shows to `reader`, in its order: approved media, his own whatever its
+    /// state, and to an admin all. Posts that show nothing are left out. One statement for every
+    /// [`PAGE_SIZE`] posts.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn media_of_posts(
         &self,
         posts: &[PostId],
+        reader: &User,
     ) -> Result<HashMap<PostId, Vec<PostMedia>>, Error> {
         const SELECT: &str = concat!(
             "select pm.post_id, pm.is_recording, ",
@@ -450,7 +547,7 @@ impl Store {
             " from post_media pm join media m on m.id = pm.media_id
              where pm.post_id in ",
             those_posts!(),
-            " and m.approval_status = 'approved'
+            " and (m.approval_status = 'approved' or m.owner_id = $21 or $22 = 1)
              order by pm.post_id, pm.place, pm.media_id"
         );
         let mut shown: HashMap<PostId, Vec<PostMedia>> = HashMap::new();
@@ -460,7 +557,8 @@ impl Store {
                 for place in 0..POSTS_AT_ONCE {
                     query = query.bind(some.get(place).map(|post| post.get()));
                 }
-                query.fetch_all(pool).await?
+                let sees_all = i64::from(reader.role == Role::Admin);
+                query.bind(reader.id.get()).bind(sees_all).fetch_all(pool).await?
             });
             for row in rows {
                 let post = PostId::new(row.post_id);
@@ -491,13 +589,15 @@ impl Store {
         owner: UserId,
         change: MediaChange,
     ) -> Result<Option<Media>, Error> {
-        // SQLite's `returning` knows no other name of the table: `media_columns!` would not do.
-        const UPDATE: &str = "update media set
+        // SQLite's `returning` knows no other name of the table.
+        const UPDATE: &str = concat!(
+            "update media set
                  title = coalesce($3, title),
                  description = coalesce($4, description)
              where id = $1 and owner_id = $2
-             returning id, owner_id, name, media_type, title, description, size_bytes, width, \
-                 height, duration_ms, approval_status, created_ms";
+             returning ",
+            returned_columns!()
+        );
         let row: Option<MediaRow> = writing!(&self.database, |pool| {
             sqlx::query_as(UPDATE)
                 .bind(id.get())
@@ -510,7 +610,7 @@ impl Store {
         row.map(Media::try_from).transpose()
     }
 
-    /// Forgets media of a member, also where posts show it, and leaves its name to be deleted from
+    /// Forgets media of a member, also where posts show it, and leaves its names to be deleted from
     /// the storage; says whether he had any of this id.
     ///
     /// # Errors
@@ -521,20 +621,23 @@ impl Store {
         owner: UserId,
         now_ms: i64,
     ) -> Result<bool, Error> {
-        let name: Option<String> = transaction!(&self.database, |transaction| {
-            let name: Option<String> = sqlx::query_scalar(
-                "delete from media where id = $1 and owner_id = $2 returning name",
+        let names: Option<(String, Option<String>)> = transaction!(&self.database, |transaction| {
+            let names: Option<(String, Option<String>)> = sqlx::query_as(
+                "delete from media where id = $1 and owner_id = $2
+                     returning name, thumbnail_name",
             )
             .bind(id.get())
             .bind(owner.get())
             .fetch_optional(&mut *transaction)
             .await?;
-            if let Some(name) = &name {
-                loosen!(transaction, name.as_str(), now_ms);
+            if let Some((name, small)) = &names {
+                for name in [Some(name), small.as_ref()].into_iter().flatten() {
+                    loosen!(transaction, name.as_str(), now_ms);
+                }
             }
-            name
+            names
         });
-        Ok(name.is_some())
+        Ok(names.is_some())
     }
 
     /// Notes a name before anything is stored under it, so that what is never claimed is found
@@ -582,9 +685,14 @@ impl Store {
 }
 
 impl NewMedia {
+    pub(crate) fn work(&self) -> Work {
+        if self.to_do.is_some() { Work::Waiting } else { Work::Done }
+    }
+
     pub(crate) fn into_media(self, id: MediaId) -> Media {
         Media {
             id,
+            work: self.work(),
             owner: self.owner,
             name: self.name,
             media_type: self.media_type,
@@ -596,13 +704,17 @@ impl NewMedia {
             duration_ms: self.duration_ms,
             approval: self.approval,
             created_ms: self.now_ms,
+            thumbnail: self.thumbnail,
+            blur_hash: self.blur_hash,
+            progress_permille: 0,
+            reason: self.reason,
         }
     }
 }
 
 row! {
     /// A row of `media`.
-    struct MediaRow {
+    pub(crate) struct MediaRow {
         id: i64,
         owner_id: i64,
         name: String,
@@ -615,6 +727,11 @@ row! {
         duration_ms: Option<i64>,
         approval_status: String,
         created_ms: i64,
+        thumbnail_name: Option<String>,
+        blur_hash: Option<String>,
+        work: String,
+        progress_permille: i64,
+        reason: Option<String>,
     }
 }
 
@@ -644,6 +761,11 @@ impl TryFrom<MediaRow> for Media {
             duration_ms: row.duration_ms,
             approval: Approval::from_stored(&row.approval_status)?,
             created_ms: row.created_ms,
+            thumbnail: row.thumbnail_name,
+            blur_hash: row.blur_hash,
+            work: Work::from_stored(&row.work)?,
+            progress_permille: row.progress_permille,
+            reason: row.reason,
         })
     }
 }

@@ -39,6 +39,13 @@ pub enum Actor {
     Visitor,
 }
 
+impl By {
+    /// An operator on the machine.
+    pub fn console(now_ms: i64) -> Self {
+        Self { actor: Actor::Console, network: String::new(), now_ms }
+    }
+}
+
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {

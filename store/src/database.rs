@@ -136,20 +136,21 @@ macro_rules! transaction {
 /// `..name: Type` is a struct of the same kind, read from the same row.
 macro_rules! row {
     ($(#[$doc:meta])* $visibility:vis struct $name:ident {
-        $($column:ident: $type:ty,)+ $(..$part:ident: $part_type:ty,)*
+        $($column:ident: $type:ty,)* $(..$part:ident: $part_type:ty,)*
     }) => {
         $(#[$doc])*
-        $visibility struct $name { $($column: $type,)+ $($part: $part_type,)* }
+        $visibility struct $name { $($column: $type,)* $($part: $part_type,)* }
 
-        row!(@from sqlx::sqlite::SqliteRow, $name { $($column)+ $(..$part)* });
-        row!(@from sqlx::postgres::PgRow, $name { $($column)+ $(..$part)* });
+        row!(@from sqlx::sqlite::SqliteRow, $name { $($column)* $(..$part)* });
+        row!(@from sqlx::postgres::PgRow, $name { $($column)* $(..$part)* });
     };
-    (@from $row:ty, $name:ident { $($column:ident)+ $(..$part:ident)* }) => {
+    (@from $row:ty, $name:ident { $($column:ident)* $(..$part:ident)* }) => {
         impl sqlx::FromRow<'_, $row> for $name {
             fn from_row(row: &$row) -> sqlx::Result<Self> {
+                #[allow(unused_imports, reason = "a row may have parts alone")]
                 use sqlx::Row as _;
                 Ok(Self {
-                    $($column: row.try_get(stringify!($column))?,)+
+                    $($column: row.try_get(stringify!($column))?,)*
                     $($part: sqlx::FromRow::from_row(row)?,)*
                 })
             }
@@ -321,6 +322,7 @@ macro_rules! migrations_of {
             5, "comments and likes", "0005_comments_and_likes.sql";
             6, "sharing, notifications, chat", "0006_sharing_notifications_chat.sql";
             7, "media", "0007_media.sql";
+            8, "media work", "0008_media_work.sql";
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
             11, "security", "0011_security.sql";
             13, "comments by post", "0013_comments_by_post.sql";

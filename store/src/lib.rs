@@ -22,6 +22,7 @@ mod geography;
 mod likes;
 mod lives;
 mod mail_tokens;
+mod media_work;
 mod mentions;
 mod notifications;
 mod page;
@@ -29,6 +30,7 @@ mod posts;
 mod preferences;
 mod pushes;
 mod reactions;
+mod reports;
 mod sessions;
 mod shares;
 mod text;
@@ -42,6 +44,7 @@ use std::sync::Arc;
 
 pub use attachments::{
     Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia, Showing,
+    Work,
 };
 use database::Database;
 pub use database::Ownership;
@@ -58,6 +61,7 @@ pub use geography::{
 pub use likes::Like;
 pub use lives::{Audience, LiveRow, LiveState, NewLive};
 pub use mail_tokens::MailPurpose;
+pub use media_work::{MadeMedia, MediaJob};
 pub use mentions::MENTIONS_MAX;
 pub use notifications::{
     Counts, NOTIFICATIONS_KEPT, NotedPost, Notification, NotificationKind, NotificationQuery,
@@ -72,6 +76,7 @@ pub use pushes::{
     DuePush, NewSubscription, News, REFUSALS_MAX, Settlement, Subscription, SubscriptionId,
 };
 pub use reactions::Reactions;
+pub use reports::{Report, Reported};
 pub use sessions::{Rotation, TokenHash};
 pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
 pub use uploads::Upload;

@@ -206,6 +206,10 @@ mod tests {
             duration_ms: None,
             approval: Approval::Approved,
             owner_max_bytes: 0,
+            thumbnail: None,
+            blur_hash: None,
+            to_do: None,
+            reason: None,
             now_ms: NOW_MS,
         }
     }
@@ -257,7 +261,7 @@ mod tests {
             assert_eq!(db.upload(&upload.id).await.unwrap().unwrap().media, Some(media.id));
             let again = NewMedia { name: "again.mp4".to_owned(), ..media_of(&upload) };
             assert_eq!(db.finish_upload(&upload.id, again).await.unwrap(), None);
-            assert_eq!(db.media_of(upload.owner, 1).await.unwrap().rows, std::slice::from_ref(&media));
+            assert_eq!(db.media_of(upload.owner, None, 1).await.unwrap().rows, std::slice::from_ref(&media));
             db.delete_media(media.id, upload.owner, NOW_MS).await.unwrap();
             assert_eq!(db.upload(&upload.id).await.unwrap(), None);
         }

@@ -11,14 +11,12 @@ const PROFILE: &str = "/api/users/my-profile/";
 
 /// Makes a member what only an operator can make the first one.
 pub async fn promote(house: &House, member: &Member, role: Role) {
-    let by = By { actor: Actor::Console, network: String::new(), now_ms: house.now_ms() };
+    let by = By::console(house.now_ms());
     house.store.set_role(member.user_id(), role, &by).await.unwrap();
 }
 
 async fn admin(house: &House) -> Member {
-    let admin = house.member("admin").await;
-    promote(house, &admin, Role::Admin).await;
-    admin
+    house.admin("admin").await
 }
 
 async fn change(house: &House, by: &Member, of: &Member, change: Value) -> Answer {

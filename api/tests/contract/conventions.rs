@@ -32,7 +32,9 @@ fn has_header(answer: &Answer, name: &str, part: &str) -> bool {
 async fn health_says_ok() {
     let answer = House::new().await.look("/api/health/").await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.body, json!({"status": "ok", "message": "API CommuniConnect is running"}));
+    let message = "API CommuniConnect is running";
+    let body = json!({"status": "ok", "message": message, "media_processing": "off"});
+    assert_eq!(answer.body, body);
 }
 
 #[tokio::test]
@@ -198,9 +200,14 @@ fn a_setting_that_cannot_be_is_refused_by_its_name() {
         let house = House::new().await;
         let mut config = config();
         config.access_token_s = 0;
-        let refused =
-            api::router(house.store.clone(), house.storage.clone(), config, house.control.clone())
-                .unwrap_err();
+        let refused = api::router(
+            house.store.clone(),
+            house.storage.clone(),
+            house.workshop.clone(),
+            config,
+            house.control.clone(),
+        )
+        .unwrap_err();
         assert!(refused.to_string().starts_with("access_token_s:"), "{refused}");
     });
 }

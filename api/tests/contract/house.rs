@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret};
+use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret, Workshop};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -19,9 +19,11 @@ use http_body_util::BodyExt;
 use media::id::{LiveId, PlaybackName, UserId};
 use serde_json::{Value, json};
 use storage::Storage;
-use store::{LiveRow, LiveState, Store};
+use store::{LiveRow, LiveState, Role, Store};
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+use crate::admin::promote;
 
 /// 2025-07-23T11:05:00Z
 pub const START_MS: i64 = 1_753_268_700_000;
@@ -29,6 +31,7 @@ pub const START_MS: i64 = 1_753_268_700_000;
 pub struct House {
     pub store: Store,
     pub storage: Storage,
+    pub workshop: Workshop,
     pub control: Arc<FakeControl>,
     app: Router,
     now_ms: Arc<AtomicI64>,
@@ -84,13 +87,16 @@ impl LiveControl for FakeControl {
     }
 }
 
-/// The defaults, with a password hash that costs nothing.
+/// The defaults, with a password hash that costs nothing and without a media worker.
 pub fn config() -> Config {
-    Config {
+    let mut config = Config {
         jwt_secret: Some(Secret::new([7; 32])),
         passwords: Passwords { memory_kib: 8, passes: 1, ..Passwords::default() },
         ..Config::default()
-    }
+    };
+    // Files here are structures without pixels; `tests/media.rs` has a worker and real ones.
+    config.workshop.worker = "off".into();
+    config
 }
 
 impl House {
@@ -113,9 +119,18 @@ impl House {
             let now_ms = Arc::clone(&now_ms);
             Clock::new(move || now_ms.load(Ordering::Relaxed))
         };
-        let api = api::router_at(store.clone(), storage.clone(), config, control.clone(), clock);
+        let workshop =
+            Workshop::open(&config, store.clone(), storage.clone(), clock.clone()).unwrap();
+        let api = api::router_at(
+            store.clone(),
+            storage.clone(),
+            workshop.clone(),
+            config,
+            control.clone(),
+            clock,
+        );
         let app = api.unwrap().merge(api::files(storage.clone()));
-        Self { store, storage, control, app, now_ms, folder }
+        Self { store, storage, workshop, control, app, now_ms, folder }
     }
 
     pub fn clock(&self) -> Clock {
@@ -218,6 +233,13 @@ impl House {
         let mut account = account(name);
         account["quartier"] = json!(self.quartier(commune));
         signed_in(&self.post("/api/users/register/", account).await)
+    }
+
+    /// Registers `name`, whom whoever runs the place has made one of his own.
+    pub async fn admin(&self, name: &str) -> Member {
+        let member = self.member(name).await;
+        promote(self, &member, Role::Admin).await;
+        member
     }
 
     pub async fn homeless_member(&self, name: &str) -> Member {

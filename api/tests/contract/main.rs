@@ -24,6 +24,7 @@ mod likes;
 mod limits;
 mod lives;
 mod media_of_members;
+mod moderation;
 mod notifications;
 mod places;
 mod posts;

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, path::Path};
 use api::Rate;
 use http::{Method, StatusCode};
 use serde_json::json;
+use store::{PostId, Reported};
 
 use crate::{
-    admin::promote,
     house::{House, Member, Part, config, form, mp4, png},
     push, resumable,
 };
@@ -148,8 +148,7 @@ impl Place {
         config.smtp.from = "noreply@example.org".into();
         let house = House::with(config).await;
         let (owner, other) = (house.member("owner").await, house.member("other").await);
-        let admin = house.member("admin").await;
-        promote(&house, &admin, store::Role::Admin).await;
+        let admin = house.admin("admin").await;
         Self { house, owner, other, admin }
     }
 
@@ -175,6 +174,8 @@ impl Place {
             new.await.body["id"].to_string()
         } else if line.path.contains("/notifications/") {
             self.notification(member.unwrap_or(&self.owner)).await
+        } else if line.path.contains("/reports/") {
+            self.report(live["id"].as_i64().unwrap()).await
         } else if line.path.contains("/media/") {
             let media = self.house.bring(&self.owner, &png(4, 3, 10)).await.body["id"].clone();
             let body = json!({"content": "Bonjour", "media_files": [media]});
@@ -221,11 +222,21 @@ impl Place {
             return self.house.call(line.method.clone(), &path, member, Some(form)).await.status;
         }
         // What any of them asks for; the others look past it.
-        let mut body = json!({"content": "Bonjour", "platform": "email", "mark_all": true});
+        let mut body =
+            json!({"content": "Bonjour", "platform": "email", "mark_all": true, "reason": "Non"});
         let browser = push::subscription("https://push.example.org/b");
         body.as_object_mut().unwrap().extend(browser.as_object().unwrap().clone());
         let body = (line.method != Method::GET).then_some(body);
         self.house.call(line.method.clone(), &path, member, body).await.status
+    }
+
+    /// A report that nobody has looked at.
+    async fn report(&self, post: i64) -> String {
+        let reported = Reported::Post(PostId::new(post));
+        let reporter = self.other.user_id();
+        self.house.store.report(reporter, reported, "", self.house.now_ms()).await.unwrap();
+        let open = self.house.store.open_reports(1).await.unwrap();
+        open.rows.last().unwrap().id.to_string()
     }
 
     async fn share(&self, post: &str, member: Option<&Member>) {

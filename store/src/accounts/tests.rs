@@ -7,7 +7,7 @@ use crate::{
 const LATER_MS: i64 = NOW_MS + 1000;
 
 fn console() -> By {
-    By { actor: Actor::Console, network: String::new(), now_ms: LATER_MS }
+    By::console(LATER_MS)
 }
 
 async fn user(db: &Fixture, id: UserId) -> User {

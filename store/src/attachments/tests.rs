@@ -17,6 +17,10 @@ fn new_media(owner: UserId) -> NewMedia {
         duration_ms: None,
         approval: Approval::Approved,
         owner_max_bytes: i64::MAX,
+        thumbnail: None,
+        blur_hash: None,
+        to_do: None,
+        reason: None,
         now_ms: NOW_MS,
     }
 }
@@ -30,7 +34,19 @@ async fn attach(db: &Store, post: PostId, owner: UserId, ids: &[MediaId]) -> Res
 }
 
 async fn names_of(db: &Store, post: PostId) -> Vec<String> {
-    let shown = db.media_of_posts(&[post]).await.unwrap().remove(&post).unwrap_or_default();
+    shown_to(db, post, &stranger(db).await).await
+}
+
+/// The first member, as if he were another, who has nothing.
+async fn stranger(db: &Store) -> User {
+    let member = db.user(UserId::new(1)).await.unwrap().unwrap();
+    User { id: UserId::new(404), ..member }
+}
+
+/// Names of what a post shows to a reader.
+async fn shown_to(db: &Store, post: PostId, reader: &User) -> Vec<String> {
+    let shown = db.media_of_posts(&[post], reader).await.unwrap();
+    let shown = shown.get(&post).cloned().unwrap_or_default();
     shown.into_iter().map(|shown| shown.media.name).collect()
 }
 
@@ -65,7 +81,7 @@ on_both! {
             let outcome = db.create_post(post(vec![mine, refused])).await;
             assert!(matches!(outcome, Err(Error::UnknownMedia { id }) if id == refused));
         }
-        assert_eq!(db.media_of_posts(&[PostId::new(1), PostId::new(2)]).await.unwrap().len(), 0);
+        assert_eq!(db.media_of_posts(&[PostId::new(1), PostId::new(2)], &stranger(&db).await).await.unwrap().len(), 0);
         let id = db.create_post(post(vec![mine])).await.unwrap();
         assert_eq!(names_of(&db, id).await.len(), 1);
     }
@@ -87,10 +103,13 @@ on_both! {
         db.create_media(hidden).await.unwrap();
         made.reverse();
 
-        let first = db.media_of(owner, 1).await.unwrap();
+        let approved = Some(Approval::Approved);
+        let first = db.media_of(owner, approved, 1).await.unwrap();
         assert_eq!((first.count, &first.rows[..]), (21, &made[..20]));
-        assert_eq!(db.media_of(owner, 2).await.unwrap().rows, made[20..]);
-        assert!(!db.media_of(owner, 3).await.unwrap().exists());
+        assert_eq!(db.media_of(owner, approved, 2).await.unwrap().rows, made[20..]);
+        assert!(!db.media_of(owner, approved, 3).await.unwrap().exists());
+        assert_eq!(db.media_of(owner, Some(Approval::Rejected), 1).await.unwrap().count, 1);
+        assert_eq!(db.media_of(owner, None, 1).await.unwrap().count, 22);
     }
 
     async fn the_bytes_of_a_member_add_up(db: Fixture) {
@@ -207,7 +226,7 @@ on_both! {
 
         let mut asked = vec![PostId::new(404); 30];
         asked.extend(&posts);
-        let shown = db.media_of_posts(&asked).await.unwrap();
+        let shown = db.media_of_posts(&asked, &stranger(&db).await).await.unwrap();
         let media = |post| {
             let shown = shown.get(post)?.iter();
             Some(shown.map(|shown| shown.media.clone()).collect::<Vec<_>>())
@@ -217,16 +236,34 @@ on_both! {
         assert_eq!(media(&posts[2]), Some(vec![one]));
     }
 
+    async fn what_is_not_approved_is_shown_to_its_owner_and_to_admins(db: Fixture) {
+        let owner = db.user_called("aissatou").await;
+        let other = db.user_called("binta").await;
+        let post = PostId::from(db.live_of(owner.id).await.id);
+        let pending = NewMedia { approval: Approval::Pending, ..new_media(owner.id) };
+        let pending = db.create_media(pending).await.unwrap();
+        attach(&db, post, owner.id, &[pending.id]).await.unwrap();
+        for approval in [Approval::Pending, Approval::Rejected, Approval::Inappropriate] {
+            db.decide_media(pending.id, approval, None, &crate::By::console(NOW_MS)).await.unwrap().unwrap();
+            assert!(shown_to(&db, post, &other).await.is_empty(), "{approval:?}");
+            assert_eq!(shown_to(&db, post, &owner).await, [pending.name.as_str()]);
+            let admin = User { role: Role::Admin, ..other.clone() };
+            assert_eq!(shown_to(&db, post, &admin).await, [pending.name.as_str()]);
+        }
+        db.decide_media(pending.id, Approval::Approved, None, &crate::By::console(NOW_MS)).await.unwrap().unwrap();
+        assert_eq!(shown_to(&db, post, &other).await, [pending.name.as_str()]);
+    }
+
     /// Defects 15 and 31 of the first version.
-    async fn a_post_shows_approved_media_of_its_author_alone(db: Fixture) {
+    async fn a_post_shows_media_of_its_author_alone_that_is_not_refused(db: Fixture) {
         let owner = db.user_called("aissatou").await.id;
         let other = db.user_called("binta").await.id;
         let post = PostId::from(db.live_of(owner).await.id);
         let own = db.create_media(new_media(owner)).await.unwrap().id;
         let foreign = db.create_media(new_media(other)).await.unwrap().id;
-        let pending = NewMedia { approval: Approval::Pending, ..new_media(owner) };
-        let pending = db.create_media(pending).await.unwrap().id;
-        for refused in [foreign, pending, MediaId::new(404), own] {
+        let rejected = NewMedia { approval: Approval::Rejected, ..new_media(owner) };
+        let rejected = db.create_media(rejected).await.unwrap().id;
+        for refused in [foreign, rejected, MediaId::new(404), own] {
             let error = attach(&db, post, owner, &[own, refused]).await.unwrap_err();
             assert!(matches!(error, Error::UnknownMedia { id } if id == refused), "{error}");
             assert!(names_of(&db, post).await.is_empty(), "all or nothing");
@@ -252,7 +289,7 @@ on_both! {
         for _ in 0..POST_MEDIA_MAX {
             recordings.push(db.create_recording(live, new_media(owner)).await.unwrap());
         }
-        let shown = db.media_of_posts(&[live.into()]).await.unwrap();
+        let shown = db.media_of_posts(&[live.into()], &stranger(&db).await).await.unwrap();
         let shown = &shown[&live.into()];
         let last = recordings.last().unwrap();
         assert_eq!(shown.len(), POST_MEDIA_MAX);
@@ -263,11 +300,11 @@ on_both! {
         let first = recordings[0].id;
         assert!(db.delete_media(first, owner, 0).await.unwrap());
         let newest = db.create_recording(live, new_media(owner)).await.unwrap();
-        let shown = db.media_of_posts(&[live.into()]).await.unwrap();
+        let shown = db.media_of_posts(&[live.into()], &stranger(&db).await).await.unwrap();
         let last = shown[&live.into()].last().unwrap();
         assert_eq!((last.media.id, last.is_recording), (newest.id, true));
         let nowhere = db.create_recording(LiveId::new(404), new_media(owner)).await;
         assert!(matches!(nowhere, Err(Error::UnknownPost)));
-        assert_eq!(db.media_of(owner, 1).await.unwrap().count, POST_MEDIA_MAX as u64);
+        assert_eq!(db.media_of(owner, None, 1).await.unwrap().count, POST_MEDIA_MAX as u64);
     }
 }

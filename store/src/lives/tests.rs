@@ -216,7 +216,7 @@ on_both! {
         }
         assert!(db.end_stale_lives(0, NOW_MS).await.unwrap().is_empty());
         let network = String::new();
-        let by = crate::By { actor: crate::Actor::Console, network, now_ms: NOW_MS };
+        let by = crate::By { network, ..crate::By::console(NOW_MS) };
         db.set_active(awa, false, &by).await.unwrap();
         assert_eq!(db.end_stale_lives(0, NOW_MS + 9).await.unwrap(), [live]);
         let ended = db.live(live).await.unwrap().unwrap();
