@@ -156,7 +156,8 @@ fn webp<F: Read + Write + Seek>(pen: &mut Pen<F>) -> Result<(), Refused> {
                 let head = pen.head(at + 8, len)?;
                 let head = head.strip_prefix(b"Exif\0\0").unwrap_or(&head);
                 let block = orientation(head).map(tiff);
-                pen.fill(at + 8, len, block.as_ref().map_or(&[], |it| &it[..]), 0)?;
+                let block = block.as_ref().map(|it| it.as_slice()).unwrap_or_default();
+                pen.fill(at + 8, len, block, 0)?;
             }
             // A text of nothing.
             b"XMP " => pen.fill(at + 8, len, &[], b' ')?,
