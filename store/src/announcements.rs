@@ -3,10 +3,12 @@
 //! Here: telling all its members, however many, a few at a time and never while a live starts. Not
 //! here: what they are told (`notifications`), which lives start (`lives`).
 
+use media::id::UserId;
+
 use crate::{
-    Error, LiveState, NOTIFICATIONS_KEPT, Store,
+    Error, LiveState, NOTIFICATIONS_KEPT, Store, Told,
     database::{reading, transaction},
-    notifications::{due, wanted},
+    notifications::{Noted, due, wanted},
 };
 
 /// Members told of a live in one transaction: a few milliseconds, after which others write.
@@ -30,7 +32,7 @@ const ANNOUNCE: &str = concat!(
     " from users u left join notification_preferences p on p.user_id = u.id
       where u.quartier_id = $3 and u.id > $4 and u.id <= $5 and u.id <> $2 and ",
     wanted!("'live_started'"),
-    " on conflict do nothing"
+    " on conflict do nothing returning id, recipient_id"
 );
 
 /// Takes the oldest notifications of the neighbours of one [`ANNOUNCE`] that are too many.
@@ -62,7 +64,8 @@ impl Store {
         if waiting.is_none() {
             return Ok(false);
         }
-        transaction!(&self.database, |transaction| {
+        let told = transaction!(&self.database, |transaction| {
+            let mut told: Vec<(i64, i64)> = Vec::new();
             let next: Option<(i64, i64, i64, i64, String)> = sqlx::query_as(
                 "select a.live_id, a.quartier_id, a.after_user_id, l.author_id, l.state
                  from live_announcements a join lives l on l.id = a.live_id
@@ -85,14 +88,14 @@ impl Store {
             let last = last.unwrap_or(after);
             let is_over = LiveState::from_stored(&state)? == LiveState::Ended;
             if !is_over && last > after {
-                sqlx::query(ANNOUNCE)
+                told = sqlx::query_as(ANNOUNCE)
                     .bind(live)
                     .bind(author)
                     .bind(quartier)
                     .bind(after)
                     .bind(last)
                     .bind(now_ms)
-                    .execute(&mut *transaction)
+                    .fetch_all(&mut *transaction)
                     .await?;
                 sqlx::query(MAKE_ROOM_FOR_NEIGHBOURS)
                     .bind(quartier)
@@ -121,7 +124,11 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            told
         });
+        for (id, recipient) in told {
+            self.changes.told(Noted(Some(Told { id, recipient: UserId::new(recipient) })));
+        }
         Ok(true)
     }
 }

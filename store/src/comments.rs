@@ -188,7 +188,7 @@ impl Store {
     pub async fn create_comment(&self, new: NewComment<'_>) -> Result<Comment, Error> {
         let author = new.author.id.get();
         let lock_post = self.database.lock_post();
-        let comment = transaction!(&self.database, |transaction| {
+        let (comment, noted) = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(new.post.get())
                 .fetch_optional(&mut *transaction)
@@ -239,6 +239,7 @@ impl Store {
             let parent_author = parent.as_ref().map(|parent| parent.author_id);
             // Whose post and comment it is, is told of the comment on his post.
             let told = parent_author.filter(|author| *author != post_author);
+            let mut noted = Vec::new();
             for recipient in [Some(post_author), told].into_iter().flatten() {
                 let note = Note {
                     comment: Some((id, &new.content)),
@@ -251,9 +252,9 @@ impl Store {
                         new.now_ms,
                     )
                 };
-                transaction.notify(&note).await?;
+                noted.push(transaction.notify(&note).await?);
             }
-            Comment {
+            let comment = Comment {
                 id: CommentId(id),
                 post: new.post,
                 author: new.author.into(),
@@ -265,8 +266,10 @@ impl Store {
                 created_ms: new.now_ms,
                 updated_ms: new.now_ms,
                 replies: Vec::new(),
-            }
+            };
+            (comment, noted)
         });
+        noted.into_iter().for_each(|noted| self.changes.told(noted));
         Ok(comment)
     }
 

@@ -290,6 +290,11 @@ macro_rules! migrations_of {
                 )),
             ),
             (7, "media", include_str!(concat!("../../migrations/", $folder, "/0007_media.sql"))),
+            (
+                9,
+                "chat moderation",
+                include_str!(concat!("../../migrations/", $folder, "/0009_chat_moderation.sql")),
+            ),
         ])
     };
 }

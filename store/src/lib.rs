@@ -12,6 +12,7 @@ mod analytics;
 mod announcements;
 mod attachments;
 mod authors;
+mod changes;
 mod chat;
 mod comments;
 mod database;
@@ -38,12 +39,14 @@ use std::sync::Arc;
 pub use attachments::{
     Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
 };
+use changes::Changes;
 use database::Database;
 pub use database::Ownership;
 
 pub use analytics::{AuthorFigures, PostFigures, RecentPost};
 pub use authors::Author;
-pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
+pub use changes::{Change, Told};
+pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage, SLOW_MODE_MAX_S, Said};
 pub use comments::{Comment, CommentId, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{
@@ -71,6 +74,7 @@ pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 pub struct Store {
     database: Database,
     geography: Arc<Geography>,
+    changes: Changes,
 }
 
 impl Store {
@@ -85,7 +89,7 @@ impl Store {
     /// [`Error::Database`] otherwise.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::open(url).await?;
-        Ok(Self { database, geography: Arc::new(geography) })
+        Ok(Self { database, geography: Arc::new(geography), changes: Changes::new() })
     }
 
     /// Regions, prefectures, communes and quartiers, in memory since the opening.

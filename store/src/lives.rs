@@ -167,20 +167,21 @@ impl Store {
             }
         };
         let author = new.author.get();
-        let id = transaction!(&self.database, |transaction| {
+        let (id, unused) = transaction!(&self.database, |transaction| {
             let quartier: Option<Option<i64>> = sqlx::query_scalar(lock_author)
                 .bind(author)
                 .fetch_optional(&mut *transaction)
                 .await?;
             let quartier = quartier.ok_or(Error::UnknownUser)?.ok_or(Error::NoQuartier)?;
 
-            sqlx::query(
+            let unused: Vec<i64> = sqlx::query_scalar(
                 "update lives set state = 'ended', ended_ms = $2
-                 where author_id = $1 and state = 'created'",
+                 where author_id = $1 and state = 'created'
+                 returning id",
             )
             .bind(author)
             .bind(new.now_ms)
-            .execute(&mut *transaction)
+            .fetch_all(&mut *transaction)
             .await?;
             let unfinished: Option<i64> = sqlx::query_scalar(
                 "select id from lives
@@ -229,8 +230,11 @@ impl Store {
             .bind(new.now_ms)
             .execute(&mut *transaction)
             .await?;
-            id
+            (id, unused)
         });
+        for id in unused {
+            self.changes.live(LiveId::new(id), LiveState::Ended, new.now_ms);
+        }
         Ok(LiveRow {
             id: LiveId::new(id),
             author: new.author,
@@ -340,6 +344,9 @@ impl Store {
             }
             moved
         });
+        if moved > 0 {
+            self.changes.live(id, to, now_ms);
+        }
         Ok(moved > 0)
     }
 
@@ -383,7 +390,9 @@ impl Store {
             }
             ids
         });
-        Ok(ids.into_iter().map(LiveId::new).collect())
+        let ids: Vec<LiveId> = ids.into_iter().map(LiveId::new).collect();
+        ids.iter().for_each(|id| self.changes.live(*id, LiveState::Ended, now_ms));
+        Ok(ids)
     }
 }
 

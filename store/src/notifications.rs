@@ -11,7 +11,7 @@
 use media::id::UserId;
 
 use crate::{
-    Error, PAGE_SIZE, Page, PostId, Store,
+    Error, PAGE_SIZE, Page, PostId, Store, Told,
     database::{reading, row, writing},
     text::storable,
 };
@@ -109,11 +109,17 @@ impl Note<'_> {
     }
 }
 
+/// What came of a [`Note`]: nothing, when its recipient does not want to know.
+#[must_use = "who is connected is told after the commit: Changes::told"]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted(pub(crate) Option<Told>);
+
 /// A transaction in which a member does what another is told of.
 pub(crate) trait Notify {
     /// Notes it for the recipient, if he wants to know. The same act told before gives way: whoever
     /// likes a post again and again is told of once.
-    async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
+    /// What it gives is passed on once the transaction is committed ([`Changes::told`]).
+    async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<Noted>;
 
     /// Takes back what was told of an act that was undone.
     async fn withdraw(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
@@ -168,7 +174,7 @@ const NOTE: &str = concat!(
     " from users u left join notification_preferences p on p.user_id = u.id
       where u.id = $1 and ",
     wanted!("$2"),
-    " on conflict do nothing"
+    " on conflict do nothing returning id"
 );
 
 const MAKE_ROOM: &str = "delete from notifications
@@ -180,13 +186,13 @@ const MAKE_ROOM: &str = "delete from notifications
 macro_rules! notify_on {
     ($connection:ty) => {
         impl Notify for $connection {
-            async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<()> {
+            async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<Noted> {
                 if note.recipient == note.sender {
-                    return Ok(());
+                    return Ok(Noted(None));
                 }
                 self.withdraw(note).await?;
                 let excerpt = note.comment.map(|(_, text)| excerpt(text)).unwrap_or_default();
-                sqlx::query(NOTE)
+                let id: Option<i64> = sqlx::query_scalar(NOTE)
                     .bind(note.recipient.get())
                     .bind(note.kind.as_str())
                     .bind(note.sender.get())
@@ -195,14 +201,14 @@ macro_rules! notify_on {
                     .bind(note.comment.map(|(id, _)| id))
                     .bind(storable(excerpt))
                     .bind(note.now_ms)
-                    .execute(&mut *self)
+                    .fetch_optional(&mut *self)
                     .await?;
                 sqlx::query(MAKE_ROOM)
                     .bind(note.recipient.get())
                     .bind(i64::from(NOTIFICATIONS_KEPT))
                     .execute(&mut *self)
                     .await?;
-                Ok(())
+                Ok(Noted(id.map(|id| Told { id, recipient: note.recipient })))
             }
 
             async fn withdraw(&mut self, note: &Note<'_>) -> sqlx::Result<()> {
@@ -300,7 +306,57 @@ pub struct Counts {
     pub total: i64,
 }
 
+/// Which of a member's notifications are asked for.
+macro_rules! asked {
+    () => {
+        "where n.recipient_id = $1 and n.due_ms <= $2
+           and ($3 is null or n.kind = $3) and ($4 is null or n.is_read = $4)"
+    };
+}
+
+/// Every statement that reads a [`NotificationRow`]. Who wrote an anonymous post is not told as the
+/// sender either.
+macro_rules! select_notifications {
+    ($($rest:expr),+) => {
+        concat!(
+            "select n.id, n.recipient_id, n.kind, n.post_id, n.comment_id, n.excerpt, n.is_read,
+                 n.created_ms, p.title, substr(p.content, 1, 100) as post_excerpt,
+                 p.author_id, u.id as sender_id, u.username, u.first_name, u.last_name
+             from notifications n
+                 left join posts p on p.id = n.post_id
+                 left join users u on u.id = n.sender_id and n.is_anonymous = 0
+                     and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id) ",
+            $($rest),+
+        )
+    };
+}
+
 impl Store {
+    /// Those of these notifications that are there and due, oldest first.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn notifications_by_id(
+        &self,
+        ids: &[i64],
+        now_ms: i64,
+    ) -> Result<Vec<Notification>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<NotificationRow> = reading!(&self.database, |pool| {
+            let mut select = sqlx::QueryBuilder::new(select_notifications!("where n.due_ms <= "));
+            select.push_bind(now_ms).push(" and n.id in (");
+            let mut list = select.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            select.push(") order by n.id");
+            select.build_query_as().fetch_all(pool).await?
+        });
+        rows.into_iter().map(Notification::try_from).collect()
+    }
+
     /// One page of a member's notifications, newest first.
     ///
     /// # Errors
@@ -309,25 +365,9 @@ impl Store {
         &self,
         query: &NotificationQuery,
     ) -> Result<Page<Notification>, Error> {
-        macro_rules! asked {
-            () => {
-                "where n.recipient_id = $1 and n.due_ms <= $2
-                   and ($3 is null or n.kind = $3) and ($4 is null or n.is_read = $4)"
-            };
-        }
         const COUNT: &str = concat!("select count(*) from notifications n ", asked!());
-        // Who wrote an anonymous post is not told as the sender either.
-        const SELECT: &str = concat!(
-            "select n.id, n.recipient_id, n.kind, n.post_id, n.comment_id, n.excerpt, n.is_read,
-                 n.created_ms, p.title, substr(p.content, 1, 100) as post_excerpt,
-                 p.author_id, u.id as sender_id, u.username, u.first_name, u.last_name
-             from notifications n
-                 left join posts p on p.id = n.post_id
-                 left join users u on u.id = n.sender_id and n.is_anonymous = 0
-                     and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id) ",
-            asked!(),
-            " order by n.id desc limit $5 offset $6"
-        );
+        const SELECT: &str =
+            select_notifications!(asked!(), " order by n.id desc limit $5 offset $6");
         let kind = query.kind.map(NotificationKind::as_str);
         let is_read = query.is_read.map(i64::from);
         let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
