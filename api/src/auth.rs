@@ -43,6 +43,13 @@ pub fn router() -> Router<Shared> {
 /// The member who asks. Refuses before the body is read.
 pub struct AuthUser(pub User);
 
+/// A member who stays, and until when.
+pub struct Session {
+    pub user: User,
+    /// When the access token ends, in Unix milliseconds.
+    pub expires_ms: i64,
+}
+
 #[derive(Serialize)]
 struct SignedIn {
     user: UserBody,
@@ -147,17 +154,36 @@ async fn refresh(State(api): State<Shared>, mut fields: Fields) -> Result<Json<T
     if still_open { Ok(Json(tokens)) } else { Err(Error::BadRefresh) }
 }
 
+impl Session {
+    /// The member of an access token.
+    ///
+    /// # Errors
+    ///
+    /// 401 when it is not a good one or its member is gone, 429 when he asks too often.
+    pub async fn of(token: &str, api: &Api) -> Result<Self, Error> {
+        let now_ms = api.clock.now_ms();
+        let (id, expires_ms) =
+            api.tokens.read_until(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
+        tracing::Span::current().record("user.id", id.get());
+        api.limits.member(id, now_ms)?;
+        let user = api.store.user(id).await?.filter(|user| user.is_active);
+        user.map(|user| Self { user, expires_ms }).ok_or(Error::MemberGone)
+    }
+}
+
+impl FromRequestParts<Shared> for Session {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        Self::of(bearer(&parts.headers)?, api).await
+    }
+}
+
 impl FromRequestParts<Shared> for AuthUser {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
-        let now_ms = api.clock.now_ms();
-        let token = bearer(&parts.headers)?;
-        let id = api.tokens.read(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
-        tracing::Span::current().record("user.id", id.get());
-        api.limits.member(id, now_ms)?;
-        let user = api.store.user(id).await?.filter(|user| user.is_active);
-        user.map(Self).ok_or(Error::MemberGone)
+        Session::from_request_parts(parts, api).await.map(|session| Self(session.user))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{address::Network, throttle::Rate, uploads};
+use crate::{address::Network, realtime, throttle::Rate, uploads};
 
 /// Settings of the API. Every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// How much may be told as it happens.
+    pub realtime: realtime::Config,
 }
 
 /// How often somebody may ask. Addresses count by /64 in IPv6.
@@ -163,7 +165,8 @@ impl Config {
         }
         self.limits.validate()?;
         self.passwords.validate()?;
-        self.uploads.validate()
+        self.uploads.validate()?;
+        self.realtime.validate()
     }
 }
 
@@ -188,6 +191,7 @@ impl Default for Config {
             limits: Limits::default(),
             passwords: Passwords::default(),
             uploads: uploads::Config::default(),
+            realtime: realtime::Config::default(),
         }
     }
 }
@@ -287,6 +291,7 @@ mod tests {
         );
         assert!(refusal(|c| c.limits.user.burst = 0).starts_with("limits.user:"));
         assert!(refusal(|c| c.passwords.at_once = 0).starts_with("passwords.at_once:"));
+        assert!(refusal(|c| c.realtime.idle_s = 0).starts_with("realtime.idle_s:"));
         assert!(refusal(|c| c.refresh_token_s = 1).starts_with("refresh_token_s:"));
     }
 

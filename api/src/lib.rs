@@ -13,6 +13,7 @@
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
+//! | what is told as it happens | `realtime` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
 
@@ -40,6 +41,7 @@ mod page;
 mod password;
 mod posts;
 mod random;
+mod realtime;
 mod recent;
 mod resumable;
 mod router;
@@ -56,6 +58,7 @@ pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
 pub use random::NoRandomness;
+pub use realtime::{Config as RealTime, Connection};
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
 pub use uploads::{Config as Uploads, tidy};

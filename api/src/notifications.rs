@@ -73,8 +73,9 @@ struct NotificationList {
     has_previous: bool,
 }
 
-#[derive(Serialize)]
-struct NotificationBody {
+/// Something a member is told.
+#[derive(Debug, Serialize)]
+pub struct NotificationBody {
     id: i64,
     sender: Option<SenderBody>,
     recipient: i64,
@@ -88,7 +89,7 @@ struct NotificationBody {
 }
 
 /// A member, by name alone.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct SenderBody {
     id: i64,
     username: String,
@@ -96,7 +97,7 @@ struct SenderBody {
     last_name: String,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct ExtraData {
     #[serde(skip_serializing_if = "Option::is_none")]
     post_id: Option<i64>,
@@ -278,7 +279,8 @@ impl NotificationList {
 }
 
 impl NotificationBody {
-    fn new(row: &Notification, now_ms: i64) -> Self {
+    /// As its recipient is shown it at `now_ms`.
+    pub fn new(row: &Notification, now_ms: i64) -> Self {
         let sender = row.sender.as_ref().map(|sender| SenderBody {
             id: sender.id.get(),
             username: sender.username.clone(),

@@ -52,6 +52,7 @@ use crate::{
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
+    realtime::{self, Realtime},
     recent::Recent,
     resumable::{self, PIECE, Turns},
     shares,
@@ -79,6 +80,7 @@ pub(crate) struct Api {
     pub slots: Slots,
     pub turns: Turns,
     pub watched: Recent<Public>,
+    pub realtime: Realtime,
 }
 
 /// The state of every route.
@@ -139,6 +141,7 @@ pub fn router_at(
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
         watched: Recent::new(),
+        realtime: Realtime::new(),
         store,
         storage,
         config,
@@ -159,6 +162,7 @@ pub fn router_at(
         .merge(lives::router())
         .merge(chat::router())
         .merge(notifications::router())
+        .merge(realtime::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -222,7 +226,10 @@ async fn limit_address(
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let now_ms = api.clock.now_ms();
     match route {
-        Some(lives::WATCH_ROUTE) => api.limits.watch(&client, now_ms)?,
+        // Who watches a live follows it so; all come back at once after a break.
+        Some(lives::WATCH_ROUTE | realtime::SOCKET_ROUTE | realtime::STREAM_ROUTE) => {
+            api.limits.watch(&client, now_ms)?
+        }
         _ => api.limits.request(&client, now_ms)?,
     }
     Ok(next.run(request).await)
@@ -340,6 +347,11 @@ fn cors(config: &Config) -> CorsLayer {
 }
 
 fn describe_metrics() {
+    metrics::describe_gauge!("realtime_clients", "Clients that stay, by WebSocket or as a stream");
+    metrics::describe_counter!(
+        "realtime_slow_clients_total",
+        "Clients let go because they did not keep up"
+    );
     metrics::describe_counter!("api_requests_total", "API requests by method, route and status");
     metrics::describe_histogram!(
         "api_request_duration_seconds",

@@ -108,6 +108,20 @@ impl Tokens {
     ///
     /// [`Refusal`] says why not.
     pub fn read(&self, token: &str, expected: TokenType, now_ms: i64) -> Result<UserId, Refusal> {
+        self.read_until(token, expected, now_ms).map(|(user, _)| user)
+    }
+
+    /// As [`Tokens::read`], and when the token ends, in Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says why not.
+    pub fn read_until(
+        &self,
+        token: &str,
+        expected: TokenType,
+        now_ms: i64,
+    ) -> Result<(UserId, i64), Refusal> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.reading, &self.validation)
             .map_err(|_| Refusal::Invalid)?
             .claims;
@@ -117,7 +131,7 @@ impl Tokens {
         if claims.token_type != expected {
             return Err(Refusal::WrongType);
         }
-        Ok(UserId::new(claims.user_id))
+        Ok((UserId::new(claims.user_id), claims.exp.saturating_mul(1000)))
     }
 
     /// When a refresh token made now ends, in Unix milliseconds.

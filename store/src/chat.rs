@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Most messages in one answer: what a screen shows and some to scroll back to.
-const MESSAGES_AT_ONCE: i64 = 100;
+pub const MESSAGES_AT_ONCE: usize = 100;
 
 /// Longest time between two messages of one member that the author of a live may ask for.
 pub const SLOW_MODE_MAX_S: u32 = 3600;
@@ -146,16 +146,17 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn chat_room(&self, live: LiveId) -> Result<Option<ChatRoom>, Error> {
-        let row: Option<(i64, i64, String, i64, String, String)> = reading!(&self.database, |pool| {
-            sqlx::query_as(
-                "select l.author_id, p.quartier_id, l.audience, l.slow_mode_s, l.playback_name,
+        let row: Option<(i64, i64, String, i64, String, String)> =
+            reading!(&self.database, |pool| {
+                sqlx::query_as(
+                    "select l.author_id, p.quartier_id, l.audience, l.slow_mode_s, l.playback_name,
                      l.state
                  from lives l join posts p on p.id = l.id where l.id = $1",
-            )
-            .bind(live.get())
-            .fetch_optional(pool)
-            .await?
-        });
+                )
+                .bind(live.get())
+                .fetch_optional(pool)
+                .await?
+            });
         row.map(|(author, quartier, audience, slow_mode_s, name, state)| {
             Ok(ChatRoom {
                 author: UserId::new(author),
@@ -283,7 +284,7 @@ impl Store {
             )
             .bind(live.get())
             .bind(up_to)
-            .bind(MESSAGES_AT_ONCE)
+            .bind(MESSAGES_AT_ONCE as i64)
             .fetch_all(pool)
             .await?
         }))
@@ -382,11 +383,13 @@ impl Store {
         let rows: Vec<MessageRow> = reading!(&self.database, |pool| {
             match after {
                 Some(after) => {
-                    let query = sqlx::query_as(AFTER).bind(live.get()).bind(MESSAGES_AT_ONCE);
+                    let query =
+                        sqlx::query_as(AFTER).bind(live.get()).bind(MESSAGES_AT_ONCE as i64);
                     query.bind(after).fetch_all(pool).await?
                 }
                 None => {
-                    let query = sqlx::query_as(NEWEST).bind(live.get()).bind(MESSAGES_AT_ONCE);
+                    let query =
+                        sqlx::query_as(NEWEST).bind(live.get()).bind(MESSAGES_AT_ONCE as i64);
                     let mut rows: Vec<MessageRow> = query.fetch_all(pool).await?;
                     rows.reverse();
                     rows

@@ -46,7 +46,10 @@ pub use database::Ownership;
 pub use analytics::{AuthorFigures, PostFigures, RecentPost};
 pub use authors::Author;
 pub use changes::{Change, Told};
-pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage, SLOW_MODE_MAX_S, Said};
+pub use chat::{
+    ChatAuthor, ChatMessage, ChatRoom, MESSAGES_AT_ONCE, MessageType, NewMessage, SLOW_MODE_MAX_S,
+    Said,
+};
 pub use comments::{Comment, CommentId, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{

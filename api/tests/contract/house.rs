@@ -10,7 +10,7 @@ use std::{
 
 use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret};
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     extract::ConnectInfo,
 };
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use storage::Storage;
 use store::{LiveRow, LiveState, Store};
 use tempfile::TempDir;
+use tokio::{net::TcpSocket, sync::watch};
 use tower::ServiceExt;
 
 /// 2025-07-23T11:05:00Z
@@ -32,6 +33,8 @@ pub struct House {
     pub control: Arc<FakeControl>,
     app: Router,
     now_ms: Arc<AtomicI64>,
+    /// Turned true, it ends what stays.
+    pub drain: watch::Sender<bool>,
     folder: TempDir,
 }
 
@@ -115,7 +118,29 @@ impl House {
         };
         let api = api::router_at(store.clone(), storage.clone(), config, control.clone(), clock);
         let app = api.unwrap().merge(api::files(storage.clone()));
-        Self { store, storage, control, app, now_ms, folder }
+        let drain = watch::Sender::new(false);
+        Self { store, storage, control, app, now_ms, drain, folder }
+    }
+
+    /// The house on a port, for clients that stay. What waits for one of them is `send_buffer_bytes`
+    /// in its socket and no more.
+    pub async fn listen_with(&self, send_buffer_bytes: Option<u32>) -> SocketAddr {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = send_buffer_bytes {
+            socket.set_send_buffer_size(bytes).unwrap();
+        }
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(64).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connection = api::Connection::new(self.drain.subscribe(), Arc::new(()));
+        let app = self.app.clone().layer(Extension(connection));
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+        address
+    }
+
+    pub async fn listen(&self) -> SocketAddr {
+        self.listen_with(None).await
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -131,6 +156,12 @@ impl House {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    /// The status alone, of an answer that may not end.
+    pub async fn status(&self, path: &str, member: Option<&Member>) -> StatusCode {
+        let request = request(Method::GET, path, member, None);
+        self.app.clone().oneshot(request).await.unwrap().status()
     }
 
     /// The answer as it is: stored files are no text.

@@ -26,6 +26,7 @@ mod notifications;
 mod places;
 mod posts;
 mod publishing;
+mod realtime;
 mod resumable;
 mod sessions;
 mod sharing;

@@ -103,6 +103,9 @@ export class Api {
     return this.#signed<WatchedLive>(path, options);
   };
 
+  /** A token for the one connection that is no request; null for a stranger. */
+  access = (): Promise<string | null> => this.tokens().access();
+
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {
     return Date.now() + this.clockOffsetMs;
