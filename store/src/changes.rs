@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::{
         NotificationKind,
-        testing::{Fixture, NOW_MS, on_both},
+        testing::{NOW_MS, on_both},
     };
 
     on_both! {

@@ -192,7 +192,9 @@ impl Store {
                 (Shared { id, is_new: false }, None)
             }
         });
-        noted.map(|noted| self.changes.told(noted));
+        if let Some(noted) = noted {
+            self.changes.told(noted);
+        }
         Ok(Some(shared))
     }
 

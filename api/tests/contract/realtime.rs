@@ -402,7 +402,7 @@ async fn frames_that_no_client_sends_end_the_connection_and_no_other() {
 #[tokio::test]
 async fn a_connection_ends_with_its_token_unless_a_new_one_comes() {
     let house = House::with(Config { access_token_s: 2, ..config() }).await;
-    let fatou = house.member("fatou").await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
     let address = house.listen().await;
     let mut first = Client::open(address).await;
     assert_eq!(first.sign_in(&fatou).await["user_id"], fatou.id);
@@ -423,7 +423,6 @@ async fn a_connection_ends_with_its_token_unless_a_new_one_comes() {
     assert_eq!(reader.line("data:").await, None);
     second.send(json!({"type": "ping"})).await;
     second.next("pong").await;
-    let binta = house.member("binta").await;
     second.send(json!({"type": "auth", "token": binta.access})).await;
     assert_eq!(second.refusal().await.0, 403, "another member");
 }

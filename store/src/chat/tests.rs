@@ -99,7 +99,9 @@ fn a_type_reads_back_as_it_is_stored() {
         assert_eq!(MessageType::parse(kind.as_str()), Some(kind));
     }
     assert_eq!(MessageType::parse("zzz"), None);
+}
 
+on_both! {
     async fn slow_mode_holds_everybody_but_the_author_of_the_live(db: Fixture) {
         let author = db.user_called("fatou").await.id;
         let reader = db.user_called("binta").await.id;
