@@ -188,19 +188,15 @@ pub(crate) async fn serve(
         let front = front.clone();
         // Two kinds of task: a plain connection does not carry the room that TLS needs.
         match certificate.clone() {
-            None => tokio::spawn(async move {
-                let _place = place;
-                front.converse(socket, peer).await;
-            }),
+            None => tokio::spawn(async move { front.converse(socket, peer, place).await }),
             Some(certificate) => tokio::spawn(async move {
-                let _place = place;
                 let mut drain = front.drain.clone();
                 let greeted = tokio::select! {
                     greeted = certificate.greet(socket) => greeted,
                     _ = drain.wait_for(|drain| *drain) => None,
                 };
                 if let Some(socket) = greeted {
-                    front.converse(socket, peer).await;
+                    front.converse(socket, peer, place).await;
                 }
             }),
         };
@@ -224,16 +220,23 @@ impl Front {
         self,
         socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         peer: SocketAddr,
+        place: Place,
     ) {
         let Self { server, site, first_bytes, stalled, scheme, mut drain } = self;
+        // A WebSocket outlives the HTTP it began with: it keeps the place and is told of the drain.
+        let kept = api::Connection::new(drain.clone(), Arc::new(place));
         let turns = Turns::default();
         let arriving = Arc::new(AtomicUsize::new(0));
         let counted = arriving.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let arrival = Arrival::of(&request, &counted);
             let is_h2 = request.version() == Version::HTTP_2;
+            let is_media = request.uri().path().starts_with(Delivery::ROOT);
             let told = request.extensions_mut();
             told.insert(ConnectInfo(peer));
+            if !is_media {
+                told.insert(kept.clone());
+            }
             if scheme == Scheme::HTTPS {
                 told.insert(scheme.clone());
             }
@@ -254,7 +257,7 @@ impl Front {
         });
         let socket = Opening::new(socket, first_bytes);
         let is_h2 = socket.is_h2();
-        let connection = server.serve_connection(TokioIo::new(socket), service);
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(socket), service);
         tokio::pin!(connection);
         let too_old = async {
             loop {

@@ -47,6 +47,13 @@ pub fn router() -> Router<Shared> {
 /// The member who asks. Refuses before the body is read.
 pub struct AuthUser(pub User);
 
+/// A member who stays, and until when.
+pub struct Session {
+    pub user: User,
+    /// When the access token ends, in Unix milliseconds.
+    pub expires_ms: i64,
+}
+
 #[derive(Serialize)]
 struct SignedIn {
     user: UserBody,
@@ -176,23 +183,55 @@ async fn refresh(
     if still_open { Ok(Json(tokens)) } else { Err(Error::BadRefresh) }
 }
 
+impl Session {
+    /// The member of an access token.
+    ///
+    /// # Errors
+    ///
+    /// 401 when it is not a good one or its member is gone, 429 when he asks too often.
+    pub async fn of(token: &str, api: &Api) -> Result<Self, Error> {
+        let now_ms = api.clock.now_ms();
+        let (bearer, expires_ms) =
+            api.tokens.read_until(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
+        tracing::Span::current().record("user.id", bearer.user.get());
+        api.limits.member(bearer.user, now_ms)?;
+        Ok(Self { user: member(bearer, api).await?, expires_ms })
+    }
+
+    /// Sees, where a session lasts longer than one request, that it has not been ended meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// 401 when it has.
+    pub async fn check(&self, api: &Api) -> Result<(), Error> {
+        member(Bearer::from(&self.user), api).await.map(drop)
+    }
+}
+
+/// The member of a token, as he is now.
+async fn member(bearer: Bearer, api: &Api) -> Result<User, Error> {
+    let user = api.store.user(bearer.user).await?.filter(|user| user.is_active);
+    let user = user.ok_or(Error::MemberGone)?;
+    // All sessions of the member were ended since: a password was changed, or an account closed.
+    if Bearer::from(&user) != bearer {
+        return Err(Error::BadSession(token::Refusal::Invalid));
+    }
+    Ok(user)
+}
+
+impl FromRequestParts<Shared> for Session {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        Self::of(bearer(&parts.headers)?, api).await
+    }
+}
+
 impl FromRequestParts<Shared> for AuthUser {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
-        let now_ms = api.clock.now_ms();
-        let token = bearer(&parts.headers)?;
-        let bearer =
-            api.tokens.read(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
-        tracing::Span::current().record("user.id", bearer.user.get());
-        api.limits.member(bearer.user, now_ms)?;
-        let user = api.store.user(bearer.user).await?.filter(|user| user.is_active);
-        let user = user.ok_or(Error::MemberGone)?;
-        // All sessions of the member were ended since: a password was changed, or an account closed.
-        if Bearer::from(&user) != bearer {
-            return Err(Error::BadSession(token::Refusal::Invalid));
-        }
-        Ok(Self(user))
+        Session::from_request_parts(parts, api).await.map(|session| Self(session.user))
     }
 }
 

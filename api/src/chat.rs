@@ -1,21 +1,28 @@
 //! What is said beside a live.
 //!
-//! Here: messages of members to those who watch. Not here: the live itself (`lives`).
+//! Here: messages of members to those who watch, and what the author of the live has against them.
+//! Not here: the live itself (`lives`), how messages reach those who watch (`realtime`).
 
-use axum::{Json, Router, extract::State, routing::get};
-use http::StatusCode;
-use media::id::LiveId;
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{FromRequestParts, State},
+    routing::{delete, get, put},
+};
+use http::{StatusCode, request::Parts};
+use media::id::{LiveId, UserId};
 use serde::Serialize;
 use serde_json::Value;
-use store::{ChatMessage, ChatRoom, MessageType, NewMessage, User};
+use store::{ChatAuthor, ChatMessage, MessageType, NewMessage, SLOW_MODE_MAX_S, Said, User};
 
 use crate::{
-    audience::Circle,
     auth::AuthUser,
     error::Error,
-    json::{Fields, PathId, Text, moment, no_choice},
-    lives::{NO_LIVE, NOT_YOURS},
+    json::{Fields, PathId, Text, moment, no_choice, path_param, unknown_key},
+    lives::NO_LIVE,
     page::List,
+    realtime::{events::Event, rooms::Room},
     router::{Api, Shared},
     site::Site,
 };
@@ -25,27 +32,39 @@ const CONTENT: Text = Text::REQUIRED.at_most(1000);
 
 const EMPTY: &str = "Le contenu du message ne peut pas être vide";
 const OVER: &str = "Ce live est terminé : on ne peut plus y écrire.";
+const BANNED: &str = "L'auteur de ce direct ne vous laisse plus y écrire.";
+const NOT_AUTHOR: &str = "Seul l'auteur du direct peut faire cela.";
+const NOT_YOUR_MESSAGE: &str = "Vous ne pouvez supprimer que vos propres messages.";
+const NO_MESSAGE: Error = Error::Missing("Message non trouvé");
+const NO_MEMBER: Error = Error::Missing("Membre non trouvé");
+const OWN_CHAT: &str = "L'auteur d'un direct peut toujours y écrire.";
 const NO_ID: &str = "Un nombre entier valide est requis.";
 
-/// The routes of the chat: two paths for one thing.
+/// The routes of the chat: two paths for reading and saying.
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/api/posts/live/{id}/chat", get(read).post(say))
         .route("/api/posts/live/{id}/chat/messages", get(read).post(say))
+        .route("/api/posts/live/{id}/chat/messages/{message_id}", delete(take_away))
+        .route("/api/posts/live/{id}/chat/bans/{user_id}", put(ban).delete(unban))
+        .route("/api/posts/live/{id}/chat/slow-mode", put(slow_down))
 }
 
 /// Something that was said.
-#[derive(Serialize)]
-struct MessageBody {
-    id: i64,
+#[derive(Debug, Serialize)]
+pub struct MessageBody {
+    pub id: i64,
     #[serde(rename = "type")]
     message_type: &'static str,
     content: String,
     timestamp: String,
     author: SpeakerBody,
+    /// Absent where nothing is answered, as the first server's messages had it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct SpeakerBody {
     id: i64,
     first_name: String,
@@ -61,9 +80,9 @@ async fn read(
 ) -> Result<Json<Vec<MessageBody>>, Error> {
     let after = list.param("after").map(str::parse::<i64>);
     let after = after.transpose().map_err(|_| Error::field("after", NO_ID))?;
-    room(&api, LiveId::new(id), &user).await?;
+    room(&api, id, &user).await?;
     let messages = api.store.messages(LiveId::new(id), after).await?;
-    Ok(Json(messages.iter().map(|message| MessageBody::new(message, &list.site)).collect()))
+    Ok(Json(messages.iter().map(|message| body(message, &list.site)).collect()))
 }
 
 async fn say(
@@ -73,39 +92,178 @@ async fn say(
     site: Site,
     fields: Fields,
 ) -> Result<(StatusCode, Json<MessageBody>), Error> {
-    let (message_type, content) = message(fields)?;
-    let live = LiveId::new(id);
-    room(&api, live, &user).await?;
-    let now_ms = api.clock.now_ms();
-    api.limits.writing(user.id, now_ms)?;
-    let new = NewMessage { live, author: user.id, message_type, content, now_ms };
-    // The live was there a moment ago: if nothing was said, it has ended.
-    let id = api.store.say(&new).await?.ok_or(Error::Over(OVER))?;
-    let body = MessageBody {
-        id,
-        message_type: message_type.as_str(),
-        content: new.content,
-        timestamp: moment(now_ms),
-        author: SpeakerBody {
-            id: user.id.get(),
-            first_name: user.first_name,
-            last_name: user.last_name,
-            profile_picture: user.profile_picture.as_deref().map(|path| site.media(path)),
-        },
-    };
-    Ok((StatusCode::CREATED, Json(body)))
+    let room = Room::of(&api, LiveId::new(id)).await?.ok_or(NO_LIVE)?;
+    let said = speak(&api, &room, &user, fields).await?;
+    Ok((StatusCode::CREATED, Json(body(&said, &site))))
 }
 
-/// Lets those in whom the live is for.
-async fn room(api: &Api, live: LiveId, user: &User) -> Result<(), Error> {
-    let ChatRoom { audience, author, quartier } =
-        api.store.chat_room(live).await?.ok_or(NO_LIVE)?;
-    let circle = Circle { audience, author, quartier };
-    if circle.admits(user) { Ok(()) } else { Err(Error::Forbidden(NOT_YOURS)) }
+/// Says something, for all who read and all who listen, however it came.
+///
+/// # Errors
+///
+/// 400, 403, 409 and 429 for what may not be said, there or now.
+pub async fn speak(
+    api: &Api,
+    room: &Arc<Room>,
+    user: &User,
+    fields: Fields,
+) -> Result<ChatMessage, Error> {
+    let Wanted { message_type, content, reply_to } = message(fields)?;
+    room.admit(Some(user))?;
+    let _turn = room.turn.lock().await;
+    let now_ms = api.clock.now_ms();
+    api.limits.writing(user.id, now_ms)?;
+    let new =
+        NewMessage { live: room.id, author: user.id, message_type, content, reply_to, now_ms };
+    let id = match api.store.say(&new).await? {
+        Said::Yes(id) => id,
+        Said::Over => return Err(Error::Over(OVER)),
+        Said::Banned => return Err(Error::Forbidden(BANNED)),
+        Said::TooSoon { wait_ms } => return Err(Error::Throttled((wait_ms + 999) / 1000)),
+        Said::NoSuchMessage => {
+            let message = unknown_key(reply_to.unwrap_or_default());
+            return Err(Error::field("reply_to", message));
+        }
+    };
+    let author = ChatAuthor {
+        id: user.id,
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        profile_picture: user.profile_picture.clone(),
+    };
+    let NewMessage { message_type, content, .. } = new;
+    let said = ChatMessage { id, author, message_type, content, reply_to, created_ms: now_ms };
+    let message = body(&said, &Site::of_all(api));
+    room.chat.publish(&Event::Message { live_id: room.id.get(), message: &message });
+    Ok(said)
+}
+
+/// Takes a message away: one's own, or any beside one's own live.
+async fn take_away(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(live): PathId,
+    MessageId(id): MessageId,
+) -> Result<StatusCode, Error> {
+    let room = room(&api, live, &user).await?;
+    let author = api.store.message_author(room.id, id).await?.ok_or(NO_MESSAGE)?;
+    if author != user.id && !room.is_moderated_by(&user) {
+        return Err(Error::Forbidden(NOT_YOUR_MESSAGE));
+    }
+    let _turn = room.turn.lock().await;
+    if !api.store.delete_message(room.id, id, api.clock.now_ms()).await? {
+        return Err(NO_MESSAGE);
+    }
+    room.chat.publish(&Event::Deleted { live_id: room.id.get(), id });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps a member from writing. What he wrote stays until it is taken away.
+async fn ban(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(live): PathId,
+    MemberId(banned): MemberId,
+) -> Result<StatusCode, Error> {
+    let room = moderated(&api, live, &user).await?;
+    if banned == room.author() {
+        return Err(Error::Invalid(OWN_CHAT));
+    }
+    if !api.store.ban_from_chat(room.id, banned, api.clock.now_ms()).await? {
+        return Err(NO_MEMBER);
+    }
+    tracing::info!(live.id = live, user.id = banned.get(), "a member was banned from a chat");
+    room.chat.publish(&Event::Banned { live_id: live, user_id: banned.get() });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unban(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(live): PathId,
+    MemberId(banned): MemberId,
+) -> Result<StatusCode, Error> {
+    let room = moderated(&api, live, &user).await?;
+    if api.store.unban_from_chat(room.id, banned).await? {
+        room.chat.publish(&Event::Unbanned { live_id: live, user_id: banned.get() });
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the author of a live asks of those who write.
+#[derive(Serialize)]
+struct SlowMode {
+    seconds: u32,
+}
+
+async fn slow_down(
+    State(api): State<Shared>,
+    AuthUser(user): AuthUser,
+    PathId(live): PathId,
+    mut fields: Fields,
+) -> Result<Json<SlowMode>, Error> {
+    let seconds = fields.raw("seconds").and_then(Value::as_u64);
+    let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = seconds.filter(|seconds| *seconds <= SLOW_MODE_MAX_S).or_else(|| {
+        let message = format!("Un nombre de secondes entre 0 et {SLOW_MODE_MAX_S} est requis.");
+        fields.refuse("seconds", message)
+    });
+    fields.finish()?;
+    let seconds = seconds.unwrap_or_default();
+    let room = moderated(&api, live, &user).await?;
+    if !api.store.set_slow_mode(room.id, seconds).await? {
+        return Err(NO_LIVE);
+    }
+    room.slowed(seconds);
+    Ok(Json(SlowMode { seconds }))
+}
+
+/// The room of a live, for one it is for.
+async fn room(api: &Api, live: i64, user: &User) -> Result<Arc<Room>, Error> {
+    let room = Room::of(api, LiveId::new(live)).await?.ok_or(NO_LIVE)?;
+    room.admit(Some(user))?;
+    Ok(room)
+}
+
+/// The room of a live, for one who says who may write.
+async fn moderated(api: &Api, live: i64, user: &User) -> Result<Arc<Room>, Error> {
+    let room = room(api, live, user).await?;
+    if room.is_moderated_by(user) { Ok(room) } else { Err(Error::Forbidden(NOT_AUTHOR)) }
+}
+
+/// The message of the path.
+struct MessageId(i64);
+
+/// The member of the path.
+struct MemberId(UserId);
+
+impl FromRequestParts<Shared> for MessageId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        let text = path_param(parts, api, "message_id").await?;
+        text.parse().map(Self).map_err(|_| Error::NotFound)
+    }
+}
+
+impl FromRequestParts<Shared> for MemberId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Error> {
+        let text = path_param(parts, api, "user_id").await?;
+        text.parse().map(|id| Self(UserId::new(id))).map_err(|_| Error::NotFound)
+    }
+}
+
+/// Something to be said, as it was sent.
+struct Wanted {
+    message_type: MessageType,
+    content: String,
+    reply_to: Option<i64>,
 }
 
 /// What is to be said. Nothing at all is refused in this endpoint's own words.
-fn message(mut fields: Fields) -> Result<(MessageType, String), Error> {
+fn message(mut fields: Fields) -> Result<Wanted, Error> {
     let is_empty = match fields.raw("content") {
         None | Some(Value::Null) => true,
         Some(Value::String(text)) => text.trim().is_empty(),
@@ -118,24 +276,29 @@ fn message(mut fields: Fields) -> Result<(MessageType, String), Error> {
     let message_type = fields.text("type", Text::OPTIONAL).filter(|text| !text.is_empty());
     let message_type = message_type
         .map(|text| MessageType::parse(&text).or_else(|| fields.refuse("type", no_choice(&text))));
+    let reply_to = fields.id("reply_to").flatten();
     fields.finish()?;
-    Ok((message_type.flatten().unwrap_or_default(), content.unwrap_or_default()))
+    Ok(Wanted {
+        message_type: message_type.flatten().unwrap_or_default(),
+        content: content.unwrap_or_default(),
+        reply_to,
+    })
 }
 
-impl MessageBody {
-    fn new(message: &ChatMessage, site: &Site) -> Self {
-        let author = &message.author;
-        Self {
-            id: message.id,
-            message_type: message.message_type.as_str(),
-            content: message.content.clone(),
-            timestamp: moment(message.created_ms),
-            author: SpeakerBody {
-                id: author.id.get(),
-                first_name: author.first_name.clone(),
-                last_name: author.last_name.clone(),
-                profile_picture: author.profile_picture.as_deref().map(|path| site.media(path)),
-            },
-        }
+/// A message as it is shown, with addresses of `site`.
+pub fn body(message: &ChatMessage, site: &Site) -> MessageBody {
+    let author = &message.author;
+    MessageBody {
+        id: message.id,
+        message_type: message.message_type.as_str(),
+        content: message.content.clone(),
+        timestamp: moment(message.created_ms),
+        author: SpeakerBody {
+            id: author.id.get(),
+            first_name: author.first_name.clone(),
+            last_name: author.last_name.clone(),
+            profile_picture: author.profile_picture.as_deref().map(|path| site.media(path)),
+        },
+        reply_to: message.reply_to,
     }
 }

@@ -6,7 +6,8 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use crate::{
-    address::Network, mail, moderation, push, throttle::Rate, token::Keyring, uploads, workshop,
+    address::Network, mail, moderation, push, realtime, throttle::Rate, token::Keyring, uploads,
+    workshop,
 };
 
 /// Settings of the API. Every one has a default.
@@ -53,6 +54,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// How much may be told as it happens.
+    pub realtime: realtime::Config,
     /// What is made of it.
     pub workshop: workshop::Config,
     /// Whether others may see it.
@@ -235,7 +238,8 @@ impl Config {
         self.uploads.validate()?;
         self.push.validate()?;
         self.workshop.validate()?;
-        self.moderation.validate()
+        self.moderation.validate()?;
+        self.realtime.validate()
     }
 }
 
@@ -267,6 +271,7 @@ impl Default for Config {
             audit: Audit::default(),
             workshop: workshop::Config::default(),
             moderation: moderation::Config::default(),
+            realtime: realtime::Config::default(),
         }
     }
 }
@@ -370,6 +375,7 @@ mod tests {
         );
         assert!(refusal(|c| c.limits.user.burst = 0).starts_with("limits.user:"));
         assert!(refusal(|c| c.passwords.at_once = 0).starts_with("passwords.at_once:"));
+        assert!(refusal(|c| c.realtime.idle_s = 0).starts_with("realtime.idle_s:"));
         assert!(refusal(|c| c.refresh_token_s = 1).starts_with("refresh_token_s:"));
     }
 

@@ -253,9 +253,10 @@ impl Error {
     }
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        match &self {
+impl Error {
+    /// What the client is told. A fault of ours is logged here, once.
+    pub fn told(&self) -> (StatusCode, Value) {
+        match self {
             Self::Fault { cause, .. } => {
                 tracing::error!(error = %cause, "a request failed through a fault of ours");
             }
@@ -267,7 +268,14 @@ impl IntoResponse for Error {
             }
             _ => {}
         }
-        let mut response = (self.status(), Json(self.body())).into_response();
+        (self.status(), self.body())
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, body) = self.told();
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         match self {
             Self::NoSession | Self::BadSession(_) | Self::MemberGone | Self::BadRefresh => {

@@ -15,6 +15,7 @@
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
+//! | what is told as it happens | `realtime` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | members, places | `users`, `geography` |
 //! | posts and what is done with them | `posts`, `likes`, `comments`, `shares`, `analytics` |
@@ -52,6 +53,7 @@ mod push;
 mod pusher;
 mod random;
 mod reach;
+mod realtime;
 mod recent;
 mod recovery;
 mod resumable;
@@ -78,6 +80,7 @@ pub use password::hash_password;
 pub use push::Config as Push;
 pub use pusher::Pusher;
 pub use random::NoRandomness;
+pub use realtime::{Config as RealTime, Connection};
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
 pub use token::Keyring;

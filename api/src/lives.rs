@@ -33,7 +33,8 @@ pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
 /// There is no such live.
 pub const NO_LIVE: Error = Error::Missing("Live non trouvé");
 const NOT_STARTED: &str = "Erreur lors du démarrage du live. Veuillez réessayer.";
-const SIGN_IN: &str =
+/// For whom a live may be, of whom it is not known who he is.
+pub const SIGN_IN: &str =
     "Connectez-vous pour regarder ce direct : il est réservé au quartier de son auteur.";
 /// For whom a live is not.
 pub const NOT_YOURS: &str = "Ce direct est réservé aux membres du quartier de son auteur.";

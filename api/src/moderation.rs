@@ -15,7 +15,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use storage::ObjectName;
-use store::{Actor, Approval, By, Media, MediaId, PostId, Report, Reported, Work};
+use store::{Actor, Approval, By, Media, MediaId, PostId, Report, Reported, User, Work};
 
 use crate::{
     address::Client,

@@ -73,8 +73,9 @@ struct NotificationList {
     has_previous: bool,
 }
 
-#[derive(Serialize)]
-struct NotificationBody {
+/// Something a member is told.
+#[derive(Debug, Serialize)]
+pub struct NotificationBody {
     id: i64,
     sender: Option<SenderBody>,
     recipient: i64,
@@ -88,7 +89,7 @@ struct NotificationBody {
 }
 
 /// A member, by name alone.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct SenderBody {
     id: i64,
     username: String,
@@ -279,7 +280,8 @@ impl NotificationList {
 }
 
 impl NotificationBody {
-    fn new(row: &Notification, now_ms: i64) -> Self {
+    /// As its recipient is shown it at `now_ms`.
+    pub fn new(row: &Notification, now_ms: i64) -> Self {
         let sender = row.sender.as_ref().map(|sender| SenderBody {
             id: sender.id.get(),
             username: sender.username.clone(),

@@ -54,6 +54,7 @@ use crate::{
     password::{self, Hasher},
     posts, push,
     random::{NoRandomness, random_bytes},
+    realtime::{self, Realtime},
     recent::Recent,
     recovery,
     resumable::{self, PIECE, Turns},
@@ -87,6 +88,7 @@ pub(crate) struct Api {
     pub turns: Turns,
     pub watched: Recent<Public>,
     pub vapid: Vapid,
+    pub realtime: Realtime,
 }
 
 /// The state of every route.
@@ -154,6 +156,7 @@ pub fn router_at(
         turns: Turns::default(),
         watched: Recent::new(),
         vapid: push::vapid(&config).map_err(Refused::Setting)?,
+        realtime: Realtime::new(),
         store,
         storage,
         workshop,
@@ -179,6 +182,7 @@ pub fn router_at(
         .merge(notifications::router())
         .merge(push::router())
         .merge(moderation::router())
+        .merge(realtime::router())
         .route("/api/health", get(health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -247,7 +251,10 @@ async fn limit_address(
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let now_ms = api.clock.now_ms();
     match route {
-        Some(lives::WATCH_ROUTE) => api.limits.watch(&client, now_ms)?,
+        // Who watches a live follows it so; all come back at once after a break.
+        Some(lives::WATCH_ROUTE | realtime::SOCKET_ROUTE | realtime::STREAM_ROUTE) => {
+            api.limits.watch(&client, now_ms)?
+        }
         _ => api.limits.request(&client, now_ms)?,
     }
     Ok(next.run(request).await)
@@ -377,6 +384,11 @@ fn cors(config: &Config) -> CorsLayer {
 }
 
 fn describe_metrics() {
+    metrics::describe_gauge!("realtime_clients", "Clients that stay, by WebSocket or as a stream");
+    metrics::describe_counter!(
+        "realtime_slow_clients_total",
+        "Clients let go because they did not keep up"
+    );
     metrics::describe_counter!("api_requests_total", "API requests by method, route and status");
     metrics::describe_counter!(
         "push_messages_total",

@@ -13,7 +13,12 @@ use http::{
 use media::id::{PlaybackName, StreamKey};
 use storage::Urls;
 
-use crate::{address::Client, config::Config, error::Error, router::Shared};
+use crate::{
+    address::Client,
+    config::Config,
+    error::Error,
+    router::{Api, Shared},
+};
 
 /// The port an RTMP address means when it names none.
 const RTMP_PORT: u16 = 1935;
@@ -30,6 +35,14 @@ pub struct Site {
 }
 
 impl Site {
+    /// The server as all who listen together see it: without a configured address of its own, its
+    /// files are named by their path alone. The host that one of them asked is not for the others.
+    pub fn of_all(api: &Api) -> Self {
+        let http = api.config.public_http_url.as_deref().unwrap_or_default();
+        let http = http.trim_end_matches('/').to_owned();
+        Self { http, rtmp: String::new(), urls: Arc::clone(api.storage.urls()) }
+    }
+
     /// The multivariant playlist, fMP4; with the ticket of one viewer, where the live asks for one.
     pub fn hls(&self, name: &PlaybackName, ticket: Option<&str>) -> String {
         self.playlist(name, "", ticket)

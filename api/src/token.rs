@@ -174,6 +174,20 @@ impl Tokens {
     ///
     /// [`Refusal`] says why not.
     pub fn read(&self, token: &str, expected: TokenType, now_ms: i64) -> Result<Bearer, Refusal> {
+        self.read_until(token, expected, now_ms).map(|(bearer, _)| bearer)
+    }
+
+    /// As [`Tokens::read`], and when the token ends, in Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says why not.
+    pub fn read_until(
+        &self,
+        token: &str,
+        expected: TokenType,
+        now_ms: i64,
+    ) -> Result<(Bearer, i64), Refusal> {
         let named = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?.kid;
         let claims = {
             let keys = self.keyring.keys();
@@ -190,7 +204,8 @@ impl Tokens {
         if claims.token_type != expected {
             return Err(Refusal::WrongType);
         }
-        Ok(Bearer { user: UserId::new(claims.user_id), generation: claims.generation })
+        let bearer = Bearer { user: UserId::new(claims.user_id), generation: claims.generation };
+        Ok((bearer, claims.exp.saturating_mul(1000)))
     }
 
     /// When a refresh token made now ends, in Unix milliseconds.

@@ -3,10 +3,12 @@
 //! Here: telling all of them, however many, a few at a time and never while a live starts or ends. Not
 //! here: what they are told (`notifications`), which lives start and end (`lives`).
 
+use media::id::UserId;
+
 use crate::{
-    Error, LiveState, NOTIFICATIONS_KEPT, Store,
+    Error, LiveState, NOTIFICATIONS_KEPT, Store, Told,
     database::{reading, transaction},
-    notifications::{Notify as _, due, wanted},
+    notifications::{Noted, Notify as _, due, wanted},
 };
 
 /// Members told of a live in one transaction: a few milliseconds, after which others write.
@@ -30,7 +32,7 @@ const ANNOUNCE: &str = concat!(
     " from users u left join notification_preferences p on p.user_id = u.id
       where u.quartier_id = $3 and u.id > $4 and u.id <= $5 and u.id <> $2 and ",
     wanted!("'live_started'"),
-    " on conflict do nothing returning id"
+    " on conflict do nothing returning id, recipient_id"
 );
 
 /// Takes the oldest notifications of the neighbours of one [`ANNOUNCE`] that are too many.
@@ -77,7 +79,7 @@ const SAY_FAREWELL: &str = concat!(
           left join notification_preferences p on p.user_id = u.id
       where u.id <> $4 and ",
     wanted!("'live_ended'"),
-    " on conflict do nothing returning id"
+    " on conflict do nothing returning id, recipient_id"
 );
 
 /// Takes the oldest notifications of the participants of one [`SAY_FAREWELL`] that are too many.
@@ -112,7 +114,8 @@ impl Store {
         if waiting.is_none() {
             return self.say_farewell(now_ms).await;
         }
-        transaction!(&self.database, |transaction| {
+        let told = transaction!(&self.database, |transaction| {
+            let mut told: Vec<(i64, i64)> = Vec::new();
             let next: Option<(i64, i64, i64, i64, String)> = sqlx::query_as(
                 "select a.live_id, a.quartier_id, a.after_user_id, l.author_id, l.state
                  from live_announcements a join lives l on l.id = a.live_id
@@ -135,7 +138,7 @@ impl Store {
             let last = last.unwrap_or(after);
             let is_over = LiveState::from_stored(&state)? == LiveState::Ended;
             if !is_over && last > after {
-                let ids: Vec<i64> = sqlx::query_scalar(ANNOUNCE)
+                told = sqlx::query_as(ANNOUNCE)
                     .bind(live)
                     .bind(author)
                     .bind(quartier)
@@ -144,7 +147,8 @@ impl Store {
                     .bind(now_ms)
                     .fetch_all(&mut *transaction)
                     .await?;
-                transaction.told(&ids).await?;
+                let ids: Vec<i64> = told.iter().map(|(id, _)| *id).collect();
+                transaction.queue(&ids).await?;
                 sqlx::query(MAKE_ROOM_FOR_NEIGHBOURS)
                     .bind(quartier)
                     .bind(after)
@@ -172,7 +176,9 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            told
         });
+        self.changes.told(noted(told));
         Ok(true)
     }
 
@@ -186,7 +192,8 @@ impl Store {
         if waiting.is_none() {
             return Ok(false);
         }
-        transaction!(&self.database, |transaction| {
+        let told = transaction!(&self.database, |transaction| {
+            let mut told: Vec<(i64, i64)> = Vec::new();
             let next: Option<(i64, i64, i64)> = sqlx::query_as(
                 "select f.live_id, f.after_user_id, l.author_id
                  from live_farewells f join lives l on l.id = f.live_id
@@ -202,7 +209,7 @@ impl Store {
                 .fetch_one(&mut *transaction)
                 .await?;
             if participants > 0 {
-                let ids: Vec<i64> = sqlx::query_scalar(SAY_FAREWELL)
+                told = sqlx::query_as(SAY_FAREWELL)
                     .bind(live)
                     .bind(after)
                     .bind(TOLD_AT_ONCE)
@@ -210,7 +217,8 @@ impl Store {
                     .bind(now_ms)
                     .fetch_all(&mut *transaction)
                     .await?;
-                transaction.told(&ids).await?;
+                let ids: Vec<i64> = told.iter().map(|(id, _)| *id).collect();
+                transaction.queue(&ids).await?;
                 sqlx::query(MAKE_ROOM_FOR_PARTICIPANTS)
                     .bind(live)
                     .bind(after)
@@ -231,9 +239,17 @@ impl Store {
                     .execute(&mut *transaction)
                     .await?;
             }
+            told
         });
+        self.changes.told(noted(told));
         Ok(true)
     }
+}
+
+/// Notifications that were made: their ids and whose they are.
+fn noted(told: Vec<(i64, i64)>) -> impl Iterator<Item = Noted> {
+    let told = told.into_iter();
+    told.map(|(id, recipient)| Noted(Some(Told { id, recipient: UserId::new(recipient) })))
 }
 
 #[cfg(test)]

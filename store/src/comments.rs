@@ -12,7 +12,7 @@ use crate::{
     authors::AuthorRow,
     database::{reading, row, transaction},
     mentions::{Place, newly_mentioned},
-    notifications::{Note, Notify as _},
+    notifications::{Note, Notify as _, excerpt},
     text::storable,
 };
 
@@ -190,7 +190,7 @@ impl Store {
     pub async fn create_comment(&self, new: NewComment<'_>) -> Result<Comment, Error> {
         let author = new.author.id.get();
         let lock_post = self.database.lock_post();
-        let comment = transaction!(&self.database, |transaction| {
+        let (comment, noted) = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(new.post.get())
                 .fetch_optional(&mut *transaction)
@@ -248,12 +248,18 @@ impl Store {
             let parent_author = parent.as_ref().map(|parent| parent.author_id);
             // Whose post and comment it is, is told of the comment on his post.
             let told = parent_author.filter(|author| *author != post_author);
-            for recipient in [Some(post_author), told].into_iter().flatten() {
-                transaction.notify(&Note { recipient: UserId::new(recipient), ..note }).await?;
+            let mut recipients: Vec<i64> =
+                [Some(post_author), told].into_iter().flatten().collect();
+            // Each makes room among what its recipient has: in one order, none waits for another in
+            // a circle.
+            recipients.sort_unstable();
+            let mut noted = Vec::new();
+            for recipient in recipients.into_iter().map(UserId::new) {
+                noted.push(transaction.notify(&Note { recipient, ..note }).await?);
             }
             let names = newly_mentioned(&new.content, "");
-            transaction.mention(&names, Place::Comment, &note).await?;
-            Comment {
+            noted.extend(transaction.mention(&names, Place::Comment, &note).await?);
+            let comment = Comment {
                 id: CommentId(id),
                 post: new.post,
                 author: new.author.into(),
@@ -265,13 +271,16 @@ impl Store {
                 created_ms: new.now_ms,
                 updated_ms: new.now_ms,
                 replies: Vec::new(),
-            }
+            };
+            (comment, noted)
         });
+        self.changes.told(noted);
         Ok(comment)
     }
 
-    /// Changes the text of a comment, and whether it is anonymous if that is said, and tells those
-    /// whom it did not name before; says whether there is one. Whose it is the caller has seen to.
+    /// Changes the text of a comment, and whether it is anonymous if that is said, also in what was
+    /// told of it, and tells those whom it did not name before; says whether there is one. Whose it is
+    /// the caller has seen to.
     ///
     /// # Errors
     /// Only those of the database.
@@ -282,7 +291,7 @@ impl Store {
         is_anonymous: Option<bool>,
         now_ms: i64,
     ) -> Result<bool, Error> {
-        transaction!(&self.database, |transaction| {
+        let noted = transaction!(&self.database, |transaction| {
             let before: Option<String> =
                 sqlx::query_scalar("select content from comments where id = $1")
                     .bind(id.0)
@@ -310,14 +319,25 @@ impl Store {
                 is_anonymous: is_anonymous != 0,
                 ..Note::about(PostId::new(post), kind, author, author, now_ms)
             };
+            sqlx::query(
+                "update notifications set excerpt = $3, is_anonymous = $4
+                 where post_id = $1 and comment_id = $2",
+            )
+            .bind(post)
+            .bind(id.0)
+            .bind(storable(excerpt(content)))
+            .bind(is_anonymous)
+            .execute(&mut *transaction)
+            .await?;
             let names = newly_mentioned(content, &before);
-            transaction.mention(&names, Place::Comment, &note).await?;
+            transaction.mention(&names, Place::Comment, &note).await?
         });
+        self.changes.told(noted);
         Ok(true)
     }
 
-    /// Deletes a comment with all that answers it, what was told of them, and counts them off; says whether there was one.
-    /// Whose it is the caller has seen to.
+    /// Deletes a comment with all that answers it, what was told of them, and counts them off; says
+    /// whether there was one. Whose it is the caller has seen to.
     ///
     /// # Errors
     /// Only those of the database.

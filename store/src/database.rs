@@ -323,6 +323,7 @@ macro_rules! migrations_of {
             6, "sharing, notifications, chat", "0006_sharing_notifications_chat.sql";
             7, "media", "0007_media.sql";
             8, "media work", "0008_media_work.sql";
+            9, "chat moderation", "0009_chat_moderation.sql";
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
             11, "security", "0011_security.sql";
             13, "comments by post", "0013_comments_by_post.sql";

@@ -14,6 +14,7 @@ mod announcements;
 mod attachments;
 mod audit;
 mod authors;
+mod changes;
 mod chat;
 mod comments;
 mod database;
@@ -46,13 +47,18 @@ pub use attachments::{
     Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia, Showing,
     Work,
 };
+use changes::Changes;
 use database::Database;
 pub use database::Ownership;
 
 pub use analytics::{AuthorFigures, PostFigures, RecentPost};
 pub use audit::{Actor, AuditAction, AuditLine, AuditQuery, By, network_of};
 pub use authors::Author;
-pub use chat::{ChatAuthor, ChatMessage, ChatRoom, MessageType, NewMessage};
+pub use changes::{Change, Told};
+pub use chat::{
+    ChatAuthor, ChatMessage, ChatRoom, MESSAGES_AT_ONCE, MessageType, NewMessage, SLOW_MODE_MAX_S,
+    Said,
+};
 pub use comments::{Comment, CommentId, MAX_LEVEL, NewComment, THREAD_REPLIES_MAX};
 pub use error::{Error, Fault, Field};
 pub use geography::{
@@ -87,6 +93,7 @@ pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 pub struct Store {
     database: Database,
     geography: Arc<Geography>,
+    changes: Changes,
 }
 
 impl Store {
@@ -101,7 +108,7 @@ impl Store {
     /// [`Error::Database`] otherwise.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::open(url).await?;
-        Ok(Self { database, geography: Arc::new(geography) })
+        Ok(Self { database, geography: Arc::new(geography), changes: Changes::new() })
     }
 
     /// Opens a database beside the server that may be running on it: makes no file and changes no
@@ -112,7 +119,7 @@ impl Store {
     /// [`Store::open`].
     pub async fn join(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::join(url).await?;
-        Ok(Self { database, geography: Arc::new(geography) })
+        Ok(Self { database, geography: Arc::new(geography), changes: Changes::new() })
     }
 
     /// Regions, prefectures, communes and quartiers, in memory since the opening.

@@ -31,7 +31,7 @@ impl Store {
     /// [`Error::UnknownPost`]; [`Error::AlreadyLiked`], and nothing is counted.
     pub async fn like(&self, post: PostId, user: UserId, now_ms: i64) -> Result<i64, Error> {
         let lock_post = self.database.lock_post();
-        let id = transaction!(&self.database, |transaction| {
+        let (id, noted) = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> = sqlx::query_as(lock_post)
                 .bind(post.get())
                 .fetch_optional(&mut *transaction)
@@ -54,9 +54,9 @@ impl Store {
                 .await?;
             let author = UserId::new(post_author);
             let note = Note::about(post, NotificationKind::Like, user, author, now_ms);
-            transaction.notify(&note).await?;
-            id
+            (id, transaction.notify(&note).await?)
         });
+        self.changes.told([noted]);
         Ok(id)
     }
 

@@ -169,20 +169,21 @@ impl Store {
             }
         };
         let author = new.author.get();
-        let id = transaction!(&self.database, |transaction| {
+        let (id, unused, noted) = transaction!(&self.database, |transaction| {
             let quartier: Option<Option<i64>> = sqlx::query_scalar(lock_author)
                 .bind(author)
                 .fetch_optional(&mut *transaction)
                 .await?;
             let quartier = quartier.ok_or(Error::UnknownUser)?.ok_or(Error::NoQuartier)?;
 
-            sqlx::query(
+            let unused: Vec<i64> = sqlx::query_scalar(
                 "update lives set state = 'ended', ended_ms = $2
-                 where author_id = $1 and state = 'created'",
+                 where author_id = $1 and state = 'created'
+                 returning id",
             )
             .bind(author)
             .bind(new.now_ms)
-            .execute(&mut *transaction)
+            .fetch_all(&mut *transaction)
             .await?;
             let unfinished: Option<i64> = sqlx::query_scalar(
                 "select id from lives
@@ -234,9 +235,13 @@ impl Store {
             let names = newly_mentioned(&mentionable(&new.title, &new.content), "");
             let kind = NotificationKind::Mention;
             let note = Note::about(PostId::new(id), kind, new.author, new.author, new.now_ms);
-            transaction.mention(&names, Place::Post, &note).await?;
-            id
+            let noted = transaction.mention(&names, Place::Post, &note).await?;
+            (id, unused, noted)
         });
+        self.changes.told(noted);
+        for id in unused {
+            self.changes.live(LiveId::new(id), LiveState::Ended, new.now_ms);
+        }
         Ok(LiveRow {
             id: LiveId::new(id),
             author: new.author,
@@ -347,6 +352,9 @@ impl Store {
             }
             moved
         });
+        if moved > 0 {
+            self.changes.live(id, to, now_ms);
+        }
         Ok(moved > 0)
     }
 
@@ -390,7 +398,9 @@ impl Store {
             }
             ids
         });
-        Ok(ids.into_iter().map(LiveId::new).collect())
+        let ids: Vec<LiveId> = ids.into_iter().map(LiveId::new).collect();
+        ids.iter().for_each(|id| self.changes.live(*id, LiveState::Ended, now_ms));
+        Ok(ids)
     }
 }
 

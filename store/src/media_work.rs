@@ -3,8 +3,6 @@
 //! Here: which media waits for its turn, what has become of it, what an admin says of it. Not here: the
 //! making, which is the API's.
 
-use media::id::UserId;
-
 use crate::{
     Approval, AuditAction, Author, By, Error, Media, MediaId, PAGE_SIZE, Page, Store,
     attachments::{MediaRow, claim, loosen, media_columns, returned_columns},
@@ -238,7 +236,7 @@ impl Store {
              returning ",
             returned_columns!()
         );
-        let row: Option<MediaRow> = transaction!(&self.database, |transaction| {
+        let media = transaction!(&self.database, |transaction| {
             sqlx::query(
                 "update reports set closed_ms = $2 where media_id = $1 and closed_ms is null",
             )
@@ -253,12 +251,13 @@ impl Store {
                 .fetch_optional(&mut *transaction)
                 .await?;
             let Some(row) = row else { return Ok(None) };
+            let media = Media::try_from(row)?;
             let detail = format!("media {id}: {}", approval.as_str(), id = id.get());
-            let owner = Some(UserId::new(row.owner_id));
-            note!(&mut *transaction, by, AuditAction::Moderated, owner, &detail);
-            Some(row)
+
+            note!(&mut *transaction, by, AuditAction::Moderated, Some(media.owner), &detail);
+            media
         });
-        row.map(Media::try_from).transpose()
+        Ok(Some(media))
     }
 }
 

@@ -11,7 +11,7 @@
 use media::id::UserId;
 
 use crate::{
-    Error, PAGE_SIZE, Page, PostId, Store,
+    Error, PAGE_SIZE, Page, PostId, Store, Told,
     database::{reading, row, writing},
     mentions::{NAMES_AT_ONCE, Place, THOSE_NAMED},
     pushes::queue_pushes,
@@ -113,11 +113,17 @@ impl Note<'_> {
     }
 }
 
+/// What came of a [`Note`]: nothing, when its recipient does not want to know.
+#[must_use = "who is connected is told after the commit: Changes::told"]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted(pub(crate) Option<Told>);
+
 /// A transaction in which a member does what another is told of.
 pub(crate) trait Notify {
     /// Notes it for the recipient, if he wants to know. The same act told before gives way: whoever
     /// likes a post again and again is told of once.
-    async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
+    /// What it gives is passed on once the transaction is committed ([`Changes::told`]).
+    async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<Noted>;
 
     /// Notes for those of `names` who may see it that `note` mentions them, whose recipient does not
     /// matter. Told again of the same text is only who is named in a chat.
@@ -126,13 +132,14 @@ pub(crate) trait Notify {
         names: &[String],
         place: Place,
         note: &Note<'_>,
-    ) -> sqlx::Result<()>;
+    ) -> sqlx::Result<Vec<Noted>>;
 
     /// Takes back what was told of an act that was undone.
     async fn withdraw(&mut self, note: &Note<'_>) -> sqlx::Result<()>;
 
-    /// Passes on the notifications of these ids, just made. Every one that is ever made comes here.
-    async fn told(&mut self, ids: &[i64]) -> sqlx::Result<()>;
+    /// Queues notifications, just made, for the browsers of those they are for. Every one that is ever
+    /// made comes here.
+    async fn queue(&mut self, ids: &[i64]) -> sqlx::Result<()>;
 }
 
 /// What a recipient `u` with the preferences `p`, if he ever changed any, wants to be told: that of a
@@ -196,9 +203,9 @@ const MAKE_ROOM: &str = "delete from notifications
 macro_rules! notify_on {
     ($connection:ty) => {
         impl Notify for $connection {
-            async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<()> {
+            async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<Noted> {
                 if note.recipient == note.sender {
-                    return Ok(());
+                    return Ok(Noted(None));
                 }
                 self.withdraw(note).await?;
                 let id: Option<i64> = sqlx::query_scalar(NOTE)
@@ -212,14 +219,14 @@ macro_rules! notify_on {
                     .bind(note.now_ms)
                     .fetch_optional(&mut *self)
                     .await?;
-                let Some(id) = id else { return Ok(()) };
-                self.told(&[id]).await?;
+                let Some(id) = id else { return Ok(Noted(None)) };
+                self.queue(&[id]).await?;
                 sqlx::query(MAKE_ROOM)
                     .bind(note.recipient.get())
                     .bind(i64::from(NOTIFICATIONS_KEPT))
                     .execute(&mut *self)
                     .await?;
-                Ok(())
+                Ok(Noted(Some(Told { id, recipient: note.recipient })))
             }
 
             async fn mention(
@@ -227,9 +234,9 @@ macro_rules! notify_on {
                 names: &[String],
                 place: Place,
                 note: &Note<'_>,
-            ) -> sqlx::Result<()> {
+            ) -> sqlx::Result<Vec<Noted>> {
                 if names.is_empty() {
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
                 let mut named = sqlx::query_scalar(THOSE_NAMED)
                     .bind(note.post.map_or(0, PostId::get))
@@ -240,16 +247,17 @@ macro_rules! notify_on {
                     named = named.bind(names.get(n).map(String::as_str));
                 }
                 let named: Vec<i64> = named.fetch_all(&mut *self).await?;
+                let mut noted = Vec::new();
                 for recipient in named.into_iter().map(UserId::new) {
                     let kind = NotificationKind::Mention;
                     // A post is shown as it is now; other texts are told by their beginning.
                     let text = if place == Place::Post { "" } else { note.text };
-                    self.notify(&Note { recipient, kind, text, ..*note }).await?;
+                    noted.push(self.notify(&Note { recipient, kind, text, ..*note }).await?);
                 }
-                Ok(())
+                Ok(noted)
             }
 
-            async fn told(&mut self, ids: &[i64]) -> sqlx::Result<()> {
+            async fn queue(&mut self, ids: &[i64]) -> sqlx::Result<()> {
                 if ids.is_empty() {
                     return Ok(());
                 }
@@ -275,7 +283,7 @@ notify_on!(sqlx::SqliteConnection);
 notify_on!(sqlx::PgConnection);
 
 /// The beginning of `text`.
-fn excerpt(text: &str) -> &str {
+pub(crate) fn excerpt(text: &str) -> &str {
     text.char_indices().nth(EXCERPT_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -373,7 +381,46 @@ macro_rules! notification_tables {
 
 pub(crate) use {notification_columns, notification_tables};
 
+/// Which of a member's notifications are asked for.
+macro_rules! asked {
+    () => {
+        "where n.recipient_id = $1 and n.due_ms <= $2
+           and ($3 is null or n.kind = $3) and ($4 is null or n.is_read = $4)"
+    };
+}
+
 impl Store {
+    /// Those of these notifications that are there and due, oldest first.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn notifications_by_id(
+        &self,
+        ids: &[i64],
+        now_ms: i64,
+    ) -> Result<Vec<Notification>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<NotificationRow> = reading!(&self.database, |pool| {
+            let mut select = sqlx::QueryBuilder::new(concat!(
+                "select ",
+                notification_columns!(),
+                " from ",
+                notification_tables!(),
+                "where n.due_ms <= "
+            ));
+            select.push_bind(now_ms).push(" and n.id in (");
+            let mut list = select.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            select.push(") order by n.id");
+            select.build_query_as().fetch_all(pool).await?
+        });
+        rows.into_iter().map(Notification::try_from).collect()
+    }
+
     /// One page of a member's notifications, newest first.
     ///
     /// # Errors
@@ -382,12 +429,6 @@ impl Store {
         &self,
         query: &NotificationQuery,
     ) -> Result<Page<Notification>, Error> {
-        macro_rules! asked {
-            () => {
-                "where n.recipient_id = $1 and n.due_ms <= $2
-                   and ($3 is null or n.kind = $3) and ($4 is null or n.is_read = $4)"
-            };
-        }
         const COUNT: &str = concat!("select count(*) from notifications n ", asked!());
         const SELECT: &str = concat!(
             "select ",

@@ -335,7 +335,7 @@ impl Store {
     /// [`Error::NoQuartier`], also when there is no such author; [`Error::UnknownMedia`] and
     /// [`Error::TooManyMedia`], and nothing is written.
     pub async fn create_post(&self, new: NewPost) -> Result<PostId, Error> {
-        let id = transaction!(&self.database, |transaction| {
+        let (id, noted) = transaction!(&self.database, |transaction| {
             let id: Option<i64> = sqlx::query_scalar(
                 "insert into posts (author_id, quartier_id, title, content, search_text, \
                      post_type, is_anonymous, created_ms, updated_ms)
@@ -357,9 +357,9 @@ impl Store {
             let names = newly_mentioned(&mentionable(&new.title, &new.content), "");
             let kind = NotificationKind::Mention;
             let note = Note::about(id, kind, new.author, new.author, new.now_ms);
-            transaction.mention(&names, Place::Post, &note).await?;
-            id
+            (id, transaction.mention(&names, Place::Post, &note).await?)
         });
+        self.changes.told(noted);
         Ok(id)
     }
 
@@ -375,7 +375,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<bool, Error> {
         let lock_post = self.database.lock_post();
-        transaction!(&self.database, |transaction| {
+        let noted = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> =
                 sqlx::query_as(lock_post).bind(id.0).fetch_optional(&mut *transaction).await?;
             let Some((author, _)) = found else { return Ok(false) };
@@ -406,8 +406,9 @@ impl Store {
             let names = newly_mentioned(&mentionable(&title, &content), &before);
             let (kind, author) = (NotificationKind::Mention, UserId::new(author));
             let note = Note::about(id, kind, author, author, now_ms);
-            transaction.mention(&names, Place::Post, &note).await?;
+            transaction.mention(&names, Place::Post, &note).await?
         });
+        self.changes.told(noted);
         Ok(true)
     }
 

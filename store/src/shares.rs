@@ -158,7 +158,7 @@ impl Store {
     pub async fn share(&self, new: NewShare<ShareType>) -> Result<Option<Shared>, Error> {
         let (post, user, how) = (new.post.get(), new.user.get(), new.how.as_str());
         let lock_post = self.database.lock_post();
-        let shared = transaction!(&self.database, |transaction| {
+        let (shared, noted) = transaction!(&self.database, |transaction| {
             let author: Option<(i64, i64)> =
                 sqlx::query_as(lock_post).bind(post).fetch_optional(&mut *transaction).await?;
             let Some((author, _)) = author else { return Ok(None) };
@@ -188,8 +188,8 @@ impl Store {
                     author,
                     new.now_ms,
                 );
-                transaction.notify(&note).await?;
-                Shared { id, is_new: true }
+                let noted = transaction.notify(&note).await?;
+                (Shared { id, is_new: true }, Some(noted))
             } else {
                 let id = sqlx::query_scalar(
                     "select id from post_shares
@@ -200,9 +200,10 @@ impl Store {
                 .bind(how)
                 .fetch_one(&mut *transaction)
                 .await?;
-                Shared { id, is_new: false }
+                (Shared { id, is_new: false }, None)
             }
         });
+        self.changes.told(noted);
         Ok(Some(shared))
     }
 

@@ -2,18 +2,12 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{Actor, By, Role};
+use store::Role;
 
 use crate::house::{Answer, House, Member};
 
 const AUDIT: &str = "/api/admin/audit/";
 const PROFILE: &str = "/api/users/my-profile/";
-
-/// Makes a member what only an operator can make the first one.
-pub async fn promote(house: &House, member: &Member, role: Role) {
-    let by = By::console(house.now_ms());
-    house.store.set_role(member.user_id(), role, &by).await.unwrap();
-}
 
 async fn admin(house: &House) -> Member {
     house.admin("admin").await
@@ -70,7 +64,7 @@ async fn an_ambassador_is_no_admin_and_an_admin_who_was_demoted_neither() {
         (Role::Admin, StatusCode::OK),
         (Role::User, StatusCode::FORBIDDEN),
     ] {
-        promote(&house, &fatou, role).await;
+        house.promote(&fatou, role).await;
         assert_eq!(house.get(AUDIT, &fatou).await.status, status, "{role:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret, Workshop};
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     extract::ConnectInfo,
 };
@@ -19,11 +19,10 @@ use http_body_util::BodyExt;
 use media::id::{LiveId, PlaybackName, UserId};
 use serde_json::{Value, json};
 use storage::Storage;
-use store::{LiveRow, LiveState, Role, Store};
+use store::{By, LiveRow, LiveState, Role, Store};
 use tempfile::TempDir;
+use tokio::{net::TcpSocket, sync::watch};
 use tower::ServiceExt;
-
-use crate::admin::promote;
 
 /// 2025-07-23T11:05:00Z
 pub const START_MS: i64 = 1_753_268_700_000;
@@ -35,6 +34,8 @@ pub struct House {
     pub control: Arc<FakeControl>,
     app: Router,
     now_ms: Arc<AtomicI64>,
+    /// Turned true, it ends what stays.
+    pub drain: watch::Sender<bool>,
     folder: TempDir,
 }
 
@@ -130,12 +131,34 @@ impl House {
             clock,
         );
         let app = api.unwrap().merge(api::files(storage.clone()));
-        Self { store, storage, workshop, control, app, now_ms, folder }
+        let drain = watch::Sender::new(false);
+        Self { store, storage, workshop, control, app, now_ms, drain, folder }
     }
 
     pub fn clock(&self) -> Clock {
         let now_ms = Arc::clone(&self.now_ms);
         Clock::new(move || now_ms.load(Ordering::Relaxed))
+    }
+
+    /// The house on a port, for clients that stay. What waits for one of them is `send_buffer_bytes`
+    /// in its socket and no more.
+    pub async fn listen_with(&self, send_buffer_bytes: Option<u32>) -> SocketAddr {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = send_buffer_bytes {
+            socket.set_send_buffer_size(bytes).unwrap();
+        }
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(64).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connection = api::Connection::new(self.drain.subscribe(), Arc::new(()));
+        let app = self.app.clone().layer(Extension(connection));
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+        address
+    }
+
+    pub async fn listen(&self) -> SocketAddr {
+        self.listen_with(None).await
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -151,6 +174,12 @@ impl House {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    /// The status alone, of an answer that may not end.
+    pub async fn status(&self, path: &str, member: Option<&Member>) -> StatusCode {
+        let request = request(Method::GET, path, member, None);
+        self.app.clone().oneshot(request).await.unwrap().status()
     }
 
     /// The answer as it is: stored files are no text.
@@ -238,8 +267,13 @@ impl House {
     /// Registers `name`, whom whoever runs the place has made one of his own.
     pub async fn admin(&self, name: &str) -> Member {
         let member = self.member(name).await;
-        promote(self, &member, Role::Admin).await;
+        self.promote(&member, Role::Admin).await;
         member
+    }
+
+    /// Makes a member what only an operator can make the first one.
+    pub async fn promote(&self, member: &Member, role: Role) {
+        self.store.set_role(member.user_id(), role, &By::console(self.now_ms())).await.unwrap();
     }
 
     pub async fn homeless_member(&self, name: &str) -> Member {

@@ -30,6 +30,7 @@ mod places;
 mod posts;
 mod publishing;
 mod push;
+mod realtime;
 mod recovery;
 mod resumable;
 mod security;

@@ -4,6 +4,7 @@
 //! communiconnect-load compare [--ours BINARY] [--page FILE] [--json FILE] [--publishers 100] [--viewers 2000]
 //!                             [--window-s 30] [--repeats 5] [--followers 1000] [--crowd 5000]
 //! communiconnect-load low-latency [the same]
+//! communiconnect-load chat [--ours BINARY] [--listeners 2000] [--speakers 25] [--per-second 50] [--seconds 60]
 //! communiconnect-load prepare
 //! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
 //! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
@@ -15,6 +16,7 @@
 //! Every command takes `--input FILE` (made when missing). `--pid` adds what that process tree used meanwhile.
 
 mod account;
+mod chat;
 mod classic;
 mod compare;
 mod connection;
@@ -91,6 +93,16 @@ fn main() -> Result<()> {
         }
         "view" => view::<Classic>(&options, 2_000, seconds, pid)?,
         "follow" => view::<LowLatency>(&options, 1_000, seconds, pid)?,
+        "chat" => {
+            let binary = options.or("ours", ours::default_binary())?;
+            let plan = chat::Plan {
+                listeners: options.or("listeners", 2_000)?,
+                speakers: options.or("speakers", 25)?,
+                per_second: options.or("per-second", 50.0)?,
+                time: seconds,
+            };
+            chat::run(&ours::Ours::start(&fs::canonicalize(binary)?)?, &plan)?;
+        }
         "cpu" => account_for(Some(options.needed("pid")?), seconds, || 0)?,
         "floor" => {
             compare::serve_floor(options.needed("listen")?, options.needed("segment-bytes")?)?
@@ -101,7 +113,7 @@ fn main() -> Result<()> {
             println!("{:#}", report::low_latency_json(&figures));
         }
         other => bail!(
-            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, low-latency"
+            "no command {other:?}: chat, prepare, publish, view, follow, cpu, floor, compare, low-latency"
         ),
     }
     Ok(())

@@ -76,19 +76,27 @@ impl Ours {
         let mut client = Client::connect(self.http)?;
         (0..count)
             .map(|n| {
-                let account = json!({
-                    "username": format!("bench{n}"), "email": format!("bench{n}@example.org"),
-                    "password": "un long mot de passe", "password_confirm": "un long mot de passe",
-                    "first_name": "Aïssatou", "last_name": "Diallo", "quartier": 1,
-                });
-                let account = client.post("/api/users/register/", "", &account)?;
-                let token = text(&account["tokens"], "access")?;
+                let token = self.member(&format!("bench{n}"))?;
                 let live =
                     client.post("/api/posts/live/start/", &token, &json!({"title": "Mesure"}))?;
                 let playlist = resolve("/", &text(&live, "hls_url")?);
                 Ok(Live { key: text(&live, "stream_key")?, playlist })
             })
             .collect()
+    }
+
+    /// Makes an account; gives its access token.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub fn member(&self, name: &str) -> Result<String> {
+        let account = json!({
+            "username": name, "email": format!("{name}@example.org"),
+            "password": "un long mot de passe", "password_confirm": "un long mot de passe",
+            "first_name": "Aïssatou", "last_name": "Diallo", "quartier": 1,
+        });
+        let account = Client::connect(self.http)?.post("/api/users/register/", "", &account)?;
+        text(&account["tokens"], "access")
     }
 
     /// Bytes of the init and media segments that the media playlist of `live` lists now.
@@ -160,6 +168,12 @@ public_rtmp_port = {}
 address = {rate}
 register_address = {rate}
 live_start = {rate}
+user = {rate}
+writing = {rate}
+watch_address = {rate}
+[api.realtime]
+max_clients_per_address = 20000
+max_clients_per_member = 20000
 [api.passwords]
 memory_kib = 64
 passes = 1

@@ -9,7 +9,7 @@ use crate::{
 async fn note(db: &Fixture, note: Note<'_>) {
     async fn noted(db: &Fixture, note: Note<'_>) -> Result<(), Error> {
         transaction!(&db.database, |transaction| {
-            transaction.notify(&note).await?;
+            let _ = transaction.notify(&note).await?;
         });
         Ok(())
     }

@@ -153,6 +153,18 @@ export const fr = {
     paused: 'En pause : plus rien n’est chargé.',
   },
 
+  chat: {
+    title: 'Discussion',
+    empty: 'Personne n’a encore écrit.',
+    label: 'Votre message',
+    send: 'Envoyer',
+    signIn: 'pour lire la discussion et y écrire.',
+    lost: 'Connexion à la discussion…',
+    over: 'Le direct est terminé : on ne peut plus y écrire.',
+    banned: 'Vous ne pouvez plus écrire dans cette discussion.',
+    slow: (seconds: number) => `Un message toutes les ${wait(seconds)}.`,
+  },
+
   share: {
     button: 'Partager',
     whatsapp: 'WhatsApp',

@@ -132,6 +132,9 @@ export class Api {
   unsubscribe = (id: string) =>
     this.#signed(`/api/notifications/push/subscriptions/${id}/`, { method: 'DELETE' });
 
+  /** A token for the one connection that is no request; null for a stranger. */
+  access = (): Promise<string | null> => this.tokens().access();
+
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {
     return Date.now() + this.clockOffsetMs;

@@ -1,0 +1,283 @@
+//! What happens, told as it happens.
+//!
+//! Here: chat, state and viewers of a live, and a member's notifications, over a WebSocket (`socket`)
+//! or as server-sent events (`stream`), for as long as the client stays. Not here: what is told (each
+//! resource publishes its own), saying and moderating (`chat`), the database's part (`store`).
+//!
+//! Whatever is told is written down once (`topic`), and every client reads it from a bounded window:
+//! who cannot follow is let go and comes back with the last id it has seen. See ADR 33.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, Once, PoisonError, Weak},
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use media::id::{LiveId, UserId};
+use serde::Deserialize;
+use store::{Change, Notification, Told};
+use tokio::sync::{
+    broadcast::{Receiver, error::RecvError},
+    watch,
+};
+
+use self::{
+    events::Event,
+    rooms::{Held, Room},
+    topic::Topic,
+};
+use crate::{
+    address::Client,
+    error::Error,
+    notifications::NotificationBody,
+    router::{Api, Shared},
+};
+
+pub mod events;
+pub mod rooms;
+mod socket;
+mod stream;
+mod topic;
+
+/// Where a WebSocket is opened, as [`router`] has it.
+pub const SOCKET_ROUTE: &str = "/api/realtime";
+/// Where server-sent events are read, likewise.
+pub const STREAM_ROUTE: &str = "/api/realtime/events";
+
+/// How often viewers are counted.
+const PULSE: Duration = Duration::from_secs(1);
+/// Notifications read from the database at once.
+const NOTIFICATIONS_AT_ONCE: usize = 200;
+
+/// How much real time there may be.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Clients at once: about 20 KB each.
+    pub max_clients: usize,
+    /// Clients at once from one address (IPv6: one /64). A carrier's NAT puts thousands behind one.
+    pub max_clients_per_address: usize,
+    /// Clients at once of one member: a phone, a computer and some forgotten tabs.
+    pub max_clients_per_member: usize,
+    /// Largest message of a client, in bytes: the longest text a chat takes, all of it escaped.
+    pub message_max_bytes: usize,
+    /// A client that sends nothing for so long, not even the answer to a ping, is gone. It is asked
+    /// three times meanwhile: mobile links pause for seconds, and proxies end what is silent for a
+    /// minute.
+    pub idle_s: u64,
+    /// How long a client may take no byte.
+    pub stalled_s: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_clients: 10_000,
+            max_clients_per_address: 5_000,
+            max_clients_per_member: 10,
+            message_max_bytes: 16 * 1024,
+            idle_s: 75,
+            stalled_s: 10,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let at_least = [
+            ("max_clients", self.max_clients as u64, 1),
+            ("max_clients_per_address", self.max_clients_per_address as u64, 1),
+            ("max_clients_per_member", self.max_clients_per_member as u64, 1),
+            ("message_max_bytes", self.message_max_bytes as u64, 1024),
+            ("idle_s", self.idle_s, 3),
+            ("stalled_s", self.stalled_s, 1),
+        ];
+        match at_least.into_iter().find(|(_, value, least)| value < least) {
+            Some((name, _, least)) => Err(format!("realtime.{name}: must be at least {least}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The connection that brought a request, put into its extensions by whoever serves it. A client that
+/// stays keeps it: it counts as long as that, and goes when it has to.
+#[derive(Clone)]
+pub struct Connection {
+    drain: watch::Receiver<bool>,
+    _place: Arc<dyn Send + Sync>,
+}
+
+impl Connection {
+    /// A connection that is to end once `drain` turns true, and occupies `place` until it does.
+    pub fn new(drain: watch::Receiver<bool>, place: Arc<dyn Send + Sync>) -> Self {
+        Self { drain, _place: place }
+    }
+}
+
+/// Waits until the connection is to end.
+async fn drained(connection: &mut Option<Connection>) {
+    // Whoever would turn it may be gone: nothing will be asked any more.
+    if let Some(Connection { drain, .. }) = connection
+        && drain.wait_for(|drain| *drain).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Who listens to what.
+pub struct Realtime {
+    /// The lives that are followed.
+    pub rooms: Held<LiveId, Room>,
+    members: Held<UserId, Topic>,
+    places: Arc<Places>,
+    pulse: Once,
+}
+
+impl Realtime {
+    /// Nobody listens yet.
+    pub fn new() -> Self {
+        let places = Arc::default();
+        Self { rooms: Held::new(), members: Held::new(), places, pulse: Once::new() }
+    }
+
+    /// Tells a member of a notification, wherever he is connected.
+    pub fn notify(&self, notification: &Notification, now_ms: i64) {
+        if let Some(topic) = self.members.get(notification.recipient) {
+            let body = NotificationBody::new(notification, now_ms);
+            topic.publish(&Event::Notification { notification: &body });
+        }
+    }
+
+    /// What a member is to be told, for one more of his clients.
+    ///
+    /// # Errors
+    ///
+    /// 429 when he has as many as he may have.
+    fn member(&self, user: UserId, config: &Config) -> Result<Arc<Topic>, Error> {
+        let topic = self.members.get_or(user, Topic::new);
+        if topic.listeners() >= config.max_clients_per_member {
+            return Err(Error::Status(http::StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+        }
+        Ok(topic)
+    }
+
+    /// Lets a client in.
+    ///
+    /// # Errors
+    ///
+    /// 503 when the house is full, 429 when its address has as many as it may have.
+    fn enter(api: &Shared, client: &Client) -> Result<Place, Error> {
+        let place = Places::enter(&api.realtime.places, client, &api.config.realtime)?;
+        api.realtime.pulse.call_once(|| {
+            tokio::spawn(pulse(Arc::downgrade(api), api.store.changes()));
+        });
+        Ok(place)
+    }
+
+    async fn carry(&self, api: &Api, changes: Vec<Change>) {
+        let mut ids = Vec::new();
+        for change in changes {
+            match change {
+                Change::Live { id, state, at_ms } => {
+                    if let Some(room) = self.rooms.get(id) {
+                        room.passed(state, at_ms);
+                    }
+                }
+                Change::Notified(Told { id, recipient }) => {
+                    ids.extend(self.members.get(recipient).map(|_| id));
+                }
+            }
+        }
+        let now_ms = api.clock.now_ms();
+        match api.store.notifications_by_id(&ids, now_ms).await {
+            Ok(made) => made.iter().for_each(|notification| self.notify(notification, now_ms)),
+            Err(error) => tracing::error!(%error, "members were not told of notifications at once"),
+        }
+    }
+}
+
+const TOO_MANY: &str = "Trop de connexions en temps réel : fermez d'autres onglets ou appareils.";
+
+/// The routes of real time.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/realtime", get(socket::open))
+        .route("/api/realtime/events", get(stream::open))
+}
+
+/// Counts viewers and carries changes, as long as there is an API.
+async fn pulse(api: Weak<Api>, mut changes: Receiver<Change>) {
+    let mut ticks = tokio::time::interval(PULSE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let change = tokio::select! {
+            _ = ticks.tick() => None,
+            change = changes.recv() => Some(change),
+        };
+        let Some(api) = api.upgrade() else { return };
+        match change {
+            None => api.realtime.rooms.all().iter().for_each(|room| room.count(&*api.control)),
+            Some(Ok(change)) => {
+                let mut batch = vec![change];
+                while batch.len() < NOTIFICATIONS_AT_ONCE
+                    && let Ok(change) = changes.try_recv()
+                {
+                    batch.push(change);
+                }
+                api.realtime.carry(&api, batch).await;
+            }
+            Some(Err(RecvError::Lagged(missed))) => {
+                tracing::warn!(missed, "more was written at once than could be told of");
+                for room in api.realtime.rooms.all() {
+                    if let Ok(Some(row)) = api.store.live(room.id).await {
+                        room.passed(row.state, api.clock.now_ms());
+                    }
+                }
+            }
+            Some(Err(RecvError::Closed)) => return,
+        }
+    }
+}
+
+/// Who is connected, by address.
+#[derive(Debug, Default)]
+struct Places(Mutex<HashMap<IpAddr, usize>>);
+
+/// A client's place, given back on drop.
+struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+}
+
+impl Places {
+    fn enter(places: &Arc<Self>, client: &Client, config: &Config) -> Result<Place, Error> {
+        let address = client.limit_key();
+        let mut by_address = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_address.values().sum::<usize>() >= config.max_clients {
+            return Err(Error::Busy);
+        }
+        let here = by_address.entry(address).or_default();
+        if *here >= config.max_clients_per_address {
+            return Err(Error::Status(http::StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+        }
+        *here += 1;
+        metrics::gauge!("realtime_clients").increment(1.0);
+        Ok(Place { places: Arc::clone(places), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut by_address = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+        metrics::gauge!("realtime_clients").decrement(1.0);
+    }
+}
