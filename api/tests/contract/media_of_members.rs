@@ -196,9 +196,7 @@ async fn a_form_in_which_no_part_begins_is_refused_before_it_fills_the_memory() 
     use futures_util::StreamExt as _;
     let house = House::new().await;
     let member = house.member("fatou").await;
-    for head in
-        ["no boundary", "--edge\r\nX-A: ", "--edge", "--edge\r\nA:b\r\n\r\nc\r\n--edge\r\nX: "]
-    {
+    for head in ["no boundary", "--edge\r\nX-A: ", "--edge\r\nA:b\r\n\r\nc\r\n--edge\r\nX: "] {
         let mut request = form("POST", UPLOAD, &member, &[]);
         let taken = Arc::new(AtomicUsize::new(0));
         let endless = futures_util::stream::repeat(vec![b'a'; 10_000]).take(1000).inspect({
