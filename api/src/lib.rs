@@ -62,7 +62,7 @@ pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
 pub use push::Config as Push;
-pub use pusher::Pusher;
+pub use pusher::{CannotPush, Pusher};
 pub use random::NoRandomness;
 pub use router::{Refused, router, router_at};
 pub use throttle::Rate;
