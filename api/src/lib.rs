@@ -78,7 +78,7 @@ pub use mail::{Config as Smtp, Security};
 pub use moderation::Config as Moderation;
 pub use password::hash_password;
 pub use push::Config as Push;
-pub use pusher::Pusher;
+pub use pusher::{CannotPush, Pusher};
 pub use random::NoRandomness;
 pub use realtime::{Config as RealTime, Connection};
 pub use router::{Refused, router, router_at};

@@ -97,9 +97,8 @@ struct SenderBody {
     last_name: String,
 }
 
-/// What a notification is about, for programs.
-#[derive(Debug, Default, Serialize)]
-pub struct ExtraData {
+#[derive(Default, Serialize)]
+struct ExtraData {
     #[serde(skip_serializing_if = "Option::is_none")]
     post_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -304,7 +303,7 @@ impl NotificationBody {
 }
 
 impl ExtraData {
-    pub fn new(row: &Notification) -> Self {
+    fn new(row: &Notification) -> Self {
         let is_live =
             matches!(row.kind, NotificationKind::LiveStarted | NotificationKind::LiveEnded);
         let title = row.post.as_ref().map(|post| post.title.clone());

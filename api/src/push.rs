@@ -25,8 +25,7 @@ use crate::{
     config::Secret,
     error::Error,
     json::{Fields, NULL, PathId, REQUIRED, Text, moment},
-    notifications::{self, ExtraData},
-    reach,
+    notifications, reach,
     router::Shared,
     sealed,
     vapid::{self, Vapid},
@@ -38,6 +37,10 @@ const NO_ENDPOINT: &str = "Adresse de service de notification non valide : une a
 const NO_KEYS: &str = "Un objet avec « p256dh » et « auth » est requis.";
 const NO_P256DH: &str = "« p256dh » n'est pas une clé publique P-256 en base64url.";
 const NO_AUTH: &str = "« auth » n'est pas un secret de 16 octets en base64url.";
+
+/// Longest text of a message: that of the longest title. Even where JSON writes six bytes for each of
+/// its characters, and of a name, all of it is sealed ([`sealed::PLAIN_MAX_BYTES`]).
+const TEXT_MAX_CHARS: usize = 200;
 
 /// Browsers write base64url, most without padding, some tools with it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -260,9 +263,18 @@ pub struct Message {
     tag: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<String>,
-    extra_data: ExtraData,
+    extra_data: About,
     #[serde(skip)]
     pub urgency: Urgency,
+}
+
+/// What a message is about, for programs: ids alone, since a message has room for its text once.
+#[derive(Debug, Default, Serialize)]
+struct About {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment_id: Option<i64>,
 }
 
 impl Message {
@@ -280,7 +292,7 @@ impl Message {
                 url: "/".to_owned(),
                 tag: "digest".to_owned(),
                 created_at: None,
-                extra_data: ExtraData::default(),
+                extra_data: About::default(),
                 urgency: Urgency::Normal,
             },
         }
@@ -304,11 +316,14 @@ impl Message {
             id: Some(row.id),
             notification_type: row.kind.as_str(),
             title: notifications::title(row),
-            message: notifications::message(row),
+            message: notifications::message(row).chars().take(TEXT_MAX_CHARS).collect(),
             url: live.map_or_else(|| "/".to_owned(), |name| format!("/live/{name}")),
             tag,
             created_at: Some(moment(row.created_ms)),
-            extra_data: ExtraData::new(row),
+            extra_data: About {
+                post_id: row.post.as_ref().map(|post| post.id.get()),
+                comment_id: row.comment,
+            },
             urgency,
         }
     }
@@ -321,6 +336,8 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use media::id::UserId;
+
     use super::*;
 
     fn refusal(change: impl FnOnce(&mut Config)) -> String {
@@ -341,28 +358,45 @@ mod tests {
         assert!(refusal(|c| c.timeout_s = 0).starts_with("push.timeout_s:"));
     }
 
+    /// Everything as long as it can be, of a character that JSON writes as six.
+    fn longest(kind: NotificationKind) -> Notification {
+        let odd = |chars: usize| "\u{1}".repeat(chars);
+        let user = UserId::new(i64::MAX);
+        let (username, first_name, last_name) = (odd(150), odd(150), odd(150));
+        let (title, excerpt) = (odd(200), odd(5000));
+        Notification {
+            id: i64::MAX,
+            recipient: UserId::new(1),
+            kind,
+            sender: Some(store::Sender { id: user, username, first_name, last_name }),
+            post: Some(store::NotedPost {
+                id: PostId::new(i64::MAX),
+                title,
+                excerpt: excerpt.clone(),
+                author: user,
+            }),
+            comment: Some(i64::MAX),
+            excerpt,
+            is_read: false,
+            created_ms: 0,
+        }
+    }
+
+    /// What a member writes must never be what keeps others from being told.
+    #[test]
+    fn the_longest_message_is_sealed() {
+        let live = Some(PlaybackName::from_random([255; 10]));
+        let row = Box::new(longest(NotificationKind::LiveStarted));
+        let plain = serde_json::to_vec(&Message::new(&News::One(row, live))).unwrap();
+        assert!(plain.len() <= sealed::PLAIN_MAX_BYTES, "{}", plain.len());
+    }
+
     #[test]
     fn a_topic_is_what_services_take() {
         let kinds =
             [NotificationKind::PostShared, NotificationKind::LiveEnded, NotificationKind::Mention];
         for kind in kinds {
-            let row = Notification {
-                id: i64::MAX,
-                recipient: media::id::UserId::new(1),
-                kind,
-                sender: None,
-                post: Some(store::NotedPost {
-                    id: PostId::new(i64::MAX),
-                    title: String::new(),
-                    excerpt: String::new(),
-                    author: media::id::UserId::new(2),
-                }),
-                comment: None,
-                excerpt: String::new(),
-                is_read: false,
-                created_ms: 0,
-            };
-            let message = Message::new(&News::One(Box::new(row), None));
+            let message = Message::new(&News::One(Box::new(longest(kind)), None));
             let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
             assert!(message.topic().chars().all(is_allowed), "{}", message.topic());
             assert!((1..=32).contains(&message.topic().len()), "{}", message.topic());

@@ -281,7 +281,7 @@ impl Sender {
         let sealed = sealed::seal(&plain, &push.p256dh, &push.auth);
         let (Some(sealed), Some(authorization)) = (sealed, self.vapid.authorization(&name, now_ms))
         else {
-            return landed(Settlement::Refused, Answer::Good);
+            return landed(Settlement::Dropped, Answer::Good);
         };
         let started = Instant::now();
         let answer = self

@@ -234,7 +234,7 @@ async fn a_browser_reads_what_its_member_is_told_and_its_service_knows_who_sent_
             "url": "/",
             "tag": format!("like-{post}"),
             "created_at": "2025-07-23T11:05:00.000000Z",
-            "extra_data": {"post_id": post, "post_title": ""},
+            "extra_data": {"post_id": post},
         })
     );
     assert_eq!(pusher.flush().await.unwrap(), 0, "once is enough");
