@@ -1,5 +1,7 @@
 //! Passwords forgotten and changed, addresses verified: what is sent, and what it admits to.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -275,7 +277,9 @@ async fn a_registration_waits_for_no_mail_server() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     config.smtp.port = silent.local_addr().unwrap().port();
     let house = House::with(config).await;
-    let answer = house.post("/api/users/register/", account("fatou")).await;
+    // Less than the mail server is given to answer.
+    let registered = house.post("/api/users/register/", account("fatou"));
+    let answer = tokio::time::timeout(Duration::from_secs(15), registered).await.unwrap();
     assert_eq!(answer.status, StatusCode::CREATED);
     assert_eq!(answer.body["user"]["email_verified"], Value::Bool(false));
 }
