@@ -100,7 +100,7 @@ fn a_picture_that_moves_becomes_a_video_with_a_picture() {
 
 #[test]
 fn a_video_is_as_long_as_it_is_measured_not_as_it_says() {
-    let house = House::start_with(&[("API__UPLOADS__VIDEO_MAX_S", "2"), PATIENT]);
+    let house = House::start_with(&[("API__UPLOADS__VIDEO_MAX_S", "1"), PATIENT]);
     assert!(house.log().contains("the media worker is there"), "{}", house.log());
     let member = house.member();
     let long = made(&house, "long.mp4", &format!("{FILM} -c:v libx264 -movflags +faststart"));
@@ -113,11 +113,11 @@ fn a_video_is_as_long_as_it_is_measured_not_as_it_says() {
     }
     for film in [long, written(&house, "lying.mp4", &lying)] {
         let refused = refusal(&house, &member, &film);
-        assert_eq!(refused, "La vidéo ne peut pas dépasser 2 secondes", "{}", film.display());
+        assert_eq!(refused, "La vidéo ne peut pas dépasser 1 secondes", "{}", film.display());
     }
     // A recorder in a browser says nothing at all.
     let webm = made(&house, "live.webm", &format!("{FILM} -c:v libvpx -live 1 -f webm"));
-    assert_eq!(refusal(&house, &member, &webm), "La vidéo ne peut pas dépasser 2 secondes");
+    assert_eq!(refusal(&house, &member, &webm), "La vidéo ne peut pas dépasser 1 secondes");
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::source::{Source, Stored};
 use crate::video::quarter_turns;
 
 const MILLISECONDS: (i32, i32) = (1, 1000);
+/// What a player leaves out at both ends: what a decoder of sound needs before its first sample, pictures
+/// outside an edit.
+const EDGE_MS: u64 = 1000;
 /// So many tracks are described.
 const MOST_TRACKS: usize = 64;
 
@@ -85,7 +88,11 @@ fn film(input: &mut BufReader<File>, job: &Job, size_bytes: u64) -> Result<Probe
         return Err(Refusal::new(Code::Unsupported, "neither pictures nor sound"));
     };
     // What it says may be a lie, and recorders say nothing.
-    let duration_ms = said_ms.max(measured_ms(&mut source));
+    let measured_ms = measured_ms(&mut source);
+    let duration_ms = match (said_ms, measured_ms) {
+        (Some(said), Some(measured)) if measured <= said.saturating_add(EDGE_MS) => Some(said),
+        _ => said_ms.max(measured_ms),
+    };
     let faststart = container == "mp4" && is_faststart(input).unwrap_or(false);
     let plays_in_browsers = faststart && medium == Medium::Video && tracks.iter().all(is_plain);
     Ok(Probe {

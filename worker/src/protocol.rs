@@ -211,8 +211,8 @@ pub struct Probe {
     pub container: String,
     /// Bytes of the file.
     pub size_bytes: u64,
-    /// How long it lasts, where that is known: of a video, what it says or what is in it, whichever is
-    /// longer.
+    /// How long it lasts, where that is known: of a video what it says, unless more than a second more is
+    /// in it.
     pub duration_ms: Option<u64>,
     /// The first 64 tracks; one picture is one track.
     pub tracks: Vec<Track>,
