@@ -13,6 +13,8 @@ use figment::{
 };
 use serde::Deserialize;
 
+use crate::console::Command;
+
 /// Every setting with its default and its reason, as shown by `--help`.
 pub const REFERENCE: &str = include_str!("settings.toml");
 
@@ -24,8 +26,11 @@ const ENVIRONMENT_PREFIX: &str = "COMMUNICONNECT_";
 #[command(version, after_help = "`--help` explains every setting.", after_long_help = long_help())]
 struct Arguments {
     /// TOML file of settings; the environment is read over it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Without one, the server runs
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 /// All settings of the server.
@@ -141,11 +146,12 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Reads the arguments, the file they name and the environment.
+/// Reads the arguments, the file they name and the environment: the settings, and what to do in place
+/// of serving.
 ///
 /// # Errors
 /// With the name of the setting that is unknown, of the wrong type or out of bounds.
-pub fn load() -> anyhow::Result<Config> {
+pub fn load() -> anyhow::Result<(Config, Option<Command>)> {
     let arguments = Arguments::parse();
     let mut figment = Figment::new();
     if let Some(path) = &arguments.config {
@@ -157,7 +163,7 @@ pub fn load() -> anyhow::Result<Config> {
     let figment = figment
         .merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"))
         .merge(Env::raw().only(&["DATABASE_URL"]));
-    read(&figment)
+    Ok((read(&figment)?, arguments.command))
 }
 
 fn read(figment: &Figment) -> anyhow::Result<Config> {

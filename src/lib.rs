@@ -7,7 +7,9 @@
 
 pub mod allocator;
 pub mod app;
+mod backup;
 pub mod config;
+pub mod console;
 mod http;
 pub mod https;
 pub mod lives;

@@ -1,21 +1,31 @@
-//! The `communiconnect-live` binary: load the configuration, assemble the app, run it.
+//! The `communiconnect-live` binary: load the configuration, assemble the app, run it; or do what an
+//! operator asks for.
 
 use std::process::ExitCode;
 
-use communiconnect_live::{allocator::Allocator, app, config, telemetry};
+use communiconnect_live::{allocator::Allocator, app, config, console, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     give_large_blocks_back();
-    let config = match config::load() {
-        Ok(config) => config,
+    let (config, command) = match config::load() {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("communiconnect-live: {error:#}");
             return ExitCode::from(2);
         }
     };
+    if let Some(command) = command {
+        return match console::run(command, &config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("communiconnect-live: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     telemetry::init_logs(&config.log);
     match app::run(config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,7 @@ mod analytics;
 mod announcements;
 mod attachments;
 mod authors;
+pub mod backup;
 mod chat;
 mod comments;
 mod database;
@@ -57,7 +58,7 @@ pub use notifications::{
 };
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{
-    NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, Scope,
+    NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, SEARCH_MAX, Scope,
 };
 pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use reactions::Reactions;
@@ -99,6 +100,13 @@ impl Store {
     /// [`Error::Unavailable`] when it gives none in time.
     pub async fn ping(&self) -> Result<(), Error> {
         self.database.ping().await
+    }
+
+    /// How often this store has written, in all its clones. As long as it stays the same, what was read
+    /// before is still so, but for what other programs write. Taken before reading; a write that was
+    /// told to its caller is counted.
+    pub fn writes(&self) -> u64 {
+        self.database.writes()
     }
 
     /// Makes the caller the one server of this database, for as long as it holds what it is given;
