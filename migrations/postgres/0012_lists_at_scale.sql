@@ -31,8 +31,8 @@ insert into post_search (rowid, place, words, author)
             else ''
         end
     from posts p join users u on u.id = p.author_id;
-create index post_search_of_place on post_search (place, rowid);
-create index post_search_trigrams on post_search using gin (words gin_trgm_ops, author gin_trgm_ops);
+create index post_search_trigrams on post_search
+    using gin (place gin_trgm_ops, words gin_trgm_ops, author gin_trgm_ops);
 alter table posts drop column search_text;
 
 -- How many posts there are of each kind. Kept by triggers, so that it is right whoever writes, also

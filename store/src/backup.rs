@@ -131,9 +131,8 @@ pub async fn verify(path: &Path) -> Result<Verified, Error> {
             }
         }
     }
-    let bytes = fs::metadata(path)
-        .map_err(|source| Error::File { path: path.to_owned(), source })?
-        .len();
+    let bytes =
+        fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), source })?.len();
     Ok(Verified { step: steps.last().map_or(0, |(step, _)| *step), bytes })
 }
 

@@ -518,24 +518,28 @@ impl PostQuery {
 
     /// The ids that a search for `text` finds, in the order asked for.
     fn search(&self, text: &str, database: &Database) -> Asked {
-        let mut asked = Asked::new("select id from (");
-        let is_indexed = fold(text).chars().count() >= INDEXED_CHARS;
-        let place = match self.scope {
-            Scope::Commune(id) => Some(format!("/{}/", id.get())),
-            Scope::Everywhere | Scope::Author(_) => None,
-        };
-        const COLUMNS: &str = "select p.id, p.likes_count, p.created_ms ";
-        asked.push(COLUMNS);
-        if !is_indexed {
-            asked.push("from (select * from posts p ");
+        let mut asked = Asked::new("select p.id from (select s.rowid as id from ");
+        if fold(text).chars().count() < INDEXED_CHARS {
+            asked.push("(select p.id from posts p ");
             self.conditions(&mut asked);
             asked.push(" order by p.created_ms desc, p.id desc limit ");
             asked.bind(i64::from(READ_MAX));
             asked.push(") p join post_search s on s.rowid = p.id where ");
             asked.like(text);
         } else {
-            asked.push("from post_search s join posts p on p.id = s.rowid ");
-            self.conditions(&mut asked);
+            // The index knows the place: posts are read only where more is asked of them.
+            let (place, rest) = match self.scope {
+                Scope::Commune(id) => {
+                    let rest = Self { scope: Scope::Everywhere, ..self.clone() };
+                    (Some(format!("/{}/", id.get())), rest)
+                }
+                Scope::Everywhere | Scope::Author(_) => (None, self.clone()),
+            };
+            asked.push("post_search s ");
+            if rest.asks_of_posts() {
+                asked.push("join posts p on p.id = s.rowid ");
+            }
+            rest.conditions(&mut asked);
             asked.push(" and ");
             match database {
                 Database::Sqlite { .. } => {
@@ -545,7 +549,8 @@ impl PostQuery {
                 Database::Postgres(..) => {
                     asked.like(text);
                     if let Some(place) = place {
-                        asked.push(" and s.place = ");
+                        // `like`, which the index of trigrams has in every version of PostgreSQL.
+                        asked.push(" and s.place like ");
                         asked.bind(place);
                     }
                 }
@@ -553,8 +558,19 @@ impl PostQuery {
         }
         asked.push(" order by s.rowid desc limit ");
         asked.bind(i64::from(SEARCH_MAX));
-        asked.push(&format!(") p order by {}", self.sort.order()));
+        asked.push(&format!(
+            ") found join posts p on p.id = found.id order by {}",
+            self.sort.order()
+        ));
         asked
+    }
+
+    /// Whether its conditions need anything of a post.
+    fn asks_of_posts(&self) -> bool {
+        self.scope != Scope::Everywhere
+            || self.post_type.is_some()
+            || self.is_live_post.is_some()
+            || self.is_anonymous.is_some()
     }
 
     /// The `where` of posts, or of their counts, called `p`.
@@ -576,10 +592,18 @@ impl PostQuery {
         }
         // Written out, so that the index of those going live is one of them.
         if let Some(is_live_post) = self.is_live_post {
-            asked.push(if is_live_post { " and p.is_live_post = 1" } else { " and p.is_live_post = 0" });
+            asked.push(if is_live_post {
+                " and p.is_live_post = 1"
+            } else {
+                " and p.is_live_post = 0"
+            });
         }
         if let Some(is_anonymous) = self.is_anonymous {
-            asked.push(if is_anonymous { " and p.is_anonymous = 1" } else { " and p.is_anonymous = 0" });
+            asked.push(if is_anonymous {
+                " and p.is_anonymous = 1"
+            } else {
+                " and p.is_anonymous = 0"
+            });
         }
     }
 

@@ -47,11 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn liked(
-        &self,
-        posts: &[PostId],
-        reader: UserId,
-    ) -> Result<HashSet<PostId>, Error> {
+    pub async fn liked(&self, posts: &[PostId], reader: UserId) -> Result<HashSet<PostId>, Error> {
         const SELECT: &str = concat!(
             "select post_id from likes where user_id = $21 and post_id in ",
             those_posts!()

@@ -205,7 +205,8 @@ pub fn api(databases: &[api::Figures]) -> String {
         let is_reached = if per_s { ours >= limit } else { ours <= limit };
         let verdict = if is_reached { "reached" } else { "**missed**" };
         let first = first.map_or("–".to_owned(), show);
-        let _ = writeln!(text, "| {name} | {first} | {} | {} | {verdict} |", show(ours), show(limit));
+        let _ =
+            writeln!(text, "| {name} | {first} | {} | {} | {verdict} |", show(ours), show(limit));
     };
     for f in databases {
         let (name, posts) = (f.database, f.size.posts);
@@ -247,9 +248,10 @@ pub fn api(databases: &[api::Figures]) -> String {
     let _ = writeln!(text, "| --- |{}", " --- |".repeat(databases.len()));
     for (n, (kind, ..)) in databases.first().into_iter().flat_map(|f| &f.mixed.kinds).enumerate() {
         let of = |f: &api::Figures| {
-            f.mixed.kinds.get(n).map_or("–".to_owned(), |(_, count, us)| {
-                format!("{:.1} ms of {count}", ms(*us))
-            })
+            f.mixed
+                .kinds
+                .get(n)
+                .map_or("–".to_owned(), |(_, count, us)| format!("{:.1} ms of {count}", ms(*us)))
         };
         let all: Vec<String> = databases.iter().map(of).collect();
         let _ = writeln!(text, "| {kind} | {} |", all.join(" | "));
@@ -529,7 +531,11 @@ impl Machine {
             cpu: value(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gb: memory_kb.unwrap_or(0.0) / 1024.0 / 1024.0,
-            others: read("/proc/loadavg").split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0),
+            others: read("/proc/loadavg")
+                .split(' ')
+                .next()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0.0),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             congestion_control: read("/proc/sys/net/ipv4/tcp_congestion_control").trim().to_owned(),
         }

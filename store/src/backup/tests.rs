@@ -38,7 +38,8 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_and_holds_togethe
                         let before = Instant::now();
                         n += 1;
                         // Rows, counts and the index of words change together.
-                        let new = NewPost { content: format!("mot{author}x{n}"), ..new_post(author) };
+                        let new =
+                            NewPost { content: format!("mot{author}x{n}"), ..new_post(author) };
                         let post = db.create_post(new).await.unwrap();
                         db.like(post, author, NOW_MS).await.unwrap();
                         db.count_view(first, author, NOW_MS).await.unwrap();
@@ -157,10 +158,11 @@ async fn rows_that_refer_to_nothing_are_found() {
         db.post_of(author).await;
         let to = file_of(&db).with_file_name("copy.sqlite");
         copy(&file_of(&db), &to, |_, _| ()).await.unwrap();
-        let mut connection =
-            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&to).foreign_keys(false))
-                .await
-                .unwrap();
+        let mut connection = SqliteConnection::connect_with(
+            &SqliteConnectOptions::new().filename(&to).foreign_keys(false),
+        )
+        .await
+        .unwrap();
         sqlx::query("update posts set author_id = 404").execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         let error = verify(&to).await.unwrap_err();
