@@ -49,6 +49,8 @@ pub struct Plan {
     pub postgres: Option<String>,
     /// How long the mixed questions are asked.
     pub time: Duration,
+    /// Posts of the large databases, where it is not what the page is about: for a quick look.
+    pub posts: Option<u32>,
 }
 
 /// How a database did.
@@ -109,10 +111,13 @@ pub fn run(plan: &Plan) -> Result<Vec<Figures>> {
 
 fn one(plan: &Plan, postgres: Option<&str>) -> Result<Figures> {
     let small = Size { posts: 40, members: 40 };
-    let (name, large) = match postgres {
+    let (name, mut large) = match postgres {
         None => ("SQLite", Size { posts: 100_000, members: 10_000 }),
         Some(_) => ("PostgreSQL", Size { posts: 1_000_000, members: 100_000 }),
     };
+    if let Some(posts) = plan.posts {
+        large = Size { posts, members: (posts / 10).max(200) };
+    }
     crate::compare::say(&format!("{name}: {} posts", small.posts));
     let lists_of_forty_per_s = with_server(&plan.ours, postgres, small, |server, members, _| {
         saturate(server.http, LIST, members)

@@ -4,7 +4,7 @@
 //! communiconnect-load compare [--ours BINARY] [--page FILE] [--json FILE] [--publishers 100] [--viewers 2000]
 //!                             [--window-s 30] [--repeats 5] [--followers 1000] [--crowd 5000]
 //! communiconnect-load low-latency [the same]
-//! communiconnect-load api [--ours BINARY] [--postgres URL] [--seconds 30] [--page FILE]
+//! communiconnect-load api [--ours BINARY] [--postgres URL] [--seconds 30] [--posts N] [--page FILE]
 //! communiconnect-load prepare
 //! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
 //! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
@@ -153,6 +153,7 @@ fn run_api(options: &Options) -> Result<()> {
         ours: fs::canonicalize(&ours).with_context(|| format!("no {}", ours.display()))?,
         postgres: options.optional("postgres")?,
         time: Duration::from_secs(options.or("seconds", 30)?),
+        posts: options.optional("posts")?,
     };
     let section = report::api(&api::run(&plan)?);
     println!("{section}");
@@ -169,7 +170,7 @@ fn run_comparison(options: &Options, input: PathBuf) -> Result<()> {
     let mut page = report::page(&plan, &comparison);
     if let (Some(ours), Some(postgres)) = (&plan.ours, options.optional("postgres")?) {
         let (ours, time) = (ours.clone(), Duration::from_secs(30));
-        let figures = api::run(&api::Plan { ours, postgres: Some(postgres), time })?;
+        let figures = api::run(&api::Plan { ours, postgres: Some(postgres), time, posts: None })?;
         page = report::with_api(&page, &report::api(&figures));
     }
     println!("{page}");

@@ -541,3 +541,16 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_section_about_the_api_is_replaced_and_stands_before_the_method() {
+        let page = "# Performance\n\n## How it is measured\n\nSo.\n";
+        let once = with_api(page, "## The API: old\n");
+        let twice = with_api(&once, "## The API: new\n");
+        assert_eq!(twice, "# Performance\n\n## The API: new\n\n## How it is measured\n\nSo.\n");
+    }
+}
