@@ -250,7 +250,7 @@ fn psql(url: &str, script: &str) -> Result<()> {
         .and_then(|rest| rest.split_once('@'))
         .context("--postgres: not postgres://USER:PASSWORD@HOST:PORT/NAME")?;
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    command.env("PGPASSWORD", password);
+    command.env("PGPASSWORD", password).env("PGOPTIONS", "--client_min_messages=warning");
     command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
     command.arg(format!("--dbname=postgres://{user}@{place}"));
     run(command, script)

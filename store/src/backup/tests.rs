@@ -58,8 +58,8 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_and_holds_togethe
             let before = db.number("select count(*) from posts").await;
             let known = acknowledged.load(Ordering::SeqCst);
             let told = AtomicI64::new(0);
-            let copy = copy(&file_of(&db), &to, |_, _| _ = told.fetch_add(1, Ordering::Relaxed));
-            let copy = copy.await.unwrap();
+            let tell = |_, _| _ = told.fetch_add(1, Ordering::Relaxed);
+            let copy = copy(&file_of(&db), &to, tell).await.unwrap();
             assert_eq!(copy.step, known_steps().last().unwrap().0);
             assert!(told.load(Ordering::Relaxed) > 0);
 
