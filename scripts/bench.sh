@@ -10,6 +10,12 @@ cargo build --release --locked --manifest-path benches/load/Cargo.toml
 echo '▸ the hot path'
 cargo bench --locked --bench remux --bench playlist --bench fanout
 
-echo '▸ the whole house beside nginx: about eight minutes, best on an idle machine'
+echo '▸ the whole house beside nginx, then the API: about fourteen minutes, best on an idle machine'
+# As much memory as a small server gives its database.
+postgres=$(scripts/postgres.sh start shared_buffers=512MB)
+eval "$postgres"
+trap 'scripts/postgres.sh stop' EXIT
+trap 'exit 130' INT TERM HUP
 "$CARGO_TARGET_DIR/release/communiconnect-load" compare \
-  --ours "$CARGO_TARGET_DIR/release/communiconnect-live" --page docs/performance.md "$@"
+  --ours "$CARGO_TARGET_DIR/release/communiconnect-live" --page docs/performance.md \
+  --postgres "$TEST_DATABASE_URL" "$@"

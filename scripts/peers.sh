@@ -19,8 +19,8 @@ case "${1:-}" in
       postgresql sqlite3
     )
     ;;
-  # The server measured beside ours.
-  bench) packages=(nginx libnginx-mod-rtmp) ;;
+  # The server measured beside ours, and the databases under the API.
+  bench) packages=(nginx libnginx-mod-rtmp postgresql sqlite3) ;;
   # The compiler of libFuzzer's runtime.
   fuzz) packages=(clang) ;;
   *)

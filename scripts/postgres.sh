@@ -3,7 +3,8 @@
 # cluster of the system or any other run. Knows nothing worth keeping: fsync is off, and `stop` removes
 # the folder.
 #
-#   scripts/postgres.sh start           starts one; prints `export TEST_DATABASE_URL=... TEST_DATABASE_FOLDER=...`
+#   scripts/postgres.sh start [SETTING=VALUE...]
+#                                       starts one; prints `export TEST_DATABASE_URL=... TEST_DATABASE_FOLDER=...`
 #   scripts/postgres.sh stop [FOLDER]   stops the one in FOLDER, $TEST_DATABASE_FOLDER if not said, and
 #                                       removes it; fine if it does not run
 #
@@ -17,9 +18,9 @@ readonly NAME=communiconnect-postgres
 
 main() {
   case "${1:-}" in
-    start) start ;;
+    start) start "${@:2}" ;;
     stop) stop "${2:-${TEST_DATABASE_FOLDER:-}}" ;;
-    *) fail 'usage: scripts/postgres.sh start | stop [FOLDER]' ;;
+    *) fail 'usage: scripts/postgres.sh start [SETTING=VALUE...] | stop [FOLDER]' ;;
   esac
 }
 
@@ -54,6 +55,7 @@ synchronous_commit = off
 full_page_writes = off
 autovacuum = off
 CONF
+  if (($#)); then printf '%s\n' "$@" >>"$folder/data/postgresql.conf"; fi
 
   # The system names a free port; somebody may take it before the server does.
   for _ in {1..5}; do

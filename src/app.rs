@@ -227,7 +227,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
 
 /// Makes the data folder, readable by the server alone, and takes it: two servers on one folder
 /// would end each other's lives. Given back when the file is closed.
-fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
+pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)

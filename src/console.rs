@@ -1,11 +1,14 @@
-//! What an operator does on the machine: `communiconnect-live user …`, `keys …`, `audit`.
+//! What an operator does on the machine: `communiconnect-live user …`, `keys …`, `audit`,
+//! `backup`, `restore`.
 //!
 //! Here: the commands and what they print. Works beside a running server, which sees each change at
 //! the next request: the database is shared, and the lock on the data folder is the server's alone.
-//! Not here: what each change means (`store`), settings (`config`).
+//! Not here: what each change means (`store`), how the database is copied
+//! (`backup`), settings (`config`).
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use clap::{Subcommand, ValueEnum};
 use media::id::UserId;
 use store::{Actor, AuditAction, AuditLine, AuditQuery, By, Role, Store, User};
 
-use crate::{config::Config, keys::Keys, lives::now_ms};
+use crate::{backup, config::Config, keys::Keys, lives::now_ms};
 
 /// What to do in place of serving.
 #[derive(Debug, Subcommand)]
@@ -36,6 +39,19 @@ pub enum Command {
         /// Twenty lines each
         #[arg(long, default_value_t = 1)]
         page: u32,
+    },
+    /// Copies the database to FILE, also while the server runs; files of members are not in it
+    Backup {
+        /// Where to, on any disk
+        file: PathBuf,
+        /// Replace FILE if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Puts a copy in the place of the database, which is kept aside; the server must not run
+    Restore {
+        /// What `backup` made
+        file: PathBuf,
     },
 }
 
@@ -124,6 +140,11 @@ impl From<RoleName> for Role {
 pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
+        let command = match command {
+            Command::Backup { file, force } => return backup::back_up(config, &file, force).await,
+            Command::Restore { file } => return backup::restore(config, &file).await,
+            command => command,
+        };
         // Asked before anything is opened: somebody may take long to type it.
         let password = match &command {
             Command::User(UserCommand::Password { .. }) => Some(read_password()?),
@@ -136,6 +157,7 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
             Command::User(command) => user(&store, config, command, password).await,
             Command::Keys(KeysCommand::Rotate { revoke }) => rotate(&store, config, revoke).await,
             Command::Audit { action, user, page } => audit(&store, action, user, page).await,
+            Command::Backup { .. } | Command::Restore { .. } => Ok(String::new()),
         };
         store.close().await;
         let text = done?;

@@ -7,6 +7,7 @@
 
 pub mod allocator;
 pub mod app;
+mod backup;
 pub mod config;
 pub mod console;
 mod http;

@@ -172,7 +172,7 @@ pub async fn seen(api: &Api, user: &User, id: i64) -> Result<(Media, bool), Erro
     if media.owner == user.id || user.role == Role::Admin {
         return Ok((media, true));
     }
-    if media.approval != Approval::Approved {
+    if !media.is_seen_by(user) {
         return Err(Error::NotFound);
     }
     let admits = |shown: &Showing| {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, Router, body::Bytes, extract::State, routing::get};
 use serde::Serialize;
 use store::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
@@ -84,7 +84,7 @@ struct FullAddress {
 
 /// All places downwards, and all quartiers flat: what the registration form loads at once.
 #[derive(Debug, Serialize)]
-pub struct GeographicData {
+struct GeographicData {
     regions: Vec<RegionTree>,
     quartiers: Vec<FlatQuartier>,
 }
@@ -241,12 +241,14 @@ fn find_quartier(api: &Shared, id: i64) -> Result<&Arc<Quartier>, Error> {
     api.store.geography().quartier(QuartierId::new(id)).ok_or(Error::NotFound)
 }
 
-/// All places, for the registration form.
-pub fn data(places: &Geography) -> GeographicData {
-    GeographicData {
+/// All places, for the registration form, in JSON: written once, since they stay as they are while the
+/// server runs.
+pub fn data(places: &Geography) -> Bytes {
+    let data = GeographicData {
         regions: places.regions().iter().map(|region| RegionTree::new(region, places)).collect(),
         quartiers: places.quartiers().iter().map(|place| FlatQuartier::new(place)).collect(),
-    }
+    };
+    serde_json::to_vec(&data).expect("numbers and texts are JSON").into()
 }
 
 impl RegionBody {

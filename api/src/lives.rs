@@ -29,6 +29,8 @@ use crate::{
 
 /// The route every viewer's page asks, as [`router`] has it.
 pub const WATCH_ROUTE: &str = "/api/lives/{playback_name}";
+/// Lives whose answer is kept for a moment, of some hundred bytes each.
+pub const WATCHED_MAX: usize = 1000;
 
 /// There is no such live.
 pub const NO_LIVE: Error = Error::Missing("Live non trouvé");
@@ -165,7 +167,7 @@ async fn stop(
     }
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
     let post = PostId::new(live.id.get());
-    let shown = api.store.media_of_posts(&[post], &user).await?;
+    let shown = api.store.media_of_posts(&[post]).await?;
     let recording = shown.values().flatten().find(|shown| shown.is_recording);
     let video_id = recording.map(|recording| recording.media.id.get());
     Ok(Json(Stopped { message: "Live arrêté", video_saved: video_id.is_some(), video_id }))
@@ -214,7 +216,10 @@ async fn watch(
     Name(name): Name,
     mut asked: Parts,
 ) -> Result<Json<Watched>, Error> {
-    let found = api.watched.get(&name, &api.clock, async || public(&api, &client, &name).await);
+    // Its own changes are told by `forget`: what is written meanwhile about anything else is no reason
+    // for all its viewers to ask the database.
+    let read = async || public(&api, &client, &name).await;
+    let found = api.watched.get(&name, &api.clock, || 0, read);
     let public = found.await?.ok_or(Error::NotFound)?;
     if public.live.audience != Audience::Public {
         // Who sends a session for a live that takes none is not asked for a good one.

@@ -97,7 +97,8 @@ struct SenderBody {
     last_name: String,
 }
 
-#[derive(Default, Serialize)]
+/// What a notification is about, for programs.
+#[derive(Debug, Default, Serialize)]
 struct ExtraData {
     #[serde(skip_serializing_if = "Option::is_none")]
     post_id: Option<i64>,

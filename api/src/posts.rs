@@ -3,6 +3,8 @@
 //! Here: the shape of a post and who is shown what of it. Not here: starting and stopping a live
 //! (`lives`), likes and comments (`likes`, `comments`).
 
+use std::{collections::HashMap, sync::Arc};
+
 use axum::{
     Json, Router,
     extract::State,
@@ -14,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{
     LiveState, MediaId, NewPost, POST_MEDIA_MAX, Page, Post, PostChange, PostId, PostLive,
-    PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, User,
+    PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, Store, User,
 };
 
 use crate::{
@@ -43,6 +45,12 @@ pub const LONG_TEXT: Text = Text::OPTIONAL.at_most(5000);
 
 /// How long an author may change what others may have read already (API contract, section 6).
 const CHANGEABLE_MS: i64 = 30 * 60 * 1000;
+
+/// Pages of posts kept for a moment: the first ones of each commune. One is some ten KB, and a MB if all
+/// in it is as long as can be.
+pub(crate) const LISTED_MAX: usize = 128;
+/// Later pages are seldom asked for twice in a second.
+const LISTED_PAGES: u32 = 5;
 
 const NO_QUARTIER: &str = "Vous devez avoir un quartier assigné pour publier";
 const NOTHING_IN_IT: &str = "Vous devez ajouter du contenu ou des médias";
@@ -232,9 +240,7 @@ async fn update(
         post_type: type_field(&mut fields),
         is_anonymous: fields.flag("is_anonymous"),
     };
-    if change.content.as_deref() == Some("")
-        && api.store.media_of_posts(&[id], &user).await?.is_empty()
-    {
+    if change.content.as_deref() == Some("") && api.store.media_of_posts(&[id]).await?.is_empty() {
         fields.refuse::<()>("content", BLANK);
     }
     fields.finish()?;
@@ -282,33 +288,57 @@ async fn count_view(
     Ok(Json(Counted { message: "Vue incrémentée" }))
 }
 
-/// A page of posts, each with what members made of it.
+/// A page of posts with what members made of them: the same for every reader.
+pub(crate) struct Shown {
+    page: Page<Post>,
+    reactions: Vec<Reactions>,
+    media: HashMap<PostId, Vec<PostMedia>>,
+}
+
+impl Shown {
+    async fn read(store: &Store, query: &PostQuery) -> Result<Self, Error> {
+        let page = store.posts(query).await?;
+        let ids: Vec<PostId> = page.rows.iter().map(|post| post.id).collect();
+        let reactions = store.reactions(&ids).await?;
+        let media = store.media_of_posts(&ids).await?;
+        Ok(Self { page, reactions, media })
+    }
+}
+
+/// A page of posts, each with what members made of it, as `user` is shown it.
 async fn listed(
     query: &PostQuery,
     user: &User,
     list: &List,
     visit: &Visit<'_>,
 ) -> Result<Json<Listed<PostBody>>, Error> {
-    let store = &visit.api.store;
-    let Page { count, number, rows } = store.posts(query).await?;
-    let ids: Vec<PostId> = rows.iter().map(|post| post.id).collect();
-    let reactions = store.reactions(&ids, user.id).await?;
-    let media = store.media_of_posts(&ids, user).await?;
-    let page = Page { count, number, rows: rows.into_iter().zip(reactions).collect() };
-    let row = |(post, reactions): &(Post, Reactions)| {
-        let media = media.get(&post.id).map(Vec::as_slice).unwrap_or_default();
-        PostBody::new(post, reactions, media, user, visit)
+    let Visit { api, .. } = *visit;
+    let read = async || Shown::read(&api.store, query).await.map(Some);
+    let shown = if query.search.is_none() && query.page <= LISTED_PAGES {
+        api.listed.get(query, &api.clock, || api.store.writes(), read).await?
+    } else {
+        read().await?.map(Arc::new)
     };
-    list.listed(page, row).map(Json)
+    let shown = shown.ok_or(Error::NotFound)?;
+    let Page { count, number, rows } = &shown.page;
+    let ids: Vec<PostId> = rows.iter().map(|post| post.id).collect();
+    let liked = api.store.liked(&ids, user.id).await?;
+    let rows = rows.iter().zip(&shown.reactions).collect();
+    let row = |(post, reactions): &(&Post, &Reactions)| {
+        let media = shown.media.get(&post.id).map(Vec::as_slice).unwrap_or_default();
+        PostBody::new(post, reactions, liked.contains(&post.id), media, user, visit)
+    };
+    list.listed(Page { count: *count, number: *number, rows }, row).map(Json)
 }
 
 /// One post, with what members made of it.
 async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, Error> {
     let store = &visit.api.store;
     let post = store.post(id).await?.ok_or(Error::NotFound)?;
-    let reactions = store.reactions(&[id], user.id).await?.pop().unwrap_or_default();
-    let media = store.media_of_posts(&[id], user).await?.remove(&id).unwrap_or_default();
-    Ok(PostBody::new(&post, &reactions, &media, user, visit))
+    let reactions = store.reactions(&[id]).await?.pop().unwrap_or_default();
+    let is_liked = store.liked(&[id], user.id).await?.contains(&id);
+    let media = store.media_of_posts(&[id]).await?.remove(&id).unwrap_or_default();
+    Ok(PostBody::new(&post, &reactions, is_liked, &media, user, visit))
 }
 
 /// Which posts of `scope` are asked for.
@@ -387,6 +417,7 @@ impl PostBody {
     fn new(
         post: &Post,
         reactions: &Reactions,
+        is_liked: bool,
         media: &[PostMedia],
         reader: &User,
         visit: &Visit<'_>,
@@ -398,7 +429,8 @@ impl PostBody {
         };
         // A recording is for those the live was for.
         let may_watch = post.live.as_ref().is_none_or(|live| circle(post, live).admits(reader));
-        let media = if may_watch { media } else { &[] };
+        let media: Vec<&PostMedia> =
+            media.iter().filter(|shown| may_watch && shown.media.is_seen_by(reader)).collect();
         let comment = |comment| CommentBody::new(comment, reader.id, visit.site);
         let like = |like| LikeBody::new(like, post, reader.id, visit.site);
         let live = post.live.as_ref().map(|live| LiveBody::new(post, live, may_watch, visit));
@@ -410,8 +442,8 @@ impl PostBody {
             title: post.title.clone(),
             content: post.content.clone(),
             post_type: post.post_type.as_str(),
-            media_files: media.iter().map(file).collect(),
-            live_stream: media.iter().find(|shown| shown.is_recording).map(file),
+            media_files: media.iter().copied().map(file).collect(),
+            live_stream: media.iter().copied().find(|shown| shown.is_recording).map(file),
             is_live_post: post.is_live_post,
             is_pinned: post.is_pinned,
             is_anonymous: post.is_anonymous,
@@ -424,7 +456,7 @@ impl PostBody {
             updated_at: moment(post.updated_ms),
             comments: reactions.comments.iter().map(comment).collect(),
             likes: reactions.likes.iter().map(like).collect(),
-            is_liked_by_user: reactions.is_liked,
+            is_liked_by_user: is_liked,
             has_media: !media.is_empty(),
             media_count: media.len(),
             hls_url: live.as_ref().filter(|_| is_on).and_then(|live| live.hls_url.clone()),

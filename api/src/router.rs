@@ -11,6 +11,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
@@ -24,9 +25,10 @@ use http::{
         X_CONTENT_TYPE_OPTIONS,
     },
 };
+use media::id::PlaybackName;
 use serde_json::json;
 use storage::Storage;
-use store::Store;
+use store::{PostQuery, Store};
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -86,7 +88,9 @@ pub(crate) struct Api {
     pub limits: Limits,
     pub slots: Slots,
     pub turns: Turns,
-    pub watched: Recent<Public>,
+    pub watched: Recent<PlaybackName, Public>,
+    pub listed: Recent<PostQuery, posts::Shown>,
+    pub places: Bytes,
     pub vapid: Vapid,
     pub realtime: Realtime,
 }
@@ -154,7 +158,9 @@ pub fn router_at(
         limits: Limits::new(&config.limits),
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
-        watched: Recent::new(),
+        watched: Recent::new(lives::WATCHED_MAX),
+        listed: Recent::new(posts::LISTED_MAX),
+        places: geography::data(store.geography()),
         vapid: push::vapid(&config).map_err(Refused::Setting)?,
         realtime: Realtime::new(),
         store,

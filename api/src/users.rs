@@ -6,8 +6,10 @@
 use axum::{
     Json, Router,
     extract::{FromRequest as _, Request, State},
+    response::IntoResponse,
     routing::get,
 };
+use http::header::CONTENT_TYPE;
 use media::id::UserId;
 use serde::Serialize;
 use store::{Author, Field, ProfileChange, Quartier, Role, User};
@@ -16,7 +18,6 @@ use crate::{
     auth::{self, AuthUser},
     error::Error,
     form::{Failure, Form, MULTIPART, Refusal, Wanted},
-    geography::{self, GeographicData},
     json::{Fields, Text, content_type, date_text, moment},
     recovery,
     router::Shared,
@@ -136,8 +137,8 @@ async fn update(
     Ok(Json(Updated { user, message: "Profil mis à jour avec succès !" }))
 }
 
-async fn geographic_data(State(api): State<Shared>) -> Json<GeographicData> {
-    Json(geography::data(api.store.geography()))
+async fn geographic_data(State(api): State<Shared>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], api.places.clone())
 }
 
 /// The body of a profile change: JSON, or the form by which the client sends a picture.

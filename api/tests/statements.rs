@@ -26,8 +26,8 @@ use tracing_subscriber::{Layer, layer::SubscriberExt};
 use crate::house::{House, Member, config};
 
 /// Most statements of one page: who asks, how many there are, the page itself with its authors and
-/// lives, likes, comments, files.
-const MOST: usize = 6;
+/// lives, likes, comments, files, which of them the reader likes.
+const MOST: usize = 7;
 
 #[tokio::test]
 async fn a_page_of_twenty_takes_no_more_statements_than_a_page_of_one() {
@@ -71,10 +71,31 @@ async fn a_page_of_twenty_takes_no_more_statements_than_a_page_of_one() {
         assert_eq!(asked.len(), of_one.len(), "{page}: {asked:#?}");
         assert!((1..=MOST).contains(&asked.len()), "{page}: {asked:#?}");
     }
+
+    // Whoever asks for the same page at once is told who he is and what he likes.
+    let page = "/api/posts/";
+    asked_for(&house, &statements, page, &members[1]).await;
+    let again = asked_again(&house, &statements, page, &members[2]).await;
+    assert_eq!(again.len(), 2, "{again:#?}");
+    house
+        .write(&format!("{}like/", busy_post(&house, &members[..1]).await), &members[2], json!({}))
+        .await;
+    let after = asked_again(&house, &statements, page, &members[2]).await;
+    assert_eq!(after.len(), MOST, "something was written: {after:#?}");
 }
 
-/// The statements of one request.
+/// The statements of one request, when nobody has asked for the same lately.
 async fn asked_for(
+    house: &House,
+    statements: &Statements,
+    path: &str,
+    member: &Member,
+) -> Vec<String> {
+    house.pass_s(1);
+    asked_again(house, statements, path, member).await
+}
+
+async fn asked_again(
     house: &House,
     statements: &Statements,
     path: &str,

@@ -9,6 +9,10 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,7 +30,7 @@ use crate::{Error, Geography, geography::seed};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long SQLite waits for another process (a backup, the `sqlite3` shell) to release the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections that read a SQLite file. Each is a thread; statements take well under a millisecond,
 /// so a few are enough.
@@ -35,6 +39,9 @@ const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL: a tenth of what its default configuration offers to everybody
 /// (`max_connections` = 100), so that others fit beside us.
 const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// A connection to PostgreSQL that was not used for so long is tried before it is.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// Longest statement PostgreSQL works on for us, in milliseconds. Ours take a few.
 const POSTGRES_STATEMENT_TIMEOUT_MS: &str = "10000";
@@ -49,9 +56,26 @@ pub(crate) enum Database {
         writer: SqlitePool,
         /// Those that only read.
         reader: SqlitePool,
+        /// What has been written through them.
+        writes: Writes,
     },
-    /// A server.
-    Postgres(PgPool),
+    /// A server, and what has been written to it by us.
+    Postgres(PgPool, Writes),
+}
+
+/// How often this process has written to the database. What was read at one number is what is there as
+/// long as the number stays, but for what other programs write.
+#[derive(Clone, Default)]
+pub(crate) struct Writes(Arc<AtomicU64>);
+
+/// Something is being written; counted when it is over, whatever came of it.
+#[must_use = "dropping it counts the write"]
+pub(crate) struct Writing<'a>(&'a Writes);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// The advisory lock of the one server of a PostgreSQL database: "CommLive" in ASCII.
@@ -94,19 +118,20 @@ macro_rules! reading {
     ($database:expr, |$pool:ident| $body:expr) => {
         match $database {
             $crate::database::Database::Sqlite { reader: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool) => $body,
+            $crate::database::Database::Postgres($pool, _) => $body,
         }
     };
 }
 
 /// Evaluates an expression on the pool that writes, once for each kind of database.
 macro_rules! writing {
-    ($database:expr, |$pool:ident| $body:expr) => {
+    ($database:expr, |$pool:ident| $body:expr) => {{
+        let _writing = $database.writing();
         match $database {
             $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool) => $body,
+            $crate::database::Database::Postgres($pool, _) => $body,
         }
-    };
+    }};
 }
 
 /// Runs a block in a transaction and commits it; a `return` or `?` inside rolls back.
@@ -114,7 +139,8 @@ macro_rules! writing {
 /// SQLite takes the write lock at once (`begin immediate`): a transaction that reads first and asks
 /// for the lock later is refused when another process has written in between.
 macro_rules! transaction {
-    ($database:expr, |$transaction:ident| $body:block) => {
+    ($database:expr, |$transaction:ident| $body:block) => {{
+        let _writing = $database.writing();
         match $database {
             $crate::database::Database::Sqlite { writer, .. } => {
                 let mut $transaction = writer.begin_with("begin immediate").await?;
@@ -122,14 +148,14 @@ macro_rules! transaction {
                 $transaction.commit().await?;
                 value
             }
-            $crate::database::Database::Postgres(pool) => {
+            $crate::database::Database::Postgres(pool, _) => {
                 let mut $transaction = pool.begin().await?;
                 let value = $body;
                 $transaction.commit().await?;
                 value
             }
         }
-    };
+    }};
 }
 
 /// A struct read from the columns of the same names, from either database. A part written
@@ -168,7 +194,7 @@ impl Database {
         match self {
             // A transaction that writes is alone in SQLite, which knows no locks on rows.
             Self::Sqlite { .. } => "select author_id, is_anonymous from posts where id = $1",
-            Self::Postgres(_) => {
+            Self::Postgres(..) => {
                 "select author_id, is_anonymous from posts where id = $1 for no key update"
             }
         }
@@ -179,7 +205,7 @@ impl Database {
     pub(crate) fn lock_member(&self) -> &'static str {
         match self {
             Self::Sqlite { .. } => "select role from users where id = $1",
-            Self::Postgres(_) => "select role from users where id = $1 for no key update",
+            Self::Postgres(..) => "select role from users where id = $1 for no key update",
         }
     }
 
@@ -204,13 +230,25 @@ impl Database {
         }
     }
 
+    /// See [`Writes`].
+    pub(crate) fn writes(&self) -> u64 {
+        let (Self::Sqlite { writes, .. } | Self::Postgres(_, writes)) = self;
+        writes.0.load(Ordering::Acquire)
+    }
+
+    /// To be held while something is written.
+    pub(crate) fn writing(&self) -> Writing<'_> {
+        let (Self::Sqlite { writes, .. } | Self::Postgres(_, writes)) = self;
+        Writing(writes)
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         reading!(self, |pool| sqlx::query("select 1").execute(pool).await.map(drop))?;
         Ok(())
     }
 
     pub(crate) async fn own(&self) -> Result<Option<Ownership>, Error> {
-        let Self::Postgres(pool) = self else { return Ok(Some(Ownership(None))) };
+        let Self::Postgres(pool, _) = self else { return Ok(Some(Ownership(None))) };
         // Locks of a session end with its connection, which is therefore kept out of the pool.
         let mut connection = pool.acquire().await?.detach();
         let free: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
@@ -223,11 +261,11 @@ impl Database {
     pub(crate) async fn close(&self) {
         match self {
             // The writer last: the last connection moves the log into the file.
-            Self::Sqlite { writer, reader } => {
+            Self::Sqlite { writer, reader, .. } => {
                 reader.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
         }
     }
 }
@@ -269,7 +307,7 @@ async fn open_sqlite(path: PathBuf, opening: Opening) -> Result<(Database, Geogr
 
     let reader =
         pool.max_connections(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "on"));
-    Ok((Database::Sqlite { writer, reader }, geography))
+    Ok((Database::Sqlite { writer, reader, writes: Writes::default() }, geography))
 }
 
 async fn open_postgres(url: &str, opening: Opening) -> Result<(Database, Geography), Error> {
@@ -299,8 +337,18 @@ async fn open_postgres(url: &str, opening: Opening) -> Result<(Database, Geograp
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection just used is good; one that rested may have been cut meanwhile.
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options);
-    Ok((Database::Postgres(pool), geography))
+    Ok((Database::Postgres(pool, Writes::default()), geography))
 }
 
 /// Statements are told at the most talkative level only: at another they would drown what matters.
@@ -326,6 +374,7 @@ macro_rules! migrations_of {
             9, "chat moderation", "0009_chat_moderation.sql";
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
             11, "security", "0011_security.sql";
+            12, "lists at scale", "0012_lists_at_scale.sql";
             13, "comments by post", "0013_comments_by_post.sql";
         }
     };
@@ -339,6 +388,12 @@ macro_rules! migrations_of {
 }
 use migrations_of;
 
+/// Versions and checksums of the migrations of SQLite, in order.
+pub(crate) fn known_steps() -> Vec<(i64, Vec<u8>)> {
+    let steps = migrations_of!("sqlite");
+    steps.iter().map(|step| (step.version, step.checksum.to_vec())).collect()
+}
+
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
     let migrations = files.map(|(version, name, sql)| {
         use sqlx::SqlSafeStr;
@@ -349,7 +404,7 @@ fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Mi
 
 /// Creates the database file, for its owner's eyes only, and the folder it lies in. SQLite gives
 /// the files it puts beside it the same permissions. A file that exists keeps those it has.
-fn prepare_file(path: &Path) -> Result<(), Error> {
+pub(crate) fn prepare_file(path: &Path) -> Result<(), Error> {
     let fails = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::File { path, source }
@@ -363,7 +418,7 @@ fn prepare_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

@@ -21,6 +21,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file offered as a database does not hold together.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found first.
+        what: String,
+    },
     /// The tables are not those this version can work with.
     #[error("cannot bring the database up to date: {0}")]
     Migration(String),

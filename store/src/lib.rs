@@ -14,6 +14,7 @@ mod announcements;
 mod attachments;
 mod audit;
 mod authors;
+pub mod backup;
 mod changes;
 mod chat;
 mod comments;
@@ -75,7 +76,7 @@ pub use notifications::{
 };
 pub use page::{PAGE_SIZE, Page};
 pub use posts::{
-    NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, Scope,
+    NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, SEARCH_MAX, Scope,
 };
 pub use preferences::{Frequency, PreferenceChange, Preferences, Switch};
 pub use pushes::{
@@ -133,6 +134,13 @@ impl Store {
     /// [`Error::Unavailable`] when it gives none in time.
     pub async fn ping(&self) -> Result<(), Error> {
         self.database.ping().await
+    }
+
+    /// How often this store has written, in all its clones. As long as it stays the same, what was read
+    /// before is still so, but for what other programs write. Taken before reading; a write that was
+    /// told to its caller is counted.
+    pub fn writes(&self) -> u64 {
+        self.database.writes()
     }
 
     /// Makes the caller the one server of this database, for as long as it holds what it is given;

@@ -11,7 +11,7 @@ use crate::{
     database::{Database, reading, row, transaction},
     mentions::{Place, newly_mentioned},
     notifications::{Note, Notify as _},
-    posts::{mentionable, searchable},
+    posts::{make_searchable, mentionable},
     text::storable,
 };
 
@@ -164,7 +164,7 @@ impl Store {
             Database::Sqlite { .. } => "select quartier_id from users where id = $1",
             // Two calls of one author wait for each other here; else each would see no live, and
             // the unique index would make one of them fail.
-            Database::Postgres(_) => {
+            Database::Postgres(..) => {
                 "select quartier_id from users where id = $1 for no key update"
             }
         };
@@ -205,19 +205,20 @@ impl Store {
             .await?;
 
             let id: i64 = sqlx::query_scalar(
-                "insert into posts (author_id, quartier_id, title, content, search_text, \
-                     post_type, is_live_post, created_ms, updated_ms)
-                 values ($1, $2, $3, $4, $5, 'info', 1, $6, $6)
+                "insert into posts (author_id, quartier_id, commune_id, title, content, post_type, \
+                     is_live_post, created_ms, updated_ms)
+                 select $1, q.id, q.commune_id, $3, $4, 'info', 1, $5, $5
+                 from quartiers q where q.id = $2
                  returning id",
             )
             .bind(author)
             .bind(quartier)
             .bind(storable(&new.title))
             .bind(storable(&new.content))
-            .bind(searchable(&new.title, &new.content))
             .bind(new.now_ms)
             .fetch_one(&mut *transaction)
             .await?;
+            make_searchable!(transaction, id, &new.title, &new.content);
             sqlx::query(
                 "insert into lives (id, author_id, description, playback_name, key_hash, audience, \
                      created_ms)

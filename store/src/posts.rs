@@ -6,17 +6,19 @@
 use std::sync::Arc;
 
 use media::id::{LiveId, PlaybackName, UserId};
+use sqlx::AssertSqlSafe;
 
 use crate::{
     Audience, Author, CommuneId, Error, Geography, LiveState, MediaId, NotificationKind, PAGE_SIZE,
     Page, Quartier, QuartierId, Store,
     attachments::attach_media,
     authors::{AuthorRow, author_columns},
-    database::{reading, row, transaction},
+    database::{Database, reading, row, transaction},
     lives::stored_name,
     mentions::{Place, newly_mentioned},
     notifications::{Note, Notify as _},
-    text::{fold, like_anywhere, storable},
+    reactions::those_posts,
+    text::{SEARCHED_CHARS, fold, like_anywhere, storable},
 };
 
 /// Names a post. The id of a live is the id of its post.
@@ -135,7 +137,7 @@ impl PostType {
 }
 
 /// Whose posts a reader is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Scope {
     /// Everybody's: a reader without quartier.
     #[default]
@@ -147,7 +149,7 @@ pub enum Scope {
 }
 
 /// In which order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PostSort {
     /// `-created_at`
     #[default]
@@ -156,12 +158,12 @@ pub enum PostSort {
     Oldest,
     /// `-likes_count`, then newest
     MostLiked,
-    /// `likes_count`, then newest
+    /// `likes_count`, then oldest: [`Self::MostLiked`] from its other end
     LeastLiked,
 }
 
 /// Which posts are asked for. `Default` is the first page of all, newest first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PostQuery {
     /// Whose.
     pub scope: Scope,
@@ -244,76 +246,111 @@ macro_rules! select_posts {
     };
 }
 
-/// Which posts of a scope, whose parameter is $1, a [`PostQuery`] means; another parameter that is
-/// null asks nothing.
-macro_rules! where_asked {
-    ($scope:literal) => {
-        concat!(
-            "where ",
-            $scope,
-            " and ($2 is null or p.post_type = $2)
-              and ($3 is null or p.is_live_post = $3)
-              and ($4 is null or p.search_text like $4 escape '\\'
-                   or (p.is_anonymous = 0
-                       and u.first_name_search || ' ' || u.last_name_search || ' ' || u.username_key
-                           like $4 escape '\\'))
-              and ($5 is null or p.is_anonymous = $5)"
+/// Posts that a search finds at most: the newest. Ten pages, which nobody turns to the end, and what a
+/// word that every post has costs no more for.
+pub const SEARCH_MAX: u32 = 200;
+
+/// Shorter texts, in characters, are in no index.
+const INDEXED_CHARS: usize = 3;
+
+/// How many of the newest posts a text that is in no index is looked for in.
+const READ_MAX: u32 = 1000;
+
+/// Makes a post found by what it says and by who wrote it; to be called again when that changes.
+macro_rules! make_searchable {
+    ($transaction:ident, $id:expr, $title:expr, $content:expr) => {
+        sqlx::query("delete from post_search where rowid = $1")
+            .bind($id)
+            .execute(&mut *$transaction)
+            .await?;
+        sqlx::query(
+            "insert into post_search (rowid, place, words, author)
+             select p.id, '/' || p.commune_id || '/', $2,
+                 case p.is_anonymous
+                     when 0 then u.first_name_search || ' ' || u.last_name_search || ' ' || u.username_key
+                     else ''
+                 end
+             from posts p join users u on u.id = p.author_id where p.id = $1",
         )
+        .bind($id)
+        .bind($crate::posts::searchable($title, $content))
+        .execute(&mut *$transaction)
+        .await?;
     };
 }
+pub(crate) use make_searchable;
 
 impl Store {
-    /// One page of posts. A page past the end is empty, and [`Page::exists`] says so.
+    /// One page of posts. A page past the end is empty, and [`Page::exists`] says so. Of a search the
+    /// newest [`SEARCH_MAX`] are the whole list.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn posts(&self, query: &PostQuery) -> Result<Page<Post>, Error> {
-        let (count, select) = query.statements();
-        let scope = match query.scope {
-            Scope::Everywhere => None,
-            Scope::Commune(id) => Some(id.get()),
-            Scope::Author(id) => Some(id.get()),
+        let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let (count, rows) = match text {
+            None => self.listed_posts(query).await?,
+            Some(text) => self.found_posts(query, text).await?,
         };
-        let post_type = query.post_type.map(PostType::as_str);
-        let is_live_post = query.is_live_post.map(i64::from);
-        let is_anonymous = query.is_anonymous.map(i64::from);
-        let pattern =
-            query.search.as_deref().filter(|text| !text.trim().is_empty()).map(like_anywhere);
-        let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
+        let rows = rows.into_iter().map(|row| row.into_post(self.geography()));
+        Ok(Page { count, number: query.page, rows: rows.collect::<Result<_, _>>()? })
+    }
 
-        let (count, rows): (i64, Vec<PostRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(count)
-                .bind(scope)
-                .bind(post_type)
-                .bind(is_live_post)
-                .bind(pattern.as_deref())
-                .bind(is_anonymous)
-                .fetch_one(pool)
-                .await?;
-            let rows = if query.page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(select)
-                    .bind(scope)
-                    .bind(post_type)
-                    .bind(is_live_post)
-                    .bind(pattern.as_deref())
-                    .bind(is_anonymous)
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        Ok(Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: query.page,
-            rows: rows
-                .into_iter()
-                .map(|row| row.into_post(self.geography()))
-                .collect::<Result<_, _>>()?,
-        })
+    async fn listed_posts(&self, query: &PostQuery) -> Result<(u64, Vec<PostRow>), Error> {
+        let count = self.one_number(query.count()).await?;
+        let offset = query.offset();
+        if query.page == 0 || offset >= count {
+            return Ok((count.cast_unsigned(), Vec::new()));
+        }
+        let order = query.sort.order();
+        // From the nearer end: the last page costs what the first does.
+        let limit = (count - offset).min(i64::from(PAGE_SIZE));
+        let (from, passed_over) = if offset > count / 2 {
+            (query.sort.reversed().order(), count - offset - limit)
+        } else {
+            (order, offset)
+        };
+        // The ids first, which the index has: rows that are passed over are not read.
+        let mut asked = Asked::new(select_posts!("where p.id in (select p.id from posts p "));
+        query.conditions(&mut asked);
+        asked.push(&format!(" order by {from} limit "));
+        asked.bind(limit);
+        asked.push(" offset ");
+        asked.bind(passed_over);
+        asked.push(&format!(") order by {order}"));
+        let rows = reading!(&self.database, |pool| asked.rows(pool).await?);
+        Ok((count.cast_unsigned(), rows))
+    }
+
+    async fn found_posts(
+        &self,
+        query: &PostQuery,
+        text: &str,
+    ) -> Result<(u64, Vec<PostRow>), Error> {
+        const SELECT: &str = select_posts!("where p.id in ", those_posts!());
+        let asked = query.search(text, &self.database);
+        let ids: Vec<(i64,)> = reading!(&self.database, |pool| asked.rows(pool).await?);
+        let offset = usize::try_from(query.offset()).unwrap_or(usize::MAX);
+        let on_page = ids.iter().skip(offset).take(PAGE_SIZE as usize).map(|(id,)| *id);
+        let on_page: Vec<i64> = if query.page == 0 { Vec::new() } else { on_page.collect() };
+        let mut rows: Vec<PostRow> = if on_page.is_empty() {
+            Vec::new()
+        } else {
+            reading!(&self.database, |pool| {
+                let mut select = sqlx::query_as(SELECT);
+                for n in 0..PAGE_SIZE as usize {
+                    select = select.bind(on_page.get(n).copied());
+                }
+                select.fetch_all(pool).await?
+            })
+        };
+        rows.sort_by_key(|row| on_page.iter().position(|id| *id == row.id));
+        Ok((ids.len() as u64, rows))
+    }
+
+    async fn one_number(&self, asked: Asked) -> Result<i64, Error> {
+        let found: Vec<(i64,)> = reading!(&self.database, |pool| asked.rows(pool).await?);
+        Ok(found.first().map_or(0, |(number,)| *number))
     }
 
     /// The post of this id.
@@ -337,22 +374,22 @@ impl Store {
     pub async fn create_post(&self, new: NewPost) -> Result<PostId, Error> {
         let (id, noted) = transaction!(&self.database, |transaction| {
             let id: Option<i64> = sqlx::query_scalar(
-                "insert into posts (author_id, quartier_id, title, content, search_text, \
-                     post_type, is_anonymous, created_ms, updated_ms)
-                 select u.id, u.quartier_id, $2, $3, $4, $5, $6, $7, $7
-                 from users u where u.id = $1 and u.quartier_id is not null
+                "insert into posts (author_id, quartier_id, commune_id, title, content, post_type, \
+                     is_anonymous, created_ms, updated_ms)
+                 select u.id, q.id, q.commune_id, $2, $3, $4, $5, $6, $6
+                 from users u join quartiers q on q.id = u.quartier_id where u.id = $1
                  returning id",
             )
             .bind(new.author.get())
             .bind(storable(&new.title))
             .bind(storable(&new.content))
-            .bind(searchable(&new.title, &new.content))
             .bind(new.post_type.as_str())
             .bind(i64::from(new.is_anonymous))
             .bind(new.now_ms)
             .fetch_optional(&mut *transaction)
             .await?;
             let id = id.map(PostId).ok_or(Error::NoQuartier)?;
+            make_searchable!(transaction, id.0, &new.title, &new.content);
             attach_media!(transaction, id, new.author, &new.media);
             let names = newly_mentioned(&mentionable(&new.title, &new.content), "");
             let kind = NotificationKind::Mention;
@@ -388,21 +425,21 @@ impl Store {
             let (title, content) =
                 (change.title.unwrap_or(title), change.content.unwrap_or(content));
             sqlx::query(
-                "update posts set title = $2, content = $3, search_text = $4,
-                     post_type = coalesce($5, post_type),
-                     is_anonymous = coalesce($6, is_anonymous),
-                     updated_ms = $7
+                "update posts set title = $2, content = $3,
+                     post_type = coalesce($4, post_type),
+                     is_anonymous = coalesce($5, is_anonymous),
+                     updated_ms = $6
                  where id = $1",
             )
             .bind(id.0)
             .bind(storable(&title))
             .bind(storable(&content))
-            .bind(searchable(&title, &content))
             .bind(change.post_type.map(PostType::as_str))
             .bind(change.is_anonymous.map(i64::from))
             .bind(now_ms)
             .execute(&mut *transaction)
             .await?;
+            make_searchable!(transaction, id.0, &title, &content);
             let names = newly_mentioned(&mentionable(&title, &content), &before);
             let (kind, author) = (NotificationKind::Mention, UserId::new(author));
             let note = Note::about(id, kind, author, author, now_ms);
@@ -476,44 +513,215 @@ impl Store {
 }
 
 impl PostQuery {
-    /// The statements that count and list the posts it means. Each scope has its own, so that it is
-    /// answered from an index. Posts of the same instant or number of likes keep an order too, else
-    /// a page might repeat what another has shown.
-    fn statements(&self) -> (&'static str, &'static str) {
-        let sort = self.sort;
-        macro_rules! sorted {
-            ($scope:literal, $order:literal) => {
-                select_posts!(where_asked!($scope), " order by ", $order, " limit $6 offset $7")
-            };
+    /// How many posts it means: those of a commune or of everywhere are kept count of, those of one
+    /// member are counted in their index.
+    fn count(&self) -> Asked {
+        if matches!(self.scope, Scope::Author(_)) || self.is_anonymous.is_some() {
+            let mut asked = Asked::new("select count(*) from posts p ");
+            self.conditions(&mut asked);
+            return asked;
         }
-        macro_rules! of {
-            ($scope:literal) => {
-                (
-                    concat!(
-                        "select count(*) from posts p join users u on u.id = p.author_id ",
-                        where_asked!($scope)
-                    ),
-                    match sort {
-                        PostSort::Newest => sorted!($scope, "p.created_ms desc, p.id desc"),
-                        PostSort::Oldest => sorted!($scope, "p.created_ms, p.id"),
-                        PostSort::MostLiked => {
-                            sorted!($scope, "p.likes_count desc, p.created_ms desc, p.id desc")
-                        }
-                        PostSort::LeastLiked => {
-                            sorted!($scope, "p.likes_count, p.created_ms desc, p.id desc")
-                        }
-                    },
-                )
+        let mut asked =
+            Asked::new("select cast(coalesce(sum(p.posts), 0) as bigint) from post_counts p ");
+        self.conditions(&mut asked);
+        asked
+    }
+
+    /// The ids that a search for `text` finds, in the order asked for.
+    fn search(&self, text: &str, database: &Database) -> Asked {
+        let mut asked = Asked::new("select p.id from (select s.rowid as id from ");
+        if fold(text).chars().count() < INDEXED_CHARS {
+            asked.push("(select p.id from posts p ");
+            self.conditions(&mut asked);
+            asked.push(" order by p.created_ms desc, p.id desc limit ");
+            asked.bind(i64::from(READ_MAX));
+            asked.push(") p join post_search s on s.rowid = p.id where ");
+            asked.like(text);
+        } else {
+            // The index knows the place: posts are read only where more is asked of them.
+            let (place, rest) = match self.scope {
+                Scope::Commune(id) => {
+                    let rest = Self { scope: Scope::Everywhere, ..self.clone() };
+                    (Some(format!("/{}/", id.get())), rest)
+                }
+                Scope::Everywhere | Scope::Author(_) => (None, self.clone()),
             };
-        }
-        match self.scope {
-            Scope::Everywhere => of!("$1 is null"),
-            Scope::Commune(_) => {
-                of!("p.quartier_id in (select id from quartiers where commune_id = $1)")
+            asked.push("post_search s ");
+            if rest.asks_of_posts() {
+                asked.push("join posts p on p.id = s.rowid ");
             }
-            Scope::Author(_) => of!("p.author_id = $1"),
+            rest.conditions(&mut asked);
+            asked.push(" and ");
+            match database {
+                Database::Sqlite { .. } => {
+                    asked.push("s.post_search match ");
+                    asked.bind(phrase(text, place.as_deref()));
+                }
+                Database::Postgres(..) => {
+                    asked.like(text);
+                    if let Some(place) = place {
+                        // `like`, which the index of trigrams has in every version of PostgreSQL.
+                        asked.push(" and s.place like ");
+                        asked.bind(place);
+                    }
+                }
+            }
+        }
+        asked.push(" order by s.rowid desc limit ");
+        asked.bind(i64::from(SEARCH_MAX));
+        asked.push(&format!(
+            ") found join posts p on p.id = found.id order by {}",
+            self.sort.order()
+        ));
+        asked
+    }
+
+    /// Whether its conditions need anything of a post.
+    fn asks_of_posts(&self) -> bool {
+        self.scope != Scope::Everywhere
+            || self.post_type.is_some()
+            || self.is_live_post.is_some()
+            || self.is_anonymous.is_some()
+    }
+
+    /// The `where` of posts, or of their counts, called `p`.
+    fn conditions(&self, asked: &mut Asked) {
+        match self.scope {
+            Scope::Everywhere => asked.push("where true"),
+            Scope::Commune(id) => {
+                asked.push("where p.commune_id = ");
+                asked.bind(id.get());
+            }
+            Scope::Author(id) => {
+                asked.push("where p.author_id = ");
+                asked.bind(id.get());
+            }
+        }
+        if let Some(post_type) = self.post_type {
+            asked.push(" and p.post_type = ");
+            asked.bind(post_type.as_str().to_owned());
+        }
+        // Written out, so that the index of those going live is one of them.
+        if let Some(is_live_post) = self.is_live_post {
+            asked.push(if is_live_post {
+                " and p.is_live_post = 1"
+            } else {
+                " and p.is_live_post = 0"
+            });
+        }
+        if let Some(is_anonymous) = self.is_anonymous {
+            asked.push(if is_anonymous {
+                " and p.is_anonymous = 1"
+            } else {
+                " and p.is_anonymous = 0"
+            });
         }
     }
+
+    /// Rows before its page.
+    fn offset(&self) -> i64 {
+        i64::from(self.page.saturating_sub(1)) * i64::from(PAGE_SIZE)
+    }
+}
+
+impl PostSort {
+    /// The same order from its other end.
+    fn reversed(self) -> Self {
+        match self {
+            Self::Newest => Self::Oldest,
+            Self::Oldest => Self::Newest,
+            Self::MostLiked => Self::LeastLiked,
+            Self::LeastLiked => Self::MostLiked,
+        }
+    }
+
+    /// Posts of the same instant or number of likes keep an order too, else a page might repeat what
+    /// another has shown.
+    fn order(self) -> &'static str {
+        match self {
+            Self::Newest => "p.created_ms desc, p.id desc",
+            Self::Oldest => "p.created_ms, p.id",
+            Self::MostLiked => "p.likes_count desc, p.created_ms desc, p.id desc",
+            Self::LeastLiked => "p.likes_count, p.created_ms, p.id",
+        }
+    }
+}
+
+/// A statement put together from what is asked: the words are ours, every value is bound.
+struct Asked {
+    sql: String,
+    values: Vec<Value>,
+}
+
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl Asked {
+    fn new(beginning: &str) -> Self {
+        Self { sql: beginning.to_owned(), values: Vec::new() }
+    }
+
+    fn push(&mut self, words: &str) {
+        self.sql.push_str(words);
+    }
+
+    fn bind(&mut self, value: impl Into<Value>) {
+        self.values.push(value.into());
+        self.push(&format!("${}", self.values.len()));
+    }
+
+    /// That what `s`, of `post_search`, is searched by contains `text`.
+    fn like(&mut self, text: &str) {
+        let pattern = like_anywhere(text);
+        self.push("(s.words like ");
+        self.bind(pattern.clone());
+        self.push(" escape '\\' or s.author like ");
+        self.bind(pattern);
+        self.push(" escape '\\')");
+    }
+
+    /// Runs it. Planned each time, for these very values: a common word and a rare one, the first page
+    /// and the last, are not found in the same way.
+    async fn rows<'a, D, R>(&'a self, pool: &sqlx::Pool<D>) -> sqlx::Result<Vec<R>>
+    where
+        D: sqlx::Database + sqlx::database::HasStatementCache,
+        R: for<'r> sqlx::FromRow<'r, D::Row> + Send + Unpin,
+        i64: sqlx::Encode<'a, D> + sqlx::Type<D>,
+        &'a str: sqlx::Encode<'a, D> + sqlx::Type<D>,
+        <D as sqlx::Database>::Arguments: sqlx::IntoArguments<D>,
+        for<'c> &'c sqlx::Pool<D>: sqlx::Executor<'c, Database = D>,
+    {
+        let mut select = sqlx::query_as(AssertSqlSafe(self.sql.clone())).persistent(false);
+        for value in &self.values {
+            select = match value {
+                Value::Number(number) => select.bind(*number),
+                Value::Text(text) => select.bind(text.as_str()),
+            };
+        }
+        select.fetch_all(pool).await
+    }
+}
+
+/// The words of SQLite's index for `text`, of a place if there is one.
+fn phrase(text: &str, place: Option<&str>) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let text = quoted(&fold(text).chars().take(SEARCHED_CHARS).collect::<String>());
+    let place = place.map(|place| format!("place : {} AND ", quoted(place))).unwrap_or_default();
+    format!("{place}{{words author}} : {text}")
 }
 
 /// Title and text as they may name somebody.

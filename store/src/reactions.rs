@@ -3,7 +3,7 @@
 //! Here: the newest likes and comments of a page of posts, in a constant number of statements and
 //! within bounds. Not here: all comments of one post (`comments`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use media::id::UserId;
 
@@ -24,8 +24,6 @@ const REPLIES_SHOWN: u32 = 20;
 /// What members made of one post.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reactions {
-    /// Whether the reader likes it.
-    pub is_liked: bool,
     /// The last likes, newest first.
     pub likes: Vec<Like>,
     /// The last comments, oldest first; of their replies, those among the last of the post, and
@@ -42,23 +40,41 @@ macro_rules! those_posts {
         "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
     };
 }
-
 pub(crate) use those_posts;
 
 impl Store {
-    /// What members made of each of these posts, in their order, as `reader` is shown it. Two
+    /// Which of these posts `reader` likes. One statement for each page of posts.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn liked(&self, posts: &[PostId], reader: UserId) -> Result<HashSet<PostId>, Error> {
+        const SELECT: &str = concat!(
+            "select post_id from likes where user_id = $21 and post_id in ",
+            those_posts!()
+        );
+        let mut liked = HashSet::new();
+        for page in posts.chunks(POSTS_AT_ONCE) {
+            let ids: Vec<i64> = reading!(&self.database, |pool| {
+                let mut select = sqlx::query_scalar(SELECT);
+                for n in 0..POSTS_AT_ONCE {
+                    select = select.bind(page.get(n).map(|id| id.get()));
+                }
+                select.bind(reader.get()).fetch_all(pool).await?
+            });
+            liked.extend(ids.into_iter().map(PostId::new));
+        }
+        Ok(liked)
+    }
+
+    /// What members made of each of these posts, in their order, the same for every reader. Two
     /// statements for each page of posts.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn reactions(
-        &self,
-        posts: &[PostId],
-        reader: UserId,
-    ) -> Result<Vec<Reactions>, Error> {
+    pub async fn reactions(&self, posts: &[PostId]) -> Result<Vec<Reactions>, Error> {
         let mut found: HashMap<PostId, Reactions> = HashMap::new();
         for page in posts.chunks(POSTS_AT_ONCE) {
-            self.add_likes(page, reader, &mut found).await?;
+            self.add_likes(page, &mut found).await?;
             self.add_comments(page, &mut found).await?;
         }
         Ok(posts.iter().map(|id| found.remove(id).unwrap_or_default()).collect())
@@ -67,7 +83,6 @@ impl Store {
     async fn add_likes(
         &self,
         posts: &[PostId],
-        reader: UserId,
         found: &mut HashMap<PostId, Reactions>,
     ) -> Result<(), Error> {
         // Materialized: where the likes of a post begin is looked up once for the post, not once for
@@ -76,13 +91,11 @@ impl Store {
             "with edges as materialized (
                  select p.id as post_id,
                      coalesce((select k.id from likes k where k.post_id = p.id
-                               order by k.id desc limit 1 offset $22), 0) as first_like,
-                     (select count(*) from likes k
-                      where k.post_id = p.id and k.user_id = $21) as is_liked
+                               order by k.id desc limit 1 offset $21), 0) as first_like
                  from posts p where p.id in ",
             those_posts!(),
             ")
-             select e.post_id, e.is_liked, k.id, k.created_ms, ",
+             select e.post_id, k.id, k.created_ms, ",
             author_columns!(),
             " from edges e
              join likes k on k.post_id = e.post_id and k.id >= e.first_like
@@ -94,11 +107,10 @@ impl Store {
             for n in 0..POSTS_AT_ONCE {
                 select = select.bind(posts.get(n).map(|id| id.get()));
             }
-            select.bind(reader.get()).bind(i64::from(LIKES_SHOWN - 1)).fetch_all(pool).await?
+            select.bind(i64::from(LIKES_SHOWN - 1)).fetch_all(pool).await?
         });
         for row in rows {
             let reactions = found.entry(PostId::new(row.post_id)).or_default();
-            reactions.is_liked = row.is_liked != 0;
             reactions.likes.push(Like {
                 id: row.id,
                 user: row.user.into_author(self.geography())?,
@@ -158,7 +170,6 @@ row! {
     /// A row of `likes` with its member's.
     struct LikeRow {
         post_id: i64,
-        is_liked: i64,
         id: i64,
         created_ms: i64,
         ..user: AuthorRow,

@@ -71,6 +71,11 @@ impl Fixture {
         Self { url, store }
     }
 
+    /// A store that is open already.
+    pub(crate) fn of(store: Store) -> Self {
+        Self { url: String::new(), store }
+    }
+
     /// A quartier of a commune, by name.
     pub(crate) fn quartier(&self, commune: &str, name: &str) -> QuartierId {
         let mut quartiers = self.geography().quartiers().iter();

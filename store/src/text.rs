@@ -45,12 +45,14 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
+/// Longest text searched for, in characters: longer ones find nothing more, and a pattern has a limit in
+/// SQLite (50 000 bytes).
+pub(crate) const SEARCHED_CHARS: usize = 200;
+
 /// The pattern that finds `text` anywhere in a folded column with `like $n escape '\'`.
 pub(crate) fn like_anywhere(text: &str) -> String {
-    /// Longer searches find nothing more, and a pattern has a limit in SQLite (50 000 bytes).
-    const MAX_CHARS: usize = 200;
     let mut pattern = String::from("%");
-    for c in fold(text.trim()).chars().take(MAX_CHARS) {
+    for c in fold(text.trim()).chars().take(SEARCHED_CHARS) {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

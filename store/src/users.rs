@@ -309,7 +309,7 @@ impl Store {
                 .bind(change.profile_picture.as_ref().and_then(|p| p.as_deref()).map(storable))
                 .fetch_optional(&mut *transaction)
                 .await;
-            match changed {
+            let row = match changed {
                 Ok(Some(row)) => row,
                 Ok(None) => return Err(Error::UnknownUser),
                 // The address is the only unique value that changes here.
@@ -317,7 +317,19 @@ impl Store {
                     return Err(Error::Taken { field: Field::Email });
                 }
                 Err(error) => return Err(error.into()),
+            };
+            if first_name.is_some() || last_name.is_some() {
+                sqlx::query(
+                    "update post_search set author = (
+                         select first_name_search || ' ' || last_name_search || ' ' || username_key
+                         from users where id = $1)
+                     where rowid in (select id from posts where author_id = $1 and is_anonymous = 0)",
+                )
+                .bind(id.get())
+                .execute(&mut *transaction)
+                .await?;
             }
+            row
         });
         row.into_user(self.geography())
     }

@@ -548,6 +548,7 @@ pub fn serve_floor(listen: SocketAddr, segment_bytes: usize) -> Result<()> {
     floor::serve(TcpListener::bind(listen)?, segment_bytes)
 }
 
-fn say(what: &str) {
+/// Tells what is being done.
+pub fn say(what: &str) {
     eprintln!("· {what}");
 }

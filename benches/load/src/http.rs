@@ -63,6 +63,14 @@ impl Client {
         self.request("GET", path, "", "")
     }
 
+    /// As [`Client::get`], with a token unless it is empty.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_as(&mut self, path: &str, token: &str) -> Result<(u16, Vec<u8>)> {
+        self.request("GET", path, token, "")
+    }
+
     /// `Content-Length` of `path`, asked for with `HEAD`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //!                             [--window-s 30] [--repeats 5] [--followers 1000] [--crowd 5000]
 //! communiconnect-load low-latency [the same]
 //! communiconnect-load chat [--ours BINARY] [--listeners 2000] [--speakers 25] [--per-second 50] [--seconds 60]
+//! communiconnect-load api [--ours BINARY] [--postgres URL] [--seconds 30] [--posts N] [--page FILE]
 //! communiconnect-load prepare
 //! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
 //! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
@@ -16,6 +17,7 @@
 //! Every command takes `--input FILE` (made when missing). `--pid` adds what that process tree used meanwhile.
 
 mod account;
+mod api;
 mod chat;
 mod classic;
 mod compare;
@@ -32,6 +34,7 @@ mod probe;
 mod publish;
 mod report;
 mod rtmp;
+mod seed;
 mod server;
 mod view;
 
@@ -108,12 +111,13 @@ fn main() -> Result<()> {
             compare::serve_floor(options.needed("listen")?, options.needed("segment-bytes")?)?
         }
         "compare" => run_comparison(&options, input_path)?,
+        "api" => run_api(&options)?,
         "low-latency" => {
             let figures = compare::run_low_latency(&plan(&options, input_path)?)?;
             println!("{:#}", report::low_latency_json(&figures));
         }
         other => bail!(
-            "no command {other:?}: chat, prepare, publish, view, follow, cpu, floor, compare, low-latency"
+            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, low-latency, chat, api"
         ),
     }
     Ok(())
@@ -154,10 +158,33 @@ fn plan(options: &Options, input: PathBuf) -> Result<Plan> {
     })
 }
 
+/// Measures the API, and writes its section of the page anew.
+fn run_api(options: &Options) -> Result<()> {
+    let ours = options.optional::<PathBuf>("ours")?.unwrap_or_else(ours::default_binary);
+    let plan = api::Plan {
+        ours: fs::canonicalize(&ours).with_context(|| format!("no {}", ours.display()))?,
+        postgres: options.optional("postgres")?,
+        time: Duration::from_secs(options.or("seconds", 30)?),
+        posts: options.optional("posts")?,
+    };
+    let section = report::api(&api::run(&plan)?);
+    println!("{section}");
+    if let Some(path) = options.optional::<PathBuf>("page")? {
+        let page = fs::read_to_string(&path)?;
+        fs::write(&path, report::with_api(&page, &section))?;
+    }
+    Ok(())
+}
+
 fn run_comparison(options: &Options, input: PathBuf) -> Result<()> {
     let plan = plan(options, input)?;
     let comparison = compare::run(&plan)?;
-    let page = report::page(&plan, &comparison);
+    let mut page = report::page(&plan, &comparison);
+    if let (Some(ours), Some(postgres)) = (&plan.ours, options.optional("postgres")?) {
+        let (ours, time) = (ours.clone(), Duration::from_secs(30));
+        let figures = api::run(&api::Plan { ours, postgres: Some(postgres), time, posts: None })?;
+        page = report::with_api(&page, &report::api(&figures));
+    }
     println!("{page}");
     if let Some(path) = options.optional::<PathBuf>("page")? {
         fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;

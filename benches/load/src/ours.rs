@@ -59,11 +59,20 @@ impl Ours {
     /// # Errors
     /// As [`Ours::start`].
     pub fn start_in(binary: &Path, folder: &Path) -> Result<Self> {
+        Self::start_on(binary, folder, None)
+    }
+
+    /// Starts `binary` on a database elsewhere, if one is named.
+    ///
+    /// # Errors
+    /// As [`Ours::start`].
+    pub fn start_on(binary: &Path, folder: &Path, database: Option<&str>) -> Result<Self> {
         let (rtmp, http, metrics) = (free_address()?, free_address()?, free_address()?);
         let file = folder.join("bench.toml");
         std::fs::write(&file, settings(folder, rtmp, http, metrics))?;
         let mut command = Command::new(binary);
         command.arg("--config").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+        command.envs(database.map(|url| ("DATABASE_URL", url)));
         let server = Server::start(command, http, HEALTH)?;
         Ok(Self { server, rtmp, http, metrics, _folder: None })
     }
@@ -76,7 +85,7 @@ impl Ours {
         let mut client = Client::connect(self.http)?;
         (0..count)
             .map(|n| {
-                let token = self.member(&format!("bench{n}"))?;
+                let token = register(&mut client, n, Some(1))?;
                 let live =
                     client.post("/api/posts/live/start/", &token, &json!({"title": "Mesure"}))?;
                 let playlist = resolve("/", &text(&live, "hls_url")?);
@@ -97,6 +106,15 @@ impl Ours {
         });
         let account = Client::connect(self.http)?.post("/api/users/register/", "", &account)?;
         text(&account["tokens"], "access")
+    /// Makes so many accounts, one after the other in the quartiers there are, the last in none. Gives
+    /// their tokens.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub fn members(&self, count: usize) -> Result<Vec<String>> {
+        let mut client = Client::connect(self.http)?;
+        let quartier = |n: usize| (n + 1 < count).then_some(1 + n * 5 % QUARTIERS);
+        (0..count).map(|n| register(&mut client, n, quartier(n))).collect()
     }
 
     /// Bytes of the init and media segments that the media playlist of `live` lists now.
@@ -131,6 +149,9 @@ impl Ours {
     }
 }
 
+/// Places the server knows from the start.
+const QUARTIERS: usize = 77;
+
 /// The gauge of the bytes of all segments a server holds.
 pub const HELD_BYTES: &str = "packager_window_bytes";
 
@@ -150,7 +171,7 @@ pub fn default_binary() -> PathBuf {
 /// All traffic of the bench comes from one address, so what is limited per address is raised out of the way;
 /// and a hundred accounts are not worth a hundred slow hashes. The rest is the default.
 fn settings(folder: &Path, rtmp: SocketAddr, http: SocketAddr, metrics: SocketAddr) -> String {
-    let rate = "{ burst = 100000, per_minute = 100000 }";
+    let rate = "{ burst = 1000000, per_minute = 60000000 }";
     format!(
         r#"data_dir = "{}"
 [http]
@@ -181,6 +202,17 @@ passes = 1
         folder.display(),
         rtmp.port()
     )
+}
+
+/// Makes an account; gives its access token.
+fn register(client: &mut Client, n: usize, quartier: Option<usize>) -> Result<String> {
+    let account = json!({
+        "username": format!("bench{n}"), "email": format!("bench{n}@example.org"),
+        "password": "un long mot de passe", "password_confirm": "un long mot de passe",
+        "first_name": "Aïssatou", "last_name": "Diallo", "quartier": quartier,
+    });
+    let account = client.post("/api/users/register/", "", &account)?;
+    text(&account["tokens"], "access")
 }
 
 fn text(value: &Value, name: &str) -> Result<String> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     account::Memory,
+    api,
     compare::{
         Comparison, Figures, Ingest, LATE_PARTS_PERCENT, Latency, LowLatencyFigures, PART_P99,
         Plan, Viewing, median, per_gbit,
@@ -187,6 +188,106 @@ fn low_latency(
         let _ = writeln!(text, "| {} | {server:.2} | {load:.2} | {late:.2} % |", v.count);
     }
     text
+}
+
+/// The first version of CommuniConnect, as its founding report measured it: two workers, no cache, forty
+/// posts; requests a second and milliseconds.
+mod first_version {
+    pub const LISTS_PER_S: f64 = 15.0;
+    pub const LISTS_P99_MS: f64 = 653.0;
+    pub const PLACES_PER_S: f64 = 145.0;
+}
+/// What we want to reach of those.
+const LISTS_OF_FIRST: f64 = 200.0;
+const PLACES_OF_FIRST: f64 = 100.0;
+const LISTS_P99: Duration = Duration::from_millis(20);
+
+/// What the API's section begins with, and the one after it.
+const API: &str = "## The API: ";
+const METHOD: &str = "## How it is measured";
+
+/// The section about the API.
+pub fn api(databases: &[api::Figures]) -> String {
+    let machine = Machine::look();
+    let mut text = format!(
+        "{API}lists of posts and places\n\nMeasured on {}, when {:.1} other processes wanted a core.\n\n\
+         | what | first version | CommuniConnect Live | to reach | |\n| --- | --- | --- | --- | --- |\n",
+        machine.date, machine.others
+    );
+    let mut line = |name: String, first: Option<f64>, ours: f64, limit: f64, per_s: bool| {
+        let show = |v: f64| if per_s { format!("{v:.0}/s") } else { format!("{v:.1} ms") };
+        let is_reached = if per_s { ours >= limit } else { ours <= limit };
+        let verdict = if is_reached { "reached" } else { "**missed**" };
+        let first = first.map_or("–".to_owned(), show);
+        let _ =
+            writeln!(text, "| {name} | {first} | {} | {} | {verdict} |", show(ours), show(limit));
+    };
+    for f in databases {
+        let (name, posts) = (f.database, f.size.posts);
+        let p99 = f64::from(f.mixed.p99_us) / 1e3;
+        let what = format!("{name}, {posts} posts: 200 mixed lists a second, p99");
+        line(what, Some(first_version::LISTS_P99_MS), p99, millis(LISTS_P99), false);
+        let first = first_version::LISTS_PER_S;
+        let limit = first * LISTS_OF_FIRST;
+        let what = format!("{name}, 40 posts: lists, as many as can be");
+        line(what, Some(first), f.lists_of_forty_per_s, limit, true);
+        let what = format!("{name}, {posts} posts: lists, as many as can be");
+        line(what, None, f.lists_per_s, limit, true);
+        let first = first_version::PLACES_PER_S;
+        let what = format!("{name}: all places, as many as can be");
+        line(what, Some(first), f.places_per_s, first * PLACES_OF_FIRST, true);
+    }
+    let _ = writeln!(
+        text,
+        "\n| mixed lists | answers | p50 | p99 | longest | errors | CPU s, without the database's processes | rows made in |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |"
+    );
+    let ms = |us: u32| f64::from(us) / 1e3;
+    for f in databases {
+        let m = &f.mixed;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.1} ms | {:.1} ms | {:.1} ms | {} | {:.1} | {} s |",
+            f.database,
+            m.count,
+            ms(m.p50_us),
+            ms(m.p99_us),
+            ms(m.max_us),
+            m.errors.1.as_ref().map_or("0".to_owned(), |e| format!("{}: {e}", m.errors.0)),
+            m.cpu.as_secs_f64(),
+            f.seeded.as_secs()
+        );
+    }
+    let _ = writeln!(text, "\n| p99 of each kind | {} |", names(databases).join(" | "));
+    let _ = writeln!(text, "| --- |{}", " --- |".repeat(databases.len()));
+    for (n, (kind, ..)) in databases.first().into_iter().flat_map(|f| &f.mixed.kinds).enumerate() {
+        let of = |f: &api::Figures| {
+            f.mixed
+                .kinds
+                .get(n)
+                .map_or("–".to_owned(), |(_, count, us)| format!("{:.1} ms of {count}", ms(*us)))
+        };
+        let all: Vec<String> = databases.iter().map(of).collect();
+        let _ = writeln!(text, "| {kind} | {} |", all.join(" | "));
+    }
+    text += "\n- **Mixed lists** are asked for when they are due, 200 a second for 30 s by 20 members of different communes \
+             (one of none, who is shown everybody's), and timed from then to the last byte.\n\
+             - **As many as can be**: 16 connections ask again as soon as they are answered, the load tool on the same cores; the \
+             members' first pages in turn. Nobody writes meanwhile; each write has the pages read anew (ADR 36).\n\
+             - Members have liked, commented and illustrated the posts: two likes, one and a half comments and a tenth of a picture each.\n\
+             - The first version's figures are those it was replaced for: two workers, its cache off, forty posts.\n";
+    text
+}
+
+fn names(databases: &[api::Figures]) -> Vec<&'static str> {
+    databases.iter().map(|f| f.database).collect()
+}
+
+/// `page` with this section about the API, in the place of the one it has.
+pub fn with_api(page: &str, section: &str) -> String {
+    let (before, after) = page.split_once(METHOD).unwrap_or((page, ""));
+    let before = before.split(API).next().unwrap_or_default();
+    format!("{before}{section}\n{METHOD}{after}")
 }
 
 fn viewing_row(name: &str, v: &Viewing) -> String {
@@ -420,6 +521,8 @@ struct Machine {
     cores: usize,
     memory_gb: f64,
     kernel: String,
+    /// Processes that wanted a core, on the average of the last minute.
+    others: f64,
     /// How TCP paces itself: BBR sends from timers, whose time no process is charged for.
     congestion_control: String,
 }
@@ -443,8 +546,26 @@ impl Machine {
             cpu: value(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gb: memory_kb.unwrap_or(0.0) / 1024.0 / 1024.0,
+            others: read("/proc/loadavg")
+                .split(' ')
+                .next()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0.0),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             congestion_control: read("/proc/sys/net/ipv4/tcp_congestion_control").trim().to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_section_about_the_api_is_replaced_and_stands_before_the_method() {
+        let page = "# Performance\n\n## How it is measured\n\nSo.\n";
+        let once = with_api(page, "## The API: old\n");
+        let twice = with_api(&once, "## The API: new\n");
+        assert_eq!(twice, "# Performance\n\n## The API: new\n\n## How it is measured\n\nSo.\n");
     }
 }

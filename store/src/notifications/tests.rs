@@ -314,7 +314,7 @@ on_both! {
                 .unwrap();
                 plan.into_iter().map(|step| step.3).collect::<String>()
             }
-            crate::database::Database::Postgres(pool) => {
+            crate::database::Database::Postgres(pool, _) => {
                 let mut connection = pool.acquire().await.unwrap();
                 // An empty table is read whole, which costs nothing either.
                 sqlx::query("set enable_seqscan = off").execute(&mut *connection).await.unwrap();
