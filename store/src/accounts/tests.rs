@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Actor, AuditQuery, NewUser, Rotation, TokenHash,
+    AuditQuery, NewUser, Rotation, TokenHash,
     testing::{Fixture, NOW_MS, on_both},
 };
 

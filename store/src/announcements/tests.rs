@@ -5,7 +5,7 @@ use media::id::{LiveId, UserId};
 use super::*;
 use crate::{
     Audience, MessageType, NewComment, NewLive, NewMessage, NewShare, NewUser, Notification,
-    NotificationKind, NotificationQuery, PreferenceChange, ShareType, Switch, User,
+    NotificationKind, NotificationQuery, PreferenceChange, Said, ShareType, Switch, User,
     testing::{Fixture, NOW_MS, new_live, on_both},
 };
 
@@ -58,7 +58,7 @@ async fn end(db: &Fixture, live: LiveId) {
 fn bytes(db: &Fixture, count: usize) -> String {
     match db.database {
         crate::database::Database::Sqlite { .. } => format!("zeroblob({count})"),
-        crate::database::Database::Postgres(_) => format!("'\\x{}'::bytea", "00".repeat(count)),
+        crate::database::Database::Postgres(..) => format!("'\\x{}'::bytea", "00".repeat(count)),
     }
 }
 
@@ -96,7 +96,8 @@ async fn take_part(db: &Fixture, live: LiveId, [likes, shares, comments, speaks]
     };
     db.create_comment(new).await.unwrap();
     let (author, message_type) = (speaks.id, MessageType::Text);
-    db.say(&NewMessage { live, author, message_type, content, now_ms }).await.unwrap().unwrap();
+    let message = NewMessage { live, author, message_type, content, reply_to: None, now_ms };
+    assert!(matches!(db.say(&message).await.unwrap(), Said::Yes(_)));
 }
 
 async fn told(db: &Fixture, recipient: UserId) -> Vec<Notification> {

@@ -3,7 +3,7 @@ use media::id::UserId;
 use super::*;
 use crate::{
     Audience, Comment, MessageType, NewComment, NewLive, NewMessage, NewPost, NewUser,
-    Notification, NotificationKind, NotificationQuery, PostChange, PostId, PreferenceChange,
+    Notification, NotificationKind, NotificationQuery, PostChange, PostId, PreferenceChange, Said,
     Switch, User,
     testing::{Fixture, NOW_MS, new_live, new_post, on_both},
 };
@@ -148,12 +148,13 @@ on_both! {
                 author: fatou,
                 message_type: MessageType::Text,
                 content: "Bonjour @near et @here".to_owned(),
+                reply_to: None,
                 now_ms: NOW_MS,
             };
-            db.say(&say).await.unwrap().unwrap();
+            assert!(matches!(db.say(&say).await.unwrap(), Said::Yes(_)));
             let counts = [mentions(&db, near).await, mentions(&db, here).await];
             // What is said next replaces what was told before.
-            db.say(&say).await.unwrap().unwrap();
+            assert!(matches!(db.say(&say).await.unwrap(), Said::Yes(_)));
             assert_eq!([mentions(&db, near).await, mentions(&db, here).await], counts);
             assert_eq!(counts, expected, "{audience:?}");
             assert_eq!(told(&db, here).await[0].excerpt, "Bonjour @near et @here");
