@@ -4,19 +4,21 @@
 //! here: how tokens and passwords are made (`token`, `password`).
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
-    routing::post,
 };
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION, request::Parts};
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{NewUser, QuartierId, Rotation, User};
 
 use crate::{
     address::Client,
     error::Error,
     json::{Fields, Text, unknown_key},
+    openapi::{Body, Routes, anyone, member, post},
     password::Password,
     router::{Api, Shared},
     site::Site,
@@ -24,33 +26,81 @@ use crate::{
     users::{self, UserBody},
 };
 
-/// Shortest password, in characters.
-const PASSWORD_MIN_CHARS: usize = 8;
+const PASSWORD: Text = Text::REQUIRED.at_least(8);
 /// Longest user name, first name and last name, in characters.
 const NAME_MAX_CHARS: usize = 150;
 
 const WRONG_CREDENTIALS: &str = "Email ou mot de passe incorrect";
 
 /// The routes of accounts and sessions.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/users/register", post(register))
-        .route("/api/users/login", post(login))
-        .route("/api/users/logout", post(logout))
-        .route("/api/token/refresh", post(refresh))
+pub fn router() -> Routes {
+    let name = Text::OPTIONAL.at_most(NAME_MAX_CHARS);
+    let email = |body: Body| {
+        body.texts("email", Text::REQUIRED, json!({"format": "email"}), "fatou@example.org")
+    };
+    let password = |body: Body, rule| body.text("password", rule, "testpass123");
+    let account = email(Body::default().texts(
+        "username",
+        Text::REQUIRED.at_most(NAME_MAX_CHARS),
+        json!({"description": "lettres, chiffres et @ . + - _"}),
+        "fatou",
+    ));
+    let account = password(account, PASSWORD.untrimmed())
+        .text("password_confirm", Text::REQUIRED.untrimmed(), "testpass123")
+        .text("first_name", name, "Fatou")
+        .text("last_name", name, "Diallo")
+        .texts("phone_number", Text::OPTIONAL, users::phone_number_schema(), "+224123456789")
+        .date("date_of_birth", "1990-05-17")
+        .id("quartier", Some(1))
+        .text("bio", users::BIO, "Commerçante à Madina");
+    let refresh = |rule| Body::default().text("refresh", rule, "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbsOp");
+    Routes::about("Comptes et sessions")
+        .route(
+            "/api/users/register",
+            post(register, anyone("Créer un compte").takes(account).created::<SignedIn>()),
+        )
+        .route(
+            "/api/users/login",
+            post(
+                login,
+                anyone("Ouvrir une session")
+                    .takes(password(email(Body::default()), Text::REQUIRED))
+                    .ok::<SignedIn>()
+                    .or(401),
+            ),
+        )
+        .route(
+            "/api/users/logout",
+            post(
+                logout,
+                member("Fermer la session de `refresh`")
+                    .takes(refresh(Text::OPTIONAL))
+                    .ok::<Said>(),
+            ),
+        )
+        .route(
+            "/api/token/refresh",
+            post(
+                self::refresh,
+                anyone("Échanger un jeton contre deux nouveaux")
+                    .takes(refresh(Text::REQUIRED))
+                    .ok::<TokenPair>()
+                    .or(401),
+            ),
+        )
 }
 
 /// The member who asks. Refuses before the body is read.
 pub struct AuthUser(pub User);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SignedIn {
     user: UserBody,
     tokens: TokenPair,
     message: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Said {
     message: &'static str,
 }
@@ -219,7 +269,6 @@ struct Registration {
 impl Registration {
     fn read(mut fields: Fields, api: &Api) -> Result<Self, Error> {
         let name = Text::OPTIONAL.at_most(NAME_MAX_CHARS);
-        let password_rule = Text::REQUIRED.at_least(PASSWORD_MIN_CHARS).untrimmed();
         let username = fields.text_that(
             "username",
             Text::REQUIRED.at_most(NAME_MAX_CHARS),
@@ -228,7 +277,7 @@ impl Registration {
              chiffres et les caractères @/./+/-/_.",
         );
         let email = users::email(&mut fields, Text::REQUIRED);
-        let password = fields.text("password", password_rule);
+        let password = fields.text("password", PASSWORD.untrimmed());
         let confirmation = fields.text("password_confirm", Text::REQUIRED.untrimmed());
         let first_name = fields.text("first_name", name);
         let last_name = fields.text("last_name", name);

@@ -2,11 +2,12 @@
 //!
 //! Here: messages of members to those who watch. Not here: the live itself (`lives`).
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use http::StatusCode;
 use media::id::LiveId;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{ChatMessage, ChatRoom, MessageType, NewMessage, User};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice},
     lives::{NO_LIVE, NOT_YOURS},
+    openapi::{Body, Routes, get, member},
     page::List,
     router::{Api, Shared},
     site::Site,
@@ -28,24 +30,42 @@ const OVER: &str = "Ce live est terminé : on ne peut plus y écrire.";
 const NO_ID: &str = "Un nombre entier valide est requis.";
 
 /// The routes of the chat: two paths for one thing.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/live/{id}/chat", get(read).post(say))
-        .route("/api/posts/live/{id}/chat/messages", get(read).post(say))
+pub fn router() -> Routes {
+    let after = json!({"type": "integer", "format": "int64", "minimum": 0});
+    let read_ = member("Ce qui s'est dit, les cent derniers ou ceux d'après")
+        .asks("after", after)
+        .ok::<Vec<MessageBody>>()
+        .or(403);
+    let said = member("Dire quelque chose")
+        .takes(
+            Body::default().text("content", CONTENT, "Bonjour à tous").choice(
+                "type",
+                &[MessageType::Text, MessageType::Emoji, MessageType::Reaction]
+                    .map(MessageType::as_str),
+                "text",
+            ),
+        )
+        .created::<MessageBody>()
+        .or(403)
+        .or(409);
+    Routes::about("Discussion d'un live")
+        .route("/api/posts/live/{id}/chat", get(read, read_.clone()).post(say, said.clone()))
+        .route("/api/posts/live/{id}/chat/messages", get(read, read_).post(say, said))
 }
 
 /// Something that was said.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MessageBody {
     id: i64,
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["text", "emoji", "reaction"]))]
     message_type: &'static str,
     content: String,
     timestamp: String,
     author: SpeakerBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SpeakerBody {
     id: i64,
     first_name: String,

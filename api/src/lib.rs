@@ -13,6 +13,7 @@
 //! | what a request brings, field by field | `json`, `page` |
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
+//! | what routes say of themselves, as a document | `openapi` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | resources | `users`, `geography`, `posts`, `likes`, `comments`, `shares`, `analytics`, `attachments`, `lives`, `chat`, `notifications` |
 
@@ -36,6 +37,7 @@ mod likes;
 mod limits;
 mod lives;
 mod notifications;
+mod openapi;
 mod page;
 mod password;
 mod posts;
@@ -56,6 +58,6 @@ pub use config::{Config, Limits, Passwords, Secret};
 pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
 pub use files::files;
 pub use random::NoRandomness;
-pub use router::{Refused, router, router_at};
+pub use router::{Refused, document, router, router_at};
 pub use throttle::Rate;
 pub use uploads::{Config as Uploads, tidy};

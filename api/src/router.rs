@@ -11,10 +11,10 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::get,
+    response::Response,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
@@ -23,7 +23,9 @@ use http::{
         RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
     },
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use storage::Storage;
 use store::Store;
 use tower::{Layer, util::MapRequestLayer};
@@ -49,6 +51,7 @@ use crate::{
     limits::Limits,
     lives::{self, Public},
     notifications,
+    openapi::{self, Routes, anyone, get},
     password::{self, Hasher},
     posts,
     random::{NoRandomness, random_bytes},
@@ -79,6 +82,8 @@ pub(crate) struct Api {
     pub slots: Slots,
     pub turns: Turns,
     pub watched: Recent<Public>,
+    /// What the routes say of themselves.
+    pub document: Bytes,
 }
 
 /// The state of every route.
@@ -132,6 +137,7 @@ pub fn router_at(
         tracing::warn!("jwt_secret is not set: every session ends when this server does");
     }
     describe_metrics();
+    let (routes, document) = routes().finish();
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
@@ -139,27 +145,14 @@ pub fn router_at(
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
         watched: Recent::new(),
+        document: document.to_string().into(),
         store,
         storage,
         config,
         control,
         clock,
     });
-    let routes = Router::new()
-        .merge(auth::router())
-        .merge(users::router())
-        .merge(geography::router())
-        .merge(posts::router())
-        .merge(likes::router())
-        .merge(comments::router())
-        .merge(shares::router())
-        .merge(analytics::router())
-        .merge(attachments::router())
-        .merge(resumable::router())
-        .merge(lives::router())
-        .merge(chat::router())
-        .merge(notifications::router())
-        .route("/api/health", get(health))
+    let routes = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(api.config.body_max_bytes))
@@ -179,20 +172,64 @@ pub fn router_at(
         .route_service("/api/{*path}", routes))
 }
 
+/// The API described by its own routes: OpenAPI 3.1.
+pub fn document() -> Value {
+    routes().finish().1
+}
+
+fn routes() -> Routes {
+    Routes::about("Service")
+        .route(
+            "/api/health",
+            get(
+                health,
+                anyone("Si le serveur et sa base répondent")
+                    .ok::<Health>()
+                    .answers::<Health>(StatusCode::SERVICE_UNAVAILABLE),
+            ),
+        )
+        .route(
+            "/api/schema",
+            get(openapi::schema, anyone("Ce document").ok::<Map<String, Value>>()),
+        )
+        .merge(auth::router())
+        .merge(users::router())
+        .merge(geography::router())
+        .merge(posts::router())
+        .merge(likes::router())
+        .merge(comments::router())
+        .merge(shares::router())
+        .merge(analytics::router())
+        .merge(attachments::router())
+        .merge(resumable::router())
+        .merge(lives::router())
+        .merge(chat::router())
+        .merge(notifications::router())
+}
+
 impl From<password::Fault> for Refused {
     fn from(fault: password::Fault) -> Self {
         Self::Passwords(fault.to_string())
     }
 }
 
-async fn health(State(api): State<Shared>) -> Response {
+/// Whether all is well.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    status: &'static str,
+    message: &'static str,
+}
+
+async fn health(State(api): State<Shared>) -> (StatusCode, Json<Health>) {
     match api.store.ping().await {
-        Ok(()) => Json(json!({"status": "ok", "message": "API CommuniConnect is running"}))
-            .into_response(),
+        Ok(()) => {
+            let message = "API CommuniConnect is running";
+            (StatusCode::OK, Json(Health { status: "ok", message }))
+        }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
-            let body = json!({"status": "unavailable", "message": "The database does not answer"});
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+            let message = "The database does not answer";
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable", message }))
         }
     }
 }

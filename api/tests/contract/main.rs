@@ -16,6 +16,7 @@ mod audience;
 mod chat;
 mod comments;
 mod conventions;
+mod described;
 mod files;
 mod house;
 mod likes;
