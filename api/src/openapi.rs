@@ -202,8 +202,9 @@ impl Says {
     fn refused(&self, path: &str) -> Vec<u16> {
         let mut statuses = vec![408, 429, 500, 503];
         statuses.extend(&self.refusals);
-        statuses.extend((self.who == "member" || self.who == "owner").then_some(401));
-        statuses.extend((self.who == "owner").then_some(403));
+        let is_open = self.who.starts_with("anyone");
+        statuses.extend((!is_open).then_some(401));
+        statuses.extend((!is_open && self.who != "member").then_some(403));
         let is_list = self.parameters.iter().any(|parameter| parameter["name"] == "page");
         statuses.extend((path.contains('{') || is_list).then_some(404));
         let asks = self.parameters.iter().any(|parameter| parameter["in"] == "query");
