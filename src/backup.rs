@@ -38,7 +38,7 @@ pub async fn back_up(config: &Config, to: &Path, force: bool) -> anyhow::Result<
     }
     let partial = beside(to, ".partial");
     let _ = fs::remove_file(&partial);
-    let copied = copy(&from, &partial, |bytes, of| tell(bytes, of)).await;
+    let copied = copy(&from, &partial, tell).await;
     let outcome = copied.map_err(anyhow::Error::from).and_then(|copy| {
         put(&partial, to)?;
         Ok(copy)
