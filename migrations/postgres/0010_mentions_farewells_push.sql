@@ -5,8 +5,8 @@ create table live_farewells (
 );
 
 -- Who took part in a live.
+-- Also for a post that is deleted, which takes its comments with it.
 create index comments_of_author on comments (post_id, author_id);
-create index live_messages_of_author on live_messages (live_id, author_id);
 
 -- Where the browsers of a member are reached (RFC 8030).
 create table push_subscriptions (

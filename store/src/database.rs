@@ -375,7 +375,6 @@ macro_rules! migrations_of {
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
             11, "security", "0011_security.sql";
             12, "lists at scale", "0012_lists_at_scale.sql";
-            13, "comments by post", "0013_comments_by_post.sql";
         }
     };
     ($folder:literal: $($version:literal, $name:literal, $file:literal;)+) => {
