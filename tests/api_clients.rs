@@ -147,7 +147,9 @@ fn tuspy_goes_on_where_its_link_broke() {
     assert!(matches!(began_at[..], [0, again] if again > 500_000), "{said}");
     let address = said["media"]["file_url"].as_str().expect("an address");
     let kept = house.get(address.trim_start_matches(&house.url("")));
-    assert!(kept.body == whole, "{said}");
+    // What a film notes about itself, at its end, is overwritten.
+    let notes = whole.windows(4).rposition(|name| name == b"udta").expect("notes");
+    assert!(kept.body.len() == whole.len() && kept.body[..notes] == whole[..notes], "{said}");
 }
 
 /// Has Schemathesis call every operation with what it may be sent and with what it may not, the same

@@ -585,7 +585,7 @@ fn refusals() -> Vec<(u16, Value)> {
             &detail,
             vec![status(StatusCode::LOCKED, said)],
         ),
-        refusal(429, "Trop souvent", &busy, vec![Error::from(TooSoon { retry_after_s: 3 })]),
+        refusal(429, "Trop souvent", &detail, vec![Error::from(TooSoon { retry_after_s: 3 })]),
         refusal(500, "Une faute de notre part", &fault, vec![Error::fault(said, "nothing")]),
         refusal(503, "Très sollicité", &busy, vec![Error::Busy]),
     ];
