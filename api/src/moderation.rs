@@ -184,7 +184,7 @@ impl Judge {
 
 impl Service {
     async fn ask(&self, subject: &Subject<'_>) -> Result<Answer, String> {
-        let url_of = |name: &ObjectName| format!("{}/media/{name}", self.files_url);
+        let url_of = |name: &ObjectName| format!("{}/media/{}", self.files_url, name.as_str());
         let question = Question {
             name: subject.name.as_str(),
             file_url: url_of(subject.name),

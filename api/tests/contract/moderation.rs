@@ -186,6 +186,8 @@ async fn media_that_is_rejected_is_seen_no_more_and_its_owner_is_told_why() {
     let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
     let admin = house.admin("admin").await;
     let media = bring(&house, &fatou).await;
+    let post = json!({"content": "Bonjour", "media_files": [media["id"]]});
+    house.write("/api/posts/", &fatou, post).await;
     assert_eq!(house.get(&path(&media), &binta).await.status, StatusCode::OK);
     let reject = format!("{QUEUE}{}/reject/", media["id"]);
     let unsaid = house.call(Method::POST, &reject, Some(&admin), Some(json!({}))).await;
@@ -214,7 +216,8 @@ async fn a_member_reports_a_thing_once_and_admins_see_it_until_it_is_decided() {
     let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
     let admin = house.admin("admin").await;
     let media = bring(&house, &fatou).await;
-    let post = house.write("/api/posts/", &fatou, json!({"content": "Bonjour"})).await;
+    let post = json!({"content": "Bonjour", "media_files": [media["id"]]});
+    let post = house.write("/api/posts/", &fatou, post).await;
     let of_media = format!("{}report/", path(&media));
     let of_post = format!("/api/posts/{}/report/", post["id"]);
     for path in [&of_media, &of_post] {
