@@ -47,6 +47,14 @@ struct Page {
     policy: HeaderValue,
 }
 
+impl Page {
+    fn answer(&self, path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
+        let mut response = answer(path, plain, request);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        response
+    }
+}
+
 /// Files under `assets/` carry a hash of their content in their names.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The rest may change with the next version: asked for again, answered by 304.
@@ -60,16 +68,17 @@ const DOCS: [&str; 2] = ["/api/docs", "/api/docs/"];
 ///
 /// Files of members may come from `public_base_url`.
 pub(crate) fn router(hub: Hub, public_base_url: Option<&str>) -> Router {
-    let policy = content_security_policy(public_base_url);
+    let page = Page { hub, policy: content_security_policy(public_base_url) };
     let [docs, docs_with_slash] = DOCS;
     Router::new()
-        .route_service(docs, get(show_docs))
-        .route_service(docs_with_slash, get(show_docs))
-        .fallback_service(get(serve).with_state(Page { hub, policy }))
+        .route_service(docs, get(show_docs).with_state(page.clone()))
+        .route_service(docs_with_slash, get(show_docs).with_state(page.clone()))
+        .fallback_service(get(serve).with_state(page))
 }
 
-async fn show_docs(request: HeaderMap) -> Response {
-    Dist::get("docs.html").map_or_else(not_built, |page| answer("docs.html", page, &request))
+async fn show_docs(State(page): State<Page>, request: HeaderMap) -> Response {
+    let docs = "docs.html";
+    Dist::get(docs).map_or_else(not_built, |plain| page.answer(docs, plain, &request))
 }
 
 async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Response {
@@ -91,8 +100,7 @@ async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Respon
     let Some(plain) = Dist::get(path) else {
         return packed(path).unwrap_or_else(not_built);
     };
-    let mut response = answer(path, plain, &request);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, page.policy);
+    let mut response = page.answer(path, plain, &request);
     if let Some(link) = watched.and_then(|live| early_playlist(&page.hub, &live)) {
         response.headers_mut().insert(header::LINK, link);
     }

@@ -55,6 +55,8 @@ fn chromium_shows_the_page_of_the_api_whole_and_asks_no_other_host() {
     let document = house.get("/api/schema/").json();
     let paths = document["paths"].as_object().expect("paths").values();
     let operations: usize = paths.map(|path| path.as_object().expect("operations").len()).sum();
+    let policy = house.get("/api/docs/").header("content-security-policy").map(str::to_owned);
+    assert!(policy.is_some_and(|policy| policy.contains("script-src 'self'")), "no policy");
     let seen = Page::open("docs.mjs", &house, "/api/docs/").hear();
     assert_eq!(seen["operations"], operations, "{seen}");
     assert!(seen["title"].as_str().is_some_and(|title| title.contains("CommuniConnect")), "{seen}");
