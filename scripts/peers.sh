@@ -17,6 +17,8 @@ case "${1:-}" in
       chromium
       # The other database; and a hand for the one.
       postgresql sqlite3
+      # For the clients of the API that are Python programs.
+      python3 python3-venv
     )
     ;;
   # The server measured beside ours, and the databases under the API.
@@ -43,12 +45,31 @@ if [[ $1 == tests && ! -x $s3_home/bin/s3s-fs ]]; then
   rm -rf "$s3_home/target"
 fi
 
+# Clients of the API, in versions of their own.
+readonly API_CLIENTS=(schemathesis==4.32.5 tuspy==1.1.0 requests==2.34.2)
+clients_home=${XDG_CACHE_HOME:-$HOME/.cache}/communiconnect-live/clients
+api_clients() {
+  [[ $(cat "$clients_home/installed" 2>/dev/null) == "${API_CLIENTS[*]}" ]] && return
+  if [[ $1 == --check ]]; then
+    echo "missing: ${API_CLIENTS[*]}" >&2
+    exit 1
+  fi
+  echo "▸ installing with pip: ${API_CLIENTS[*]}"
+  rm -rf "$clients_home"
+  python3 -m venv "$clients_home"
+  "$clients_home/bin/pip" install --quiet --disable-pip-version-check "${API_CLIENTS[@]}"
+  echo "${API_CLIENTS[*]}" >"$clients_home/installed"
+}
+
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
   [[ $status == installed ]] || missing+=("$package")
 done
-((${#missing[@]})) || exit 0
+if ((${#missing[@]} == 0)); then
+  [[ $1 == tests ]] && api_clients "${2:-}"
+  exit 0
+fi
 
 if [[ ${2:-} == --check ]]; then
   echo "missing: ${missing[*]}" >&2
@@ -90,3 +111,4 @@ fi
 echo "▸ installing with apt, which takes some minutes the first time: ${missing[*]}"
 quietly apt-get update -qq
 quietly apt-get install -y -qq --no-install-recommends "${missing[@]}"
+[[ $1 == tests ]] && api_clients ""

@@ -1,4 +1,5 @@
-//! The page, embedded in the binary: `web/dist`, each file with its `.br` and `.gz` twins.
+//! The page, embedded in the binary: `web/dist`, each file with its `.br` and `.gz` twins; of the page of
+//! the API the `.gz` alone.
 
 use axum::{
     Router,
@@ -46,18 +47,38 @@ struct Page {
     policy: HeaderValue,
 }
 
+impl Page {
+    fn answer(&self, path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
+        let mut response = answer(path, plain, request);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        response
+    }
+}
+
 /// Files under `assets/` carry a hash of their content in their names.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The rest may change with the next version: asked for again, answered by 304.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// Where the API is shown to people; the document itself is at `/api/schema/`.
+const DOCS: [&str; 2] = ["/api/docs", "/api/docs/"];
+
 /// Serves the page: its files, `live.html` where a live is watched, and `index.html` for every other
-/// path of its own. Both are the same page; the first names what a live needs.
+/// path of its own. Both are the same page; the first names what a live needs. And the page of the API.
 ///
 /// Files of members may come from `public_base_url`.
 pub(crate) fn router(hub: Hub, public_base_url: Option<&str>) -> Router {
-    let policy = content_security_policy(public_base_url);
-    Router::new().fallback_service(get(serve).with_state(Page { hub, policy }))
+    let page = Page { hub, policy: content_security_policy(public_base_url) };
+    let [docs, docs_with_slash] = DOCS;
+    Router::new()
+        .route_service(docs, get(show_docs).with_state(page.clone()))
+        .route_service(docs_with_slash, get(show_docs).with_state(page.clone()))
+        .fallback_service(get(serve).with_state(page))
+}
+
+async fn show_docs(State(page): State<Page>, request: HeaderMap) -> Response {
+    let docs = "docs.html";
+    Dist::get(docs).map_or_else(not_built, |plain| page.answer(docs, plain, &request))
 }
 
 async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Response {
@@ -66,7 +87,7 @@ async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Respon
     if path.starts_with("api/")
         || path.starts_with("hls/")
         || path.starts_with("media/")
-        || (is_file && Dist::get(path).is_none())
+        || (is_file && Dist::get(path).is_none() && Dist::get(&format!("{path}.gz")).is_none())
     {
         return (StatusCode::NOT_FOUND, "Page introuvable.").into_response();
     }
@@ -77,15 +98,32 @@ async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Respon
         None => "index.html",
     };
     let Some(plain) = Dist::get(path) else {
-        let hint = "La page n'est pas dans ce binaire : construisez-la avec `make web`, puis recompilez.\n";
-        return (StatusCode::NOT_FOUND, hint).into_response();
+        return packed(path).unwrap_or_else(not_built);
     };
-    let mut response = answer(path, plain, &request);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, page.policy);
+    let mut response = page.answer(path, plain, &request);
     if let Some(link) = watched.and_then(|live| early_playlist(&page.hub, &live)) {
         response.headers_mut().insert(header::LINK, link);
     }
     response
+}
+
+fn not_built() -> Response {
+    let hint =
+        "La page n'est pas dans ce binaire : construisez-la avec `make web`, puis recompilez.\n";
+    (StatusCode::NOT_FOUND, hint).into_response()
+}
+
+/// A file that is embedded as `.gz` alone, for whoever asks: there is no browser that cannot read it.
+fn packed(path: &str) -> Option<Response> {
+    let file = Dist::get(&format!("{path}.gz"))?;
+    let kind = if path.ends_with(".css") { "text/css" } else { "text/javascript" };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, FOREVER),
+    ];
+    Some((headers, file.data).into_response())
 }
 
 /// The live that is watched at `path` of the page.

@@ -8,6 +8,8 @@ const SERVER = process.env.COMMUNICONNECT_SERVER ?? 'http://127.0.0.1:8080';
 export default defineConfig({
   plugins: [svelte(), watchPage(), twins()],
   build: {
+    // `vite.docs.ts` has written there before, and emptied it.
+    emptyOutDir: false,
     // Phones a few years old are the rule among members: their browsers set the floor, not ours.
     target: ['chrome94', 'firefox93', 'safari15.4'],
     rolldownOptions: {

@@ -4,13 +4,14 @@
 //! show. The first admin is made on the machine (`communiconnect-live user role`).
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
-    routing::{get, patch},
 };
 use http::request::Parts;
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{Actor, AuditAction, AuditLine, AuditQuery, Role, User};
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     auth::{self, AuthUser},
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice},
+    openapi::{Body, Routes, admin, get, patch},
     page::{List, Listed},
     router::Shared,
 };
@@ -27,24 +29,45 @@ const NOT_HIMSELF: &str =
     "Vous ne pouvez ni changer votre propre rôle ni fermer votre propre compte.";
 
 /// The routes of admins.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/admin/users/{id}", patch(change))
-        .route("/api/admin/audit", get(audit))
+pub fn router() -> Routes {
+    let roles = [Role::User, Role::Ambassador, Role::Admin].map(Role::as_str);
+    let wanted = Body::default().choice("role", &roles, "user").flag("is_active", true);
+    let actions = json!({"type": "string", "enum": AuditAction::ALL.map(AuditAction::as_str)});
+    let account = json!({"type": "integer", "format": "int64"});
+    Routes::about("Administration")
+        .route(
+            "/api/admin/users/{id}",
+            patch(
+                change,
+                admin("Donner un rôle, fermer ou rouvrir un compte").takes(wanted).ok::<Account>(),
+            ),
+        )
+        .route(
+            "/api/admin/audit",
+            get(
+                audit,
+                admin("Qui a fait quoi aux comptes")
+                    .by_page()
+                    .asks("action", actions)
+                    .asks("user", account)
+                    .ok::<Listed<Line>>(),
+            ),
+        )
 }
 
 /// A member who runs the place. Others are refused before the body is read.
 pub struct Admin(pub User);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Account {
     id: i64,
     username: String,
+    #[schemars(extend("enum" = ["user", "ambassador", "admin"]))]
     role: &'static str,
     is_active: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Line {
     id: i64,
     at: String,
@@ -55,14 +78,15 @@ struct Line {
     detail: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Someone {
+    #[schemars(extend("enum" = ["member", "console", "visitor"]))]
     kind: &'static str,
     id: Option<i64>,
     username: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Member {
     id: i64,
     username: Option<String>,

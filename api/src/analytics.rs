@@ -2,7 +2,8 @@
 //!
 //! Here: rates and scores, by the formulas of the contract. Not here: counting.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{Platform, PostFigures, PostId, RecentPost, User};
 
@@ -10,18 +11,25 @@ use crate::{
     auth::AuthUser,
     error::Error,
     json::{PathId, moment},
+    openapi::{Routes, get, member},
     router::Shared,
 };
 
 /// The routes of figures.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/posts/{id}/analytics", get(of_post))
-        .route("/api/posts/analytics/user", get(of_user))
+pub fn router() -> Routes {
+    Routes::about("Chiffres")
+        .route(
+            "/api/posts/posts/{id}/analytics",
+            get(of_post, member("Ceux d'une publication").ok::<PostAnalytics>()),
+        )
+        .route(
+            "/api/posts/analytics/user",
+            get(of_user, member("Ceux de ses propres publications").ok::<UserAnalytics>()),
+        )
 }
 
 /// How a post does, at this moment.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PostAnalytics {
     id: i64,
     post: i64,
@@ -47,7 +55,7 @@ struct PostAnalytics {
     updated_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Breakdown {
     whatsapp: i64,
     facebook: i64,
@@ -59,7 +67,7 @@ struct Breakdown {
 }
 
 /// How the posts of a member do.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct UserAnalytics {
     user_id: i64,
     username: String,
@@ -71,7 +79,7 @@ struct UserAnalytics {
     recent_posts_analytics: Vec<RecentBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RecentBody {
     post_id: i64,
     content: String,

@@ -4,13 +4,14 @@
 //! and are kept (`uploads`), which post shows them.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
-    routing::{get, post},
 };
 use http::StatusCode;
 use media::id::LiveId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use storage::ObjectName;
 use store::{
     Approval, LiveState, Media, MediaChange, MediaId, MediaType, Role, Showing, User, Work,
@@ -22,6 +23,7 @@ use crate::{
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
     json::{Fields, PathId, Text, moment, no_choice},
+    openapi::{Body, Routes, get, member, owner, post},
     page::{List, Listed},
     router::{Api, Shared},
     site::Site,
@@ -46,16 +48,55 @@ const TOO_LATE: Error = Error::Invalid("Ce live est terminé depuis trop longtem
 const NO_MORE: Error = Error::Invalid("Ce live a déjà toutes ses vidéos");
 
 /// The routes of media.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/media", get(list))
-        .route("/api/posts/media/upload", post(upload))
-        .route("/api/posts/media/{id}", get(read).put(update).delete(delete))
-        .route("/api/posts/live/{id}/upload-video", post(record))
+pub fn router() -> Routes {
+    let said = || {
+        Body::default().text("title", TITLE, "Le port au matin").text(
+            "description",
+            DESCRIPTION,
+            "Vu du marché",
+        )
+    };
+    let approvals: Vec<&str> =
+        Approval::ALL.map(Approval::as_str).into_iter().chain(["all"]).collect();
+    Routes::about("Médias")
+        .route(
+            "/api/posts/media",
+            get(
+                list,
+                member("Les siens")
+                    .by_page()
+                    .asks("approval_status", json!({"type": "string", "enum": approvals}))
+                    .ok::<Listed<MediaBody>>(),
+            ),
+        )
+        .route(
+            "/api/posts/media/upload",
+            post(
+                upload,
+                member("Apporter une image ou une vidéo")
+                    .takes_form(said().file("file", true))
+                    .created::<MediaBody>(),
+            ),
+        )
+        .route(
+            "/api/posts/media/{id}",
+            get(read, member("Un média").ok::<MediaBody>())
+                .put(update, owner("Changer ce qu'il dit").takes(said()).ok::<MediaBody>())
+                .delete(delete, owner("Le supprimer").gone()),
+        )
+        .route(
+            "/api/posts/live/{id}/upload-video",
+            post(
+                record,
+                owner("Apporter l'enregistrement d'un live")
+                    .takes_form(Body::default().file("video", true))
+                    .created::<Recorded>(),
+            ),
+        )
 }
 
 /// Media, as members are shown it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MediaBody {
     id: i64,
     /// Where it is shown from: by the service that shrinks pictures, where there is one.
@@ -63,6 +104,7 @@ pub struct MediaBody {
     /// Where it is as it was brought.
     file_url: String,
     file_type: &'static str,
+    #[schemars(extend("enum" = ["image", "video", "live"]))]
     media_type: &'static str,
     title: String,
     description: String,
@@ -71,6 +113,7 @@ pub struct MediaBody {
     width: Option<i64>,
     height: Option<i64>,
     is_appropriate: bool,
+    #[schemars(extend("enum" = ["pending", "approved", "rejected", "inappropriate"]))]
     approval_status: &'static str,
     moderation_score: Option<f64>,
     is_live: bool,
@@ -79,6 +122,7 @@ pub struct MediaBody {
     thumbnail_url: Option<String>,
     /// A few colours to show before it is there (BlurHash).
     blur_hash: Option<String>,
+    #[schemars(extend("enum" = ["waiting", "running", "done", "failed"]))]
     processing_status: &'static str,
     /// In per cent.
     processing_progress: i64,
@@ -90,7 +134,7 @@ pub struct MediaBody {
     created_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Recorded {
     message: &'static str,
     media_id: i64,

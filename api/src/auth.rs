@@ -4,19 +4,21 @@
 //! here: how tokens and passwords are made (`token`, `password`).
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
-    routing::post,
 };
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION, request::Parts};
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{Actor, AuditAction, By, NewUser, PasswordHash, QuartierId, Rotation, User};
 
 use crate::{
     address::Client,
     error::Error,
     json::{Fields, Text, unknown_key},
+    openapi::{Body, Routes, anyone, member, post},
     password::{self, Password},
     recovery,
     router::{Api, Shared},
@@ -36,12 +38,61 @@ pub const SAME_PASSWORD: Text = Text::REQUIRED.untrimmed();
 const WRONG_CREDENTIALS: &str = "Email ou mot de passe incorrect";
 
 /// The routes of accounts and sessions.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/users/register", post(register))
-        .route("/api/users/login", post(login))
-        .route("/api/users/logout", post(logout))
-        .route("/api/token/refresh", post(refresh))
+pub fn router() -> Routes {
+    let name = Text::OPTIONAL.at_most(NAME_MAX_CHARS);
+    let email = |body: Body| {
+        body.texts("email", Text::REQUIRED, json!({"format": "email"}), "fatou@example.org")
+    };
+    let password = |body: Body, rule| body.text("password", rule, "testpass123");
+    let account = email(Body::default().texts(
+        "username",
+        Text::REQUIRED.at_most(NAME_MAX_CHARS),
+        json!({"description": "lettres, chiffres et @ . + - _"}),
+        "fatou",
+    ));
+    let account = password(account, NEW_PASSWORD)
+        .text("password_confirm", SAME_PASSWORD, "testpass123")
+        .text("first_name", name, "Fatou")
+        .text("last_name", name, "Diallo")
+        .texts("phone_number", Text::OPTIONAL, users::phone_number_schema(), "+224123456789")
+        .date("date_of_birth", "1990-05-17")
+        .id("quartier", Some(1))
+        .text("bio", users::BIO, "Commerçante à Madina");
+    let refresh = |rule| Body::default().text("refresh", rule, "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbsOp");
+    Routes::about("Comptes et sessions")
+        .route(
+            "/api/users/register",
+            post(register, anyone("Créer un compte").takes(account).created::<SignedIn>()),
+        )
+        .route(
+            "/api/users/login",
+            post(
+                login,
+                anyone("Ouvrir une session")
+                    .takes(password(email(Body::default()), Text::REQUIRED))
+                    .ok::<SignedIn>()
+                    .or(401),
+            ),
+        )
+        .route(
+            "/api/users/logout",
+            post(
+                logout,
+                member("Fermer la session de `refresh`")
+                    .takes(refresh(Text::OPTIONAL))
+                    .ok::<Said>(),
+            ),
+        )
+        .route(
+            "/api/token/refresh",
+            post(
+                self::refresh,
+                anyone("Échanger un jeton contre deux nouveaux")
+                    .takes(refresh(Text::REQUIRED))
+                    .ok::<TokenPair>()
+                    .or(401),
+            ),
+        )
 }
 
 /// The member who asks. Refuses before the body is read.
@@ -54,16 +105,17 @@ pub struct Session {
     pub expires_ms: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SignedIn {
     user: UserBody,
     tokens: TokenPair,
     message: &'static str,
 }
 
-#[derive(Serialize)]
-struct Said {
-    message: &'static str,
+/// That it is done, in words.
+#[derive(Serialize, JsonSchema)]
+pub struct Said {
+    pub message: &'static str,
 }
 
 async fn register(
@@ -195,7 +247,7 @@ impl Session {
             api.tokens.read_until(token, TokenType::Access, now_ms).map_err(Error::BadSession)?;
         tracing::Span::current().record("user.id", bearer.user.get());
         api.limits.member(bearer.user, now_ms)?;
-        Ok(Self { user: member(bearer, api).await?, expires_ms })
+        Ok(Self { user: who_is(bearer, api).await?, expires_ms })
     }
 
     /// Sees, where a session lasts longer than one request, that it has not been ended meanwhile.
@@ -204,12 +256,12 @@ impl Session {
     ///
     /// 401 when it has.
     pub async fn check(&self, api: &Api) -> Result<(), Error> {
-        member(Bearer::from(&self.user), api).await.map(drop)
+        who_is(Bearer::from(&self.user), api).await.map(drop)
     }
 }
 
 /// The member of a token, as he is now.
-async fn member(bearer: Bearer, api: &Api) -> Result<User, Error> {
+async fn who_is(bearer: Bearer, api: &Api) -> Result<User, Error> {
     let user = api.store.user(bearer.user).await?.filter(|user| user.is_active);
     let user = user.ok_or(Error::MemberGone)?;
     // All sessions of the member were ended since: a password was changed, or an account closed.

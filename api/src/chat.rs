@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
-    routing::{delete, get, put},
 };
 use http::{StatusCode, request::Parts};
 use media::id::{LiveId, UserId};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{ChatAuthor, ChatMessage, MessageType, NewMessage, SLOW_MODE_MAX_S, Said, User};
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice, path_param, unknown_key},
     lives::NO_LIVE,
+    openapi::{Body, Routes, delete, get, member, owner, put},
     page::List,
     realtime::{events::Event, rooms::Room},
     router::{Api, Shared},
@@ -41,20 +42,57 @@ const OWN_CHAT: &str = "L'auteur d'un direct peut toujours y écrire.";
 const NO_ID: &str = "Un nombre entier valide est requis.";
 
 /// The routes of the chat: two paths for reading and saying.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/live/{id}/chat", get(read).post(say))
-        .route("/api/posts/live/{id}/chat/messages", get(read).post(say))
-        .route("/api/posts/live/{id}/chat/messages/{message_id}", delete(take_away))
-        .route("/api/posts/live/{id}/chat/bans/{user_id}", put(ban).delete(unban))
-        .route("/api/posts/live/{id}/chat/slow-mode", put(slow_down))
+pub fn router() -> Routes {
+    let after = json!({"type": "integer", "format": "int64", "minimum": 0});
+    let read_ = member("Ce qui s'est dit, les cent derniers ou ceux d'après")
+        .asks("after", after)
+        .ok::<Vec<MessageBody>>()
+        .or(403);
+    let said = member("Dire quelque chose")
+        .takes(
+            Body::default()
+                .text("content", CONTENT, "Bonjour à tous")
+                .choice(
+                    "type",
+                    &[MessageType::Text, MessageType::Emoji, MessageType::Reaction]
+                        .map(MessageType::as_str),
+                    "text",
+                )
+                .id("reply_to", None),
+        )
+        .created::<MessageBody>()
+        .or(403)
+        .or(409);
+    let seconds = json!({"type": "integer", "minimum": 0, "maximum": SLOW_MODE_MAX_S});
+    Routes::about("Discussion d'un live")
+        .route("/api/posts/live/{id}/chat", get(read, read_.clone()).post(say, said.clone()))
+        .route("/api/posts/live/{id}/chat/messages", get(read, read_).post(say, said))
+        .route(
+            "/api/posts/live/{id}/chat/messages/{message_id}",
+            delete(take_away, owner("Retirer un message").gone()),
+        )
+        .route(
+            "/api/posts/live/{id}/chat/bans/{user_id}",
+            put(ban, owner("Ne plus laisser un membre y écrire").gone().or(400))
+                .delete(unban, owner("Le laisser y écrire de nouveau").gone()),
+        )
+        .route(
+            "/api/posts/live/{id}/chat/slow-mode",
+            put(
+                slow_down,
+                owner("Le temps entre deux messages d'un membre")
+                    .takes(Body::default().must("seconds", seconds, 5.into()))
+                    .ok::<SlowMode>(),
+            ),
+        )
 }
 
 /// Something that was said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MessageBody {
     pub id: i64,
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["text", "emoji", "reaction"]))]
     message_type: &'static str,
     content: String,
     timestamp: String,
@@ -64,7 +102,7 @@ pub struct MessageBody {
     reply_to: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SpeakerBody {
     id: i64,
     first_name: String,
@@ -191,7 +229,7 @@ async fn unban(
 }
 
 /// What the author of a live asks of those who write.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SlowMode {
     seconds: u32,
 }

@@ -3,13 +3,10 @@
 //! Here: the comments of one post and the shape of a comment. Not here: the newest comments beside
 //! a post, which the store finds for a whole page (`posts`).
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use http::StatusCode;
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{Comment, CommentId, NewComment, PostId, THREAD_REPLIES_MAX, User};
 
@@ -17,6 +14,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     json::{Fields, PathId, Text, moment, unknown_key},
+    openapi::{Body, Routes, get, member, owner, post},
     page::{List, Listed},
     router::{Api, Shared},
     site::Site,
@@ -31,15 +29,32 @@ const NOT_YOURS_TO_CHANGE: &str = "Vous ne pouvez modifier que vos propres comme
 const NOT_YOURS_TO_DELETE: &str = "Vous ne pouvez supprimer que vos propres commentaires";
 
 /// The routes of comments.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/{id}/comments", get(list).post(create))
-        .route("/api/posts/comments/{id}", get(read).put(update).delete(delete))
-        .route("/api/posts/comments/{id}/reply", post(reply))
+pub fn router() -> Routes {
+    let said = || Body::default().text("content", CONTENT, "Merci !").flag("is_anonymous", false);
+    Routes::about("Commentaires")
+        .route(
+            "/api/posts/{id}/comments",
+            get(list, member("Ceux d'une publication").by_page().ok::<Listed<CommentBody>>()).post(
+                create,
+                member("Commenter, ou répondre")
+                    .takes(said().id("parent_comment", None))
+                    .created::<CommentBody>(),
+            ),
+        )
+        .route(
+            "/api/posts/comments/{id}",
+            get(read, member("Un commentaire et ses réponses").ok::<CommentBody>())
+                .put(update, owner("Le changer").takes(said()).ok::<CommentBody>())
+                .delete(delete, owner("Le supprimer, et ses réponses").gone()),
+        )
+        .route(
+            "/api/posts/comments/{id}/reply",
+            post(reply, member("Répondre").takes(said()).created::<CommentBody>()),
+        )
 }
 
 /// A comment, as one reader is shown it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CommentBody {
     id: i64,
     author: AuthorBody,

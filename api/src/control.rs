@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use media::id::{LiveId, PlaybackName};
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::LiveRow;
 
@@ -30,7 +31,7 @@ pub trait LiveControl: Send + Sync + 'static {
 }
 
 /// What a publisher sends now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Incoming {
     /// The pictures, if any came.
     pub video: Option<IncomingVideo>,
@@ -46,13 +47,14 @@ pub struct Incoming {
     pub encoder: Option<String>,
     /// When the publisher connected, in Unix milliseconds; `connected_at` in the answer.
     #[serde(rename = "connected_at", serialize_with = "as_moment")]
+    #[schemars(with = "String")]
     pub connected_ms: i64,
     /// What the broadcaster should change.
     pub warnings: Vec<Warning>,
 }
 
 /// The pictures a publisher sends.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct IncomingVideo {
     /// Codec string (RFC 6381), such as `avc1.64001f`.
     pub codec: String,
@@ -65,7 +67,7 @@ pub struct IncomingVideo {
 }
 
 /// The sound a publisher sends.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct IncomingAudio {
     /// Codec string (RFC 6381), such as `mp4a.40.2`.
     pub codec: String,
@@ -76,7 +78,7 @@ pub struct IncomingAudio {
 }
 
 /// Something the broadcaster should change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
     /// For programs: `gop_too_long`, ...
     pub code: String,

@@ -189,7 +189,8 @@ impl Error {
         }
     }
 
-    fn body(&self) -> Value {
+    /// What is answered.
+    pub fn body(&self) -> Value {
         match self {
             Self::NoSession => {
                 json!({"detail": "Informations d'authentification non fournies."})

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, body::Bytes, extract::State, routing::get};
+use axum::{Json, body::Bytes, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{
     Commune, CommuneId, Geography, Prefecture, PrefectureId, Quartier, QuartierId, Region, RegionId,
@@ -13,29 +14,64 @@ use store::{
 use crate::{
     error::Error,
     json::PathId,
+    openapi::{Routes, anyone, get},
     page::{List, Listed},
     router::Shared,
 };
 
 /// The routes of places.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/geography/regions", get(regions))
-        .route("/api/geography/regions/{id}", get(region))
-        .route("/api/geography/regions/{id}/prefectures", get(prefectures_of))
-        .route("/api/geography/prefectures", get(prefectures))
-        .route("/api/geography/prefectures/{id}", get(prefecture))
-        .route("/api/geography/prefectures/{id}/communes", get(communes_of))
-        .route("/api/geography/communes", get(communes))
-        .route("/api/geography/communes/{id}", get(commune))
-        .route("/api/geography/communes/{id}/quartiers", get(quartiers_of))
-        .route("/api/geography/quartiers", get(quartiers))
-        .route("/api/geography/quartiers/{id}", get(quartier))
-        .route("/api/geography/quartiers/{id}/full_address", get(full_address))
+pub fn router() -> Routes {
+    let list = |what| anyone(what).by_page().searched();
+    Routes::about("Lieux")
+        .route(
+            "/api/geography/regions",
+            get(regions, list("Les régions").ok::<Listed<RegionBody>>()),
+        )
+        .route("/api/geography/regions/{id}", get(region, anyone("Une région").ok::<RegionBody>()))
+        .route(
+            "/api/geography/regions/{id}/prefectures",
+            get(prefectures_of, anyone("Ses préfectures").ok::<Vec<PrefectureBody>>()),
+        )
+        .route(
+            "/api/geography/prefectures",
+            get(prefectures, list("Les préfectures").ok::<Listed<PrefectureBody>>()),
+        )
+        .route(
+            "/api/geography/prefectures/{id}",
+            get(prefecture, anyone("Une préfecture").ok::<PrefectureBody>()),
+        )
+        .route(
+            "/api/geography/prefectures/{id}/communes",
+            get(communes_of, anyone("Ses communes").ok::<Vec<CommuneBody>>()),
+        )
+        .route(
+            "/api/geography/communes",
+            get(communes, list("Les communes").ok::<Listed<CommuneBody>>()),
+        )
+        .route(
+            "/api/geography/communes/{id}",
+            get(commune, anyone("Une commune").ok::<CommuneBody>()),
+        )
+        .route(
+            "/api/geography/communes/{id}/quartiers",
+            get(quartiers_of, anyone("Ses quartiers").ok::<Vec<QuartierBody>>()),
+        )
+        .route(
+            "/api/geography/quartiers",
+            get(quartiers, list("Tous les quartiers, sur une page").ok::<Listed<QuartierBody>>()),
+        )
+        .route(
+            "/api/geography/quartiers/{id}",
+            get(quartier, anyone("Un quartier").ok::<QuartierBody>()),
+        )
+        .route(
+            "/api/geography/quartiers/{id}/full_address",
+            get(full_address, anyone("Son adresse en toutes lettres").ok::<FullAddress>()),
+        )
 }
 
 /// A region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RegionBody {
     id: i64,
     nom: String,
@@ -43,7 +79,7 @@ pub struct RegionBody {
 }
 
 /// A prefecture and its region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PrefectureBody {
     id: i64,
     nom: String,
@@ -52,7 +88,7 @@ pub struct PrefectureBody {
 }
 
 /// A commune, up to its region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CommuneBody {
     id: i64,
     nom: String,
@@ -63,7 +99,7 @@ pub struct CommuneBody {
 }
 
 /// A quartier, up to its region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct QuartierBody {
     id: i64,
     nom: String,
@@ -73,7 +109,7 @@ pub struct QuartierBody {
     superficie_km2: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FullAddress {
     quartier: String,
     commune: String,
@@ -83,13 +119,13 @@ struct FullAddress {
 }
 
 /// All places downwards, and all quartiers flat: what the registration form loads at once.
-#[derive(Debug, Serialize)]
-struct GeographicData {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GeographicData {
     regions: Vec<RegionTree>,
     quartiers: Vec<FlatQuartier>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RegionTree {
     id: i64,
     nom: String,
@@ -97,7 +133,7 @@ struct RegionTree {
     prefectures: Vec<PrefectureTree>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PrefectureTree {
     id: i64,
     nom: String,
@@ -105,7 +141,7 @@ struct PrefectureTree {
     communes: Vec<CommuneTree>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CommuneTree {
     id: i64,
     nom: String,
@@ -115,7 +151,7 @@ struct CommuneTree {
     quartiers: Vec<QuartierLeaf>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct QuartierLeaf {
     id: i64,
     nom: String,
@@ -124,7 +160,7 @@ struct QuartierLeaf {
     superficie_km2: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FlatQuartier {
     id: i64,
     nom: String,

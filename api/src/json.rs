@@ -79,6 +79,24 @@ impl Text {
     pub const fn if_present(self) -> Self {
         Self { required: false, ..self }
     }
+
+    /// Whether it must be there.
+    pub const fn is_required(self) -> bool {
+        self.required
+    }
+
+    /// The rule in JSON Schema.
+    pub fn schema(self) -> Map<String, Value> {
+        let mut schema = Map::from_iter([("type".to_owned(), "string".into())]);
+        let shortest = if self.blank { self.min_chars } else { self.min_chars.max(1) };
+        if shortest > 0 {
+            schema.insert("minLength".to_owned(), shortest.into());
+        }
+        if self.max_chars < usize::MAX {
+            schema.insert("maxLength".to_owned(), self.max_chars.into());
+        }
+        schema
+    }
 }
 
 impl Fields {

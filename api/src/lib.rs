@@ -16,6 +16,7 @@
 //! | how long ago | `ago` |
 //! | what goes wrong, as an answer | `error` |
 //! | what is told as it happens | `realtime` |
+//! | what routes say of themselves, as a document | `openapi` |
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | members, places | `users`, `geography` |
 //! | posts and what is done with them | `posts`, `likes`, `comments`, `shares`, `analytics` |
@@ -46,6 +47,7 @@ mod lives;
 mod mail;
 mod moderation;
 mod notifications;
+mod openapi;
 mod page;
 mod password;
 mod posts;
@@ -81,7 +83,7 @@ pub use push::Config as Push;
 pub use pusher::{CannotPush, Pusher};
 pub use random::NoRandomness;
 pub use realtime::{Config as RealTime, Connection};
-pub use router::{Refused, router, router_at};
+pub use router::{Refused, document, router, router_at};
 pub use throttle::Rate;
 pub use token::Keyring;
 pub use uploads::{Config as Uploads, tidy};

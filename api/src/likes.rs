@@ -2,9 +2,10 @@
 //!
 //! Here: the member's own like of a post. Not here: the likes beside a post (`posts`).
 
-use axum::{Json, Router, extract::State, routing::post};
+use axum::{Json, extract::State};
 use http::StatusCode;
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{Author, Like, Post, PostId};
 
@@ -12,6 +13,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     json::{PathId, moment},
+    openapi::{Routes, member, post},
     router::Shared,
     site::Site,
     users::AuthorBody,
@@ -22,12 +24,16 @@ const ALREADY: Error = Error::Refused("Vous avez déjà liké ce post");
 const NOT_LIKED: Error = Error::Absent("Vous n'avez pas liké ce post");
 
 /// The routes of likes.
-pub fn router() -> Router<Shared> {
-    Router::new().route("/api/posts/{id}/like", post(like).delete(unlike))
+pub fn router() -> Routes {
+    Routes::about("J'aime").route(
+        "/api/posts/{id}/like",
+        post(like, member("Aimer une publication").created::<LikeBody>().or(400))
+            .delete(unlike, member("Ne plus l'aimer").gone()),
+    )
 }
 
 /// A like, as one reader is shown it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct LikeBody {
     id: i64,
     user: AuthorBody,

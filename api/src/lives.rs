@@ -4,13 +4,14 @@
 //! plays.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
-    routing::{get, post, put},
 };
 use http::{StatusCode, request::Parts};
 use media::id::{LiveId, PlaybackName, StreamKey};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{Audience, Author, LiveRow, LiveState, NewLive, PostId, QuartierId, User};
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     control::Incoming,
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice, path_param},
+    openapi::{Body, Routes, anyone, get, member, owner, post, put},
     posts::{LONG_TEXT, TITLE},
     random::{NoRandomness, random_bytes},
     router::{Api, Shared},
@@ -43,12 +45,45 @@ pub const NOT_YOURS: &str = "Ce direct est réservé aux membres du quartier de 
 const NO_QUARTIER: &str = "Vous devez être assigné à un quartier pour démarrer un live";
 
 /// The routes of lives.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/live/start", post(start))
-        .route("/api/posts/live/{id}/stop", put(stop))
-        .route("/api/posts/live/{id}/status", get(status))
-        .route("/api/lives/{playback_name}", get(watch))
+pub fn router() -> Routes {
+    let wanted = Body::default()
+        .text("title", TITLE, "Marché de Madina")
+        .text("description", LONG_TEXT, "En direct du marché")
+        .text("content", LONG_TEXT, "Live démarré !")
+        .choice(
+            "audience",
+            &[Audience::Public, Audience::Quartier].map(Audience::as_str),
+            "public",
+        );
+    let video = json!({"type": ["object", "null"], "description": "n'est pas regardé"});
+    Routes::about("Lives")
+        .route(
+            "/api/posts/live/start",
+            post(
+                start,
+                member("Démarrer un live ; la clé de publication n'est montrée qu'ici")
+                    .takes(wanted)
+                    .created::<Started>()
+                    .or(409),
+            ),
+        )
+        .route(
+            "/api/posts/live/{id}/stop",
+            put(
+                stop,
+                owner("L'arrêter")
+                    .takes(Body::default().field("video_data", video, json!(null)))
+                    .ok::<Stopped>(),
+            ),
+        )
+        .route(
+            "/api/posts/live/{id}/status",
+            get(status, owner("Où il en est, et ce que l'encodeur envoie").ok::<Status>()),
+        )
+        .route(
+            "/api/lives/{playback_name}",
+            get(watch, anyone("Ce que montre la page d'un live").or_member().ok::<Watched>()),
+        )
 }
 
 /// A live as its viewers may know it, whatever the host they asked.
@@ -60,7 +95,7 @@ pub struct Public {
 }
 
 /// A live that was started. The only answer that ever holds the stream key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Started {
     live_id: i64,
     stream_key: String,
@@ -75,10 +110,11 @@ struct Started {
     watch_url: String,
     title: String,
     description: String,
+    #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Stopped {
     message: &'static str,
     video_saved: bool,
@@ -86,8 +122,9 @@ struct Stopped {
 }
 
 /// A live, for its broadcaster.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Status {
+    #[schemars(extend("enum" = ["created", "live", "interrupted", "ended"]))]
     status: &'static str,
     created_at: String,
     started_at: Option<String>,
@@ -96,22 +133,25 @@ struct Status {
     watch_url: String,
     playback_name: String,
     title: String,
+    #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
     viewers_count: Option<usize>,
     incoming: Option<Incoming>,
 }
 
 /// A live, for its viewers, who need no account where it is for everybody.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Watched {
     playback_name: String,
     title: String,
     description: String,
+    #[schemars(extend("enum" = ["created", "live", "interrupted", "ended"]))]
     status: &'static str,
     created_at: String,
     started_at: Option<String>,
     ended_at: Option<String>,
     author: AuthorBody,
+    #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
     viewers_count: Option<usize>,
     hls_url: String,

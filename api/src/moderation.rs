@@ -6,14 +6,11 @@
 
 use std::time::Duration;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use storage::ObjectName;
 use store::{Actor, Approval, By, Media, MediaId, PostId, Report, Reported, User, Work};
 
@@ -21,10 +18,11 @@ use crate::{
     address::Client,
     admin::Admin,
     attachments::{self, MediaBody},
-    auth::{self, AuthUser},
+    auth::{self, AuthUser, Said},
     config::{self, Secret},
     error::Error,
     json::{Fields, PathId, Text, moment, no_choice},
+    openapi::{Body, Routes, admin, get, member, post},
     page::{List, Listed},
     router::Shared,
     site::Site,
@@ -227,26 +225,60 @@ fn told(error: reqwest::Error) -> String {
 }
 
 /// The routes of moderation.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/{id}/report", post(report_post))
-        .route("/api/posts/media/{id}/report", post(report_media))
-        .route("/api/moderation/media", get(queue))
-        .route("/api/moderation/media/{id}/approve", post(approve))
-        .route("/api/moderation/media/{id}/reject", post(reject))
-        .route("/api/moderation/reports", get(reports))
-        .route("/api/moderation/reports/{id}/close", post(close))
+pub fn router() -> Routes {
+    let report = |what| {
+        let reason = Body::default().text("reason", REPORT, "Ce n'est pas vrai");
+        member(what).takes(reason).created::<Said>().ok::<Said>()
+    };
+    let refusal = Body::default()
+        .text("reason", REASON, "Cette image montre le visage d'un enfant.")
+        .flag("inappropriate", false);
+    let waiting = json!({"type": "string", "enum": Approval::ALL.map(Approval::as_str)});
+    Routes::about("Modération")
+        .route("/api/posts/{id}/report", post(report_post, report("Signaler une publication")))
+        .route("/api/posts/media/{id}/report", post(report_media, report("Signaler un média")))
+        .route(
+            "/api/moderation/media",
+            get(
+                queue,
+                admin("Les médias qui attendent une décision, ou dans un autre état")
+                    .by_page()
+                    .asks("status", waiting)
+                    .ok::<Listed<QueuedBody>>(),
+            ),
+        )
+        .route(
+            "/api/moderation/media/{id}/approve",
+            post(approve, admin("Le montrer aux autres").ok::<MediaBody>().or(409)),
+        )
+        .route(
+            "/api/moderation/media/{id}/reject",
+            post(reject, admin("Ne pas le montrer").takes(refusal).ok::<MediaBody>().or(409)),
+        )
+        .route(
+            "/api/moderation/reports",
+            get(
+                reports,
+                admin("Ce qui est signalé et que personne n'a regardé")
+                    .by_page()
+                    .ok::<Listed<ReportBody>>(),
+            ),
+        )
+        .route(
+            "/api/moderation/reports/{id}/close",
+            post(close, admin("Dire qu'on l'a regardé").gone()),
+        )
 }
 
 /// Media, as an admin is shown it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct QueuedBody {
     #[serde(flatten)]
     media: MediaBody,
     owner: AuthorBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReportBody {
     id: i64,
     reporter: AuthorBody,
@@ -332,7 +364,7 @@ async fn report_post(
     AuthUser(user): AuthUser,
     PathId(id): PathId,
     fields: Fields,
-) -> Result<(StatusCode, Json<Value>), Error> {
+) -> Result<(StatusCode, Json<Said>), Error> {
     report(&api, &user, Reported::Post(PostId::new(id)), fields).await
 }
 
@@ -342,7 +374,7 @@ async fn report_media(
     AuthUser(user): AuthUser,
     PathId(id): PathId,
     fields: Fields,
-) -> Result<(StatusCode, Json<Value>), Error> {
+) -> Result<(StatusCode, Json<Said>), Error> {
     let (media, _) = attachments::seen(&api, &user, id).await?;
     report(&api, &user, Reported::Media(media.id), fields).await
 }
@@ -352,7 +384,7 @@ async fn report(
     user: &User,
     reported: Reported,
     mut fields: Fields,
-) -> Result<(StatusCode, Json<Value>), Error> {
+) -> Result<(StatusCode, Json<Said>), Error> {
     let reason = fields.text("reason", REPORT).unwrap_or_default();
     fields.finish()?;
     let now_ms = api.clock.now_ms();
@@ -363,11 +395,11 @@ async fn report(
         error => error.into(),
     })?;
     if !is_new {
-        return Ok((StatusCode::OK, Json(json!({"message": "Vous l'avez déjà signalé"}))));
+        return Ok((StatusCode::OK, Json(Said { message: "Vous l'avez déjà signalé" })));
     }
     tracing::info!(user.id = user.id.get(), ?reported, "something was reported");
     let message = "Merci, votre signalement sera examiné";
-    Ok((StatusCode::CREATED, Json(json!({"message": message}))))
+    Ok((StatusCode::CREATED, Json(Said { message })))
 }
 
 async fn reports(

@@ -2,14 +2,13 @@
 //!
 //! Here: the words, and the two sets of paths that clients know. Not here: noting them (`store`).
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{delete, get, patch, post},
-};
+use std::borrow::Cow;
+
+use axum::{Json, extract::State};
 use http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use store::{
     Frequency, NOTIFICATIONS_KEPT, Notification, NotificationKind, NotificationQuery, Page,
     PreferenceChange, Preferences, Switch,
@@ -20,6 +19,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     json::{Fields, PathId, REQUIRED, Text, moment, no_choice},
+    openapi::{Body, Routes, delete, get, member, patch, post},
     page::{List, Listed},
     router::{Api, Shared},
 };
@@ -41,30 +41,88 @@ const SWITCHES: [(&str, Switch); Switch::ALL.len()] = [
     ("in_app_notifications", Switch::InApp),
 ];
 const FREQUENCY: &str = "notification_frequency";
+const FREQUENCIES: [Frequency; 3] = [Frequency::Immediate, Frequency::Hourly, Frequency::Daily];
 
 /// The routes of notifications: those of the first server, and those its web client asked for.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/notifications", get(list))
-        .route("/api/notifications/count", get(count))
-        .route("/api/notifications/list", get(list_of_the_first_server))
-        .route("/api/notifications/mark-read/{id}", post(mark_one))
-        .route("/api/notifications/mark-all-read", post(mark_all))
-        .route("/api/notifications/mark-as-read", patch(mark))
-        .route("/api/notifications/{id}/delete", delete(remove))
+pub fn router() -> Routes {
+    let asked = |what| {
+        let kinds =
+            json!({"type": "string", "enum": NotificationKind::ALL.map(NotificationKind::as_str)});
+        member(what).by_page().asks("type", kinds).asks("is_read", json!({"type": "boolean"}))
+    };
+    let marked = Body::default().ids("notification_ids", NOTIFICATIONS_KEPT as usize);
+    let switched = |body: Body, (name, _)| body.flag(name, true);
+    let wanted = SWITCHES.into_iter().fold(Body::default(), switched).choice(
+        FREQUENCY,
+        &FREQUENCIES.map(Frequency::as_str),
+        "immediate",
+    );
+    let change = member("Changer ce dont on veut être averti").takes(wanted).ok::<Wishes>();
+    Routes::about("Notifications")
+        .route(
+            "/api/notifications",
+            get(list, asked("Les siennes").ok::<Listed<NotificationBody>>()),
+        )
+        .route("/api/notifications/count", get(count, member("Combien").ok::<CountBody>()))
+        .route(
+            "/api/notifications/list",
+            get(
+                list_of_the_first_server,
+                asked("Les siennes, comme le premier serveur").ok::<NotificationList>(),
+            ),
+        )
+        .route(
+            "/api/notifications/mark-read/{id}",
+            post(mark_one, member("En marquer une comme lue").ok::<Done>()),
+        )
+        .route(
+            "/api/notifications/mark-all-read",
+            post(mark_all, member("Les marquer toutes comme lues").ok::<Done>()),
+        )
+        .route(
+            "/api/notifications/mark-as-read",
+            patch(
+                mark,
+                member("En marquer comme lues").takes(marked.flag("mark_all", true)).ok::<Done>(),
+            ),
+        )
+        .route("/api/notifications/{id}/delete", delete(remove, member("En supprimer une").gone()))
         .route(
             "/api/notifications/preferences",
-            get(preferences).put(set_preferences).patch(set_preferences),
+            get(preferences, member("Ce dont on veut être averti").ok::<Wishes>())
+                .put(set_preferences, change.clone())
+                .patch(set_preferences, change),
         )
 }
 
+/// Preferences, by the names that clients know.
 #[derive(Serialize)]
+struct Wishes(Map<String, Value>);
+
+impl JsonSchema for Wishes {
+    fn schema_name() -> Cow<'static, str> {
+        "Wishes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = SWITCHES.iter().map(|(name, _)| *name).chain([FREQUENCY]).collect();
+        let switches = SWITCHES.iter().map(|(name, _)| (*name, json!({"type": "boolean"})));
+        let frequency = json!({"type": "string", "enum": FREQUENCIES.map(Frequency::as_str)});
+        let properties: Map<String, Value> = switches
+            .chain([(FREQUENCY, frequency)])
+            .map(|(name, schema)| (name.to_owned(), schema))
+            .collect();
+        json_schema!({"type": "object", "required": names, "properties": properties})
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
 struct CountBody {
     unread_count: i64,
     total_count: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NotificationList {
     notifications: Vec<NotificationBody>,
     total_pages: u64,
@@ -74,7 +132,7 @@ struct NotificationList {
 }
 
 /// Something a member is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NotificationBody {
     id: i64,
     sender: Option<SenderBody>,
@@ -89,7 +147,7 @@ pub struct NotificationBody {
 }
 
 /// A member, by name alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SenderBody {
     id: i64,
     username: String,
@@ -98,7 +156,7 @@ struct SenderBody {
 }
 
 /// What a notification is about, for programs.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct ExtraData {
     #[serde(skip_serializing_if = "Option::is_none")]
     post_id: Option<i64>,
@@ -112,7 +170,7 @@ struct ExtraData {
     live_title: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Done {
     status: &'static str,
 }
@@ -201,7 +259,7 @@ async fn remove(
 async fn preferences(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Wishes>, Error> {
     let preferences = api.store.preferences(user.id).await?;
     Ok(Json(preferences_body(&preferences)))
 }
@@ -211,7 +269,7 @@ async fn set_preferences(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
     mut fields: Fields,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Wishes>, Error> {
     let mut change = PreferenceChange::default();
     for (name, which) in SWITCHES {
         if let Some(is_on) = fields.flag(name) {
@@ -226,13 +284,13 @@ async fn set_preferences(
     Ok(Json(preferences_body(&preferences)))
 }
 
-fn preferences_body(preferences: &Preferences) -> Value {
+fn preferences_body(preferences: &Preferences) -> Wishes {
     let mut body: Map<String, Value> = SWITCHES
         .into_iter()
         .map(|(name, switch)| (name.to_owned(), preferences.is_on(switch).into()))
         .collect();
     body.insert(FREQUENCY.to_owned(), preferences.frequency.as_str().into());
-    Value::Object(body)
+    Wishes(body)
 }
 
 /// Which notifications are asked for, by `type`, `is_read` and `page`.

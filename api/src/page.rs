@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{PAGE_SIZE, Page};
 
@@ -15,7 +16,8 @@ use crate::{error::Error, json::no_choice, router::Shared, site::Site};
 const SEARCH_MAX_CHARS: usize = 100;
 
 /// One page of a list, as clients read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Page_{T}")]
 pub struct Listed<T> {
     count: u64,
     next: Option<String>,

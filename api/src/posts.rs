@@ -5,15 +5,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use http::StatusCode;
 use media::id::{LiveId, UserId};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{
     LiveState, MediaId, NewPost, POST_MEDIA_MAX, Page, Post, PostChange, PostId, PostLive,
     PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, Store, User,
@@ -32,6 +29,7 @@ use crate::{
     },
     likes::LikeBody,
     lives,
+    openapi::{Body, Routes, get, member, owner, post},
     page::{List, Listed},
     router::Shared,
     site::Site,
@@ -51,6 +49,11 @@ const CHANGEABLE_MS: i64 = 30 * 60 * 1000;
 pub(crate) const LISTED_MAX: usize = 128;
 /// Later pages are seldom asked for twice in a second.
 const LISTED_PAGES: u32 = 5;
+/// What a member may write. A live is not made by hand.
+const KINDS: [PostType; 5] =
+    [PostType::Info, PostType::Event, PostType::Help, PostType::Announcement, PostType::Discussion];
+/// How lists are ordered, the newest first without a word.
+const SORTS: [&str; 4] = ["created_at", "-created_at", "likes_count", "-likes_count"];
 
 const NO_QUARTIER: &str = "Vous devez avoir un quartier assigné pour publier";
 const NOTHING_IN_IT: &str = "Vous devez ajouter du contenu ou des médias";
@@ -61,24 +64,58 @@ const TOO_LATE: &str =
     "Vous ne pouvez plus modifier ce post. La limite de 30 minutes est dépassée.";
 
 /// The routes of posts.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts", get(list).post(create))
-        .route("/api/posts/{id}", get(read).put(update).patch(update).delete(delete))
-        .route("/api/posts/user/{id}", get(list_of_member))
-        .route("/api/posts/{id}/increment-views", post(count_view))
+pub fn router() -> Routes {
+    let written = || {
+        Body::default()
+            .text("title", TITLE, "Marché de Madina")
+            .text("content", LONG_TEXT, "Le marché rouvre lundi.")
+            .choice("post_type", &KINDS.map(PostType::as_str), "info")
+            .flag("is_anonymous", false)
+    };
+    let list = |what| {
+        let kinds: Vec<&str> = KINDS.map(PostType::as_str).into_iter().chain(["live"]).collect();
+        member(what)
+            .by_page()
+            .searched()
+            .asks("type", json!({"type": "string", "enum": kinds}))
+            .asks("is_live_post", json!({"type": "boolean"}))
+            .asks("sort", json!({"type": "string", "enum": SORTS}))
+            .ok::<Listed<PostBody>>()
+    };
+    let change = || owner("La changer, pendant 30 minutes").takes(written()).ok::<PostBody>();
+    let view = || member("Compter une vue").ok::<Counted>();
+    Routes::about("Publications")
+        .route(
+            "/api/posts",
+            get(self::list, list("Celles de sa commune")).post(
+                create,
+                member("Publier")
+                    .takes(written().ids("media_files", POST_MEDIA_MAX))
+                    .created::<PostBody>(),
+            ),
+        )
+        .route(
+            "/api/posts/{id}",
+            get(read, member("Une publication, avec son live").ok::<PostBody>())
+                .put(update, change())
+                .patch(update, change())
+                .delete(delete, owner("La supprimer, et son live").gone()),
+        )
+        .route("/api/posts/user/{id}", get(list_of_member, list("Celles d'un membre")))
+        .route("/api/posts/{id}/increment-views", post(count_view, view()))
         // Where the existing web client calls it.
-        .route("/api/posts/posts/{id}/increment-views", post(count_view))
+        .route("/api/posts/posts/{id}/increment-views", post(count_view, view()))
 }
 
 /// A post, as one reader is shown it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PostBody {
     id: i64,
     author: AuthorBody,
     quartier: QuartierBody,
     title: String,
     content: String,
+    #[schemars(extend("enum" = ["info", "event", "help", "announcement", "discussion"]))]
     post_type: &'static str,
     media_files: Vec<MediaBody>,
     live_stream: Option<MediaBody>,
@@ -104,8 +141,9 @@ pub struct PostBody {
 }
 
 /// The live of a post.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LiveBody {
+    #[schemars(extend("enum" = ["created", "live", "interrupted", "ended"]))]
     status: &'static str,
     title: String,
     description: String,
@@ -114,6 +152,7 @@ struct LiveBody {
     ended_at: Option<String>,
     /// Null where viewers are not counted.
     viewers_count: Option<usize>,
+    #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
     /// Null for who may not watch.
     hls_url: Option<String>,
@@ -121,7 +160,7 @@ struct LiveBody {
     watch_url: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Counted {
     message: &'static str,
 }
@@ -404,8 +443,7 @@ fn files(fields: &mut Fields) -> Vec<MediaId> {
 }
 
 fn post_type(text: &str) -> Option<PostType> {
-    use PostType::{Announcement, Discussion, Event, Help, Info};
-    [Info, Event, Help, Announcement, Discussion].into_iter().find(|kind| kind.as_str() == text)
+    KINDS.into_iter().find(|kind| kind.as_str() == text)
 }
 
 fn no_such(field: &str, text: &str) -> Error {

@@ -3,19 +3,16 @@
 //! Here: subscriptions and the shape of a message. Not here: which addresses may be named (`reach`),
 //! sending (`pusher`), who is told what (`store`).
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{delete, get},
-};
+use axum::{Json, extract::State};
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use http::StatusCode;
 use media::id::PlaybackName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{
     NewSubscription, News, Notification, NotificationKind, PostId, Subscription, SubscriptionId,
 };
@@ -25,7 +22,9 @@ use crate::{
     config::Secret,
     error::Error,
     json::{Fields, NULL, PathId, REQUIRED, Text, moment},
-    notifications, reach,
+    notifications,
+    openapi::{Body, Routes, anyone, delete, get, member},
+    reach,
     router::Shared,
     sealed,
     vapid::{self, Vapid},
@@ -106,19 +105,53 @@ impl Config {
 }
 
 /// The routes of push messages.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/notifications/push/key", get(key))
-        .route("/api/notifications/push/subscriptions", get(list).post(subscribe))
-        .route("/api/notifications/push/subscriptions/{id}", delete(unsubscribe))
+pub fn router() -> Routes {
+    let text = json!({"type": "string"});
+    let keys = json!({
+        "type": "object",
+        "required": ["p256dh", "auth"],
+        "properties": {"p256dh": text, "auth": text},
+    });
+    // The browser of RFC 8291 §5.
+    let (p256dh, auth) = (
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "BTBZMqHH6r4Tts7J_aSIgg",
+    );
+    let wanted = Body::default()
+        .texts(
+            "endpoint",
+            Text::REQUIRED,
+            json!({"format": "uri"}),
+            "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV",
+        )
+        .must("keys", keys, json!({"p256dh": p256dh, "auth": auth}));
+    Routes::about("Notifications dans le navigateur")
+        .route(
+            "/api/notifications/push/key",
+            get(key, anyone("La clé avec laquelle un navigateur s'abonne").ok::<KeyBody>()),
+        )
+        .route(
+            "/api/notifications/push/subscriptions",
+            get(list, member("Ses navigateurs abonnés").ok::<Vec<SubscriptionBody>>()).post(
+                subscribe,
+                member("Abonner un navigateur, ou le renouveler")
+                    .takes(wanted)
+                    .created::<Subscribed>()
+                    .ok::<Subscribed>(),
+            ),
+        )
+        .route(
+            "/api/notifications/push/subscriptions/{id}",
+            delete(unsubscribe, member("Ne plus avertir l'un d'eux").gone()),
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct KeyBody {
     public_key: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SubscriptionBody {
     id: i64,
     /// The host of its push service: whose browser it is.
@@ -127,7 +160,7 @@ struct SubscriptionBody {
     last_sent_at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Subscribed {
     id: i64,
 }

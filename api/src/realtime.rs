@@ -14,9 +14,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::get};
+use http::StatusCode;
 use media::id::{LiveId, UserId};
 use serde::Deserialize;
+use serde_json::json;
 use store::{Change, Notification, Told};
 use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
@@ -32,6 +33,7 @@ use crate::{
     address::Client,
     error::Error,
     notifications::NotificationBody,
+    openapi::{Routes, anyone, get},
     router::{Api, Shared},
 };
 
@@ -159,7 +161,7 @@ impl Realtime {
     fn member(&self, user: UserId, config: &Config) -> Result<Arc<Topic>, Error> {
         let topic = self.members.get_or(user, Topic::new);
         if topic.listeners() >= config.max_clients_per_member {
-            return Err(Error::Status(http::StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+            return Err(Error::Status(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
         }
         Ok(topic)
     }
@@ -202,10 +204,33 @@ impl Realtime {
 const TOO_MANY: &str = "Trop de connexions en temps réel : fermez d'autres onglets ou appareils.";
 
 /// The routes of real time.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/realtime", get(socket::open))
-        .route("/api/realtime/events", get(stream::open))
+pub fn router() -> Routes {
+    let id = || json!({"type": "integer", "format": "int64", "minimum": 0});
+    Routes::about("Temps réel")
+        .route(
+            SOCKET_ROUTE,
+            get(
+                socket::open,
+                anyone("Un WebSocket : ce qui arrive, quand cela arrive")
+                    .or_member()
+                    .empty(StatusCode::SWITCHING_PROTOCOLS)
+                    .or(400),
+            ),
+        )
+        .route(
+            STREAM_ROUTE,
+            get(
+                stream::open,
+                anyone("La même chose en « server-sent events »")
+                    .or_member()
+                    .asks("live_id", id())
+                    .asks("playback_name", json!({"type": "string"}))
+                    .asks("after", id())
+                    .header("Last-Event-ID", false, id())
+                    .goes_on()
+                    .or(404),
+            ),
+        )
 }
 
 /// Counts viewers and carries changes, as long as there is an API.
@@ -261,7 +286,7 @@ impl Places {
         }
         let here = by_address.entry(address).or_default();
         if *here >= config.max_clients_per_address {
-            return Err(Error::Status(http::StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+            return Err(Error::Status(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
         }
         *here += 1;
         metrics::gauge!("realtime_clients").increment(1.0);

@@ -5,16 +5,19 @@
 //!
 //! Whether an address has an account is told to nobody: the answer is made before it is looked up.
 
-use axum::{Json, Router, extract::State, routing::post};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{Actor, AuditAction, MailPurpose, TokenHash, User};
 
 use crate::{
     address::Client,
-    auth::{self, AuthUser},
+    auth::{self, AuthUser, Said},
     error::Error,
     json::{Fields, Text},
     mail::{Letter, Place},
+    openapi::{Body, Routes, anyone, member, post},
     password::Password,
     random::random_bytes,
     router::Shared,
@@ -31,21 +34,58 @@ const ASKED: &str = "Si un compte existe avec cette adresse, un e-mail vient de 
 const LINK_IS_OVER: &str = "Ce lien n'est plus valable. Demandez-en un nouveau.";
 
 /// The routes of passwords and addresses.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/users/change-password", post(change))
-        .route("/api/users/password-reset", post(ask_to_reset))
-        .route("/api/users/password-reset/confirm", post(reset))
-        .route("/api/users/verify-email", post(ask_again))
-        .route("/api/users/verify-email/confirm", post(verify))
+pub fn router() -> Routes {
+    let email = json!({"format": "email"});
+    let email = Body::default().texts("email", Text::REQUIRED, email, "fatou@example.org");
+    let token = || Body::default().text("token", Text::REQUIRED, "1f0e4c5a");
+    let new = |body: Body| {
+        body.text("password", auth::NEW_PASSWORD, "un-autre-mot").text(
+            "password_confirm",
+            auth::SAME_PASSWORD,
+            "un-autre-mot",
+        )
+    };
+    let known = Body::default().text("old_password", auth::SAME_PASSWORD, "mot-de-passe");
+    Routes::about("Mots de passe et adresses")
+        .route(
+            "/api/users/change-password",
+            post(
+                change,
+                member("Changer son mot de passe ; les autres sessions se ferment")
+                    .takes(new(known))
+                    .ok::<Changed>(),
+            ),
+        )
+        .route(
+            "/api/users/password-reset",
+            post(
+                ask_to_reset,
+                anyone("Recevoir un lien vers un nouveau mot de passe").takes(email).ok::<Said>(),
+            ),
+        )
+        .route(
+            "/api/users/password-reset/confirm",
+            post(
+                reset,
+                anyone("Choisir un mot de passe, avec le jeton du lien")
+                    .takes(new(token()))
+                    .ok::<Said>(),
+            ),
+        )
+        .route(
+            "/api/users/verify-email",
+            post(ask_again, member("Recevoir un lien qui vérifie son adresse").ok::<Said>()),
+        )
+        .route(
+            "/api/users/verify-email/confirm",
+            post(
+                verify,
+                anyone("Vérifier son adresse, avec le jeton du lien").takes(token()).ok::<Said>(),
+            ),
+        )
 }
 
-#[derive(Serialize)]
-struct Said {
-    message: &'static str,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Changed {
     tokens: TokenPair,
     message: &'static str,

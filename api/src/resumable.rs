@@ -10,11 +10,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     extract::{FromRequestParts, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::{head, post},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::StreamExt as _;
@@ -23,6 +21,7 @@ use http::{
     header::{CACHE_CONTROL, LOCATION},
     request::Parts,
 };
+use serde_json::json;
 use storage::{Kind, Partial};
 use store::{Media, Upload, User};
 use tokio::sync::oneshot;
@@ -34,6 +33,7 @@ use crate::{
     error::Error,
     form::{self, Failure, Refusal, Wanted},
     json::{Fields, content_type, path_param},
+    openapi::{Body, Routes, Says, head, member, owner, post},
     random::random_bytes,
     router::{Api, Shared},
     site::Site,
@@ -77,10 +77,46 @@ const TOO_MANY: &str = "Trop d'envois sont ouverts : terminez-en un d'abord.";
 const BAD_LENGTH: &str = "Un nombre entier d'octets est requis.";
 
 /// The routes of files that come in pieces.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/uploads", post(create))
-        .route("/api/uploads/{upload_id}", head(look).patch(go_on).delete(give_up))
+pub fn router() -> Routes {
+    let spoken = |says: Says| says.header("Tus-Resumable", true, json!({"const": "1.0.0"})).or(412);
+    let number = || json!({"type": "integer", "minimum": 0});
+    Routes::about("Envois en morceaux (tus 1.0.0)")
+        .route(
+            "/api/uploads",
+            post(
+                create,
+                spoken(member("Annoncer un fichier"))
+                    .header("Upload-Length", true, json!({"type": "integer", "minimum": 1}))
+                    .header("Upload-Metadata", false, json!({"type": "string"}))
+                    .empty(StatusCode::CREATED)
+                    .tells(&["Location", "Upload-Expires"])
+                    .or(400)
+                    .or(413),
+            ),
+        )
+        .route(
+            "/api/uploads/{upload_id}",
+            head(
+                look,
+                spoken(owner("Ce qui en est arrivé")).gone().tells(&[
+                    "Upload-Offset",
+                    "Upload-Length",
+                    "Upload-Expires",
+                    "Media-Id",
+                ]),
+            )
+            .patch(
+                go_on,
+                spoken(owner("Le morceau suivant"))
+                    .header("Upload-Offset", true, number())
+                    .takes_as(PIECE, Body::default())
+                    .gone()
+                    .tells(&["Upload-Offset", "Upload-Expires", "Media-Id"])
+                    .or(409)
+                    .or(423),
+            )
+            .delete(give_up, spoken(owner("Y renoncer")).gone().or(423)),
+        )
 }
 
 /// Says of every answer that it is of this protocol, and to who asks what there is, what there is.

@@ -14,8 +14,7 @@ use axum::{
     body::Bytes,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
-    response::{IntoResponse, Response},
-    routing::get,
+    response::Response,
 };
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
@@ -26,7 +25,9 @@ use http::{
     },
 };
 use media::id::PlaybackName;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use storage::Storage;
 use store::{PostQuery, Store};
 use tower::{Layer, util::MapRequestLayer};
@@ -53,6 +54,7 @@ use crate::{
     lives::{self, Public},
     mail::Outbox,
     moderation, notifications,
+    openapi::{self, Routes, anyone, get},
     password::{self, Hasher},
     posts, push,
     random::{NoRandomness, random_bytes},
@@ -93,6 +95,8 @@ pub(crate) struct Api {
     pub places: Bytes,
     pub vapid: Vapid,
     pub realtime: Realtime,
+    /// What the routes say of themselves.
+    pub document: Bytes,
 }
 
 /// The state of every route.
@@ -151,6 +155,7 @@ pub fn router_at(
         tracing::warn!("push.vapid_key is not set: every browser subscribes again after a start");
     }
     describe_metrics();
+    let (routes, document) = routes().finish();
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
@@ -163,6 +168,7 @@ pub fn router_at(
         places: geography::data(store.geography()),
         vapid: push::vapid(&config).map_err(Refused::Setting)?,
         realtime: Realtime::new(),
+        document: document.to_string().into(),
         store,
         storage,
         workshop,
@@ -170,26 +176,7 @@ pub fn router_at(
         control,
         clock,
     });
-    let routes = Router::new()
-        .merge(auth::router())
-        .merge(recovery::router())
-        .merge(admin::router())
-        .merge(users::router())
-        .merge(geography::router())
-        .merge(posts::router())
-        .merge(likes::router())
-        .merge(comments::router())
-        .merge(shares::router())
-        .merge(analytics::router())
-        .merge(attachments::router())
-        .merge(resumable::router())
-        .merge(lives::router())
-        .merge(chat::router())
-        .merge(notifications::router())
-        .merge(push::router())
-        .merge(moderation::router())
-        .merge(realtime::router())
-        .route("/api/health", get(health))
+    let routes = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(api.config.body_max_bytes))
@@ -210,24 +197,77 @@ pub fn router_at(
         .route_service("/api/{*path}", routes))
 }
 
+/// The API described by its own routes: OpenAPI 3.1.
+pub fn document() -> Value {
+    routes().finish().1
+}
+
+fn routes() -> Routes {
+    Routes::about("Service")
+        .route(
+            "/api/health",
+            get(
+                health,
+                anyone("Si le serveur et sa base répondent")
+                    .ok::<Health>()
+                    .answers::<Health>(StatusCode::SERVICE_UNAVAILABLE),
+            ),
+        )
+        .route(
+            "/api/schema",
+            get(openapi::schema, anyone("Ce document").ok::<Map<String, Value>>()),
+        )
+        .merge(auth::router())
+        .merge(recovery::router())
+        .merge(users::router())
+        .merge(geography::router())
+        .merge(posts::router())
+        .merge(likes::router())
+        .merge(comments::router())
+        .merge(shares::router())
+        .merge(analytics::router())
+        .merge(attachments::router())
+        .merge(resumable::router())
+        .merge(lives::router())
+        .merge(chat::router())
+        .merge(notifications::router())
+        .merge(push::router())
+        .merge(moderation::router())
+        .merge(admin::router())
+        .merge(realtime::router())
+}
+
 impl From<password::Fault> for Refused {
     fn from(fault: password::Fault) -> Self {
         Self::Passwords(fault.to_string())
     }
 }
 
-async fn health(State(api): State<Shared>) -> Response {
+/// Whether all is well.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    status: &'static str,
+    message: &'static str,
+    /// Whether media is worked on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["on", "off"]))]
+    media_processing: Option<&'static str>,
+}
+
+async fn health(State(api): State<Shared>) -> (StatusCode, Json<Health>) {
     match api.store.ping().await {
         Ok(()) => {
-            let media = if api.workshop.is_on() { "on" } else { "off" };
-            Json(json!({"status": "ok", "message": "API CommuniConnect is running",
-                "media_processing": media}))
-            .into_response()
+            let message = "API CommuniConnect is running";
+            let media_processing = Some(if api.workshop.is_on() { "on" } else { "off" });
+            (StatusCode::OK, Json(Health { status: "ok", message, media_processing }))
         }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
-            let body = json!({"status": "unavailable", "message": "The database does not answer"});
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+            let message = "The database does not answer";
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(Health { status: "unavailable", message, media_processing: None }),
+            )
         }
     }
 }

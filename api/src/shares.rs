@@ -3,14 +3,12 @@
 //! Here: what a member says when he shares, and who did. Not here: figures (`analytics`), what the
 //! author is told (`store` notes it).
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use http::StatusCode;
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use store::{ExternalShare, NewShare, Platform, PostId, Share, ShareType};
 
 use crate::{
@@ -18,6 +16,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     json::{Fields, PathId, REQUIRED, Text, moment, no_choice},
+    openapi::{Body, Routes, get, member, post},
     page::{List, Listed},
     router::Shared,
     site::Site,
@@ -28,15 +27,49 @@ use crate::{
 const COMMENT: Text = Text::OPTIONAL.at_most(1000);
 
 /// The routes of shares. The doubled segment is what clients call.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/posts/posts/{id}/share", post(share).delete(unshare))
-        .route("/api/posts/posts/{id}/shares", get(shares))
-        .route("/api/posts/posts/{id}/share-external", post(share_external))
-        .route("/api/posts/posts/{id}/external-shares", get(external_shares))
+pub fn router() -> Routes {
+    let how = || Body::default().choice("share_type", &["share", "repost"], "share");
+    let said = |body: Body, name| body.text(name, COMMENT, "À lire");
+    let platforms = json!({"enum": Platform::ALL.map(Platform::as_str)});
+    Routes::about("Partages")
+        .route(
+            "/api/posts/posts/{id}/share",
+            post(
+                share,
+                member("Partager une publication")
+                    .takes(said(said(how(), "comment"), "message"))
+                    .created::<SharedBody>()
+                    .ok::<SharedBody>(),
+            )
+            .delete(unshare, member("Ne plus la partager").takes(how()).gone()),
+        )
+        .route(
+            "/api/posts/posts/{id}/shares",
+            get(shares, member("Qui l'a partagée").by_page().ok::<Listed<ShareBody>>()),
+        )
+        .route(
+            "/api/posts/posts/{id}/share-external",
+            post(
+                share_external,
+                member("Noter un partage ailleurs")
+                    .takes(said(
+                        Body::default().texts("platform", Text::REQUIRED, platforms, "whatsapp"),
+                        "message",
+                    ))
+                    .created::<SharedExternallyBody>()
+                    .ok::<SharedExternallyBody>(),
+            ),
+        )
+        .route(
+            "/api/posts/posts/{id}/external-shares",
+            get(
+                external_shares,
+                member("Qui l'a partagée ailleurs").by_page().ok::<Listed<ExternalShareBody>>(),
+            ),
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SharedBody {
     message: &'static str,
     share_id: i64,
@@ -44,7 +77,7 @@ struct SharedBody {
     id: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SharedExternallyBody {
     message: String,
     platform: &'static str,
@@ -53,11 +86,12 @@ struct SharedExternallyBody {
 }
 
 /// A post passed on within the site.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ShareBody {
     id: i64,
     user: AuthorBody,
     post: i64,
+    #[schemars(extend("enum" = ["share", "repost"]))]
     share_type: &'static str,
     comment: String,
     created_at: String,
@@ -65,7 +99,7 @@ struct ShareBody {
 }
 
 /// A post passed on elsewhere. What was said there stays there.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ExternalShareBody {
     id: i64,
     user: AuthorBody,

@@ -10,6 +10,7 @@ use std::{
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{TokenHash, User};
@@ -30,12 +31,12 @@ pub enum TokenType {
 }
 
 /// A signed token (RFC 7519). Prints as `…`.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Token(String);
 
 /// What a member is given on signing in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenPair {
     /// For the next seven days.
     pub refresh: Token,

@@ -4,21 +4,24 @@
 //! form reads it. Not here: signing in (`auth`).
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequest as _, Request, State},
     response::IntoResponse,
-    routing::get,
 };
 use http::header::CONTENT_TYPE;
 use media::id::UserId;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 use store::{Author, Field, ProfileChange, Quartier, Role, User};
 
 use crate::{
     auth::{self, AuthUser},
     error::Error,
     form::{Failure, Form, MULTIPART, Refusal, Wanted},
+    geography::GeographicData,
     json::{Fields, Text, content_type, date_text, moment},
+    openapi::{Body, Routes, anyone, get, member},
     recovery,
     router::Shared,
     site::Site,
@@ -35,14 +38,41 @@ const NO_PICTURE: &str = "Transférez une image valide. Le fichier que vous avez
 const NO_PLACE: &str = "Non spécifié";
 
 /// The routes of members.
-pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/api/users/my-profile", get(profile).patch(update).put(update))
-        .route("/api/users/geographic-data", get(geographic_data))
+pub fn router() -> Routes {
+    let change = || {
+        Body::default()
+            .text("first_name", NAME, "Fatou")
+            .text("last_name", NAME, "Diallo")
+            .texts(
+                "email",
+                Text::REQUIRED.if_present(),
+                json!({"format": "email"}),
+                "fatou.diallo@example.org",
+            )
+            .texts("phone_number", Text::OPTIONAL, phone_number_schema(), "620635764")
+            .text("bio", BIO, "Commerçante à Madina")
+            .date("date_of_birth", "1990-05-17")
+            .id("quartier", Some(1))
+    };
+    let says = member("Changer son profil")
+        .takes(change().field(PICTURE, json!({"type": "null"}), json!(null)))
+        .takes_form(change().file(PICTURE, false))
+        .ok::<Updated>();
+    Routes::about("Profil")
+        .route(
+            "/api/users/my-profile",
+            get(profile, member("Son propre profil").ok::<UserBody>())
+                .patch(update, says.clone())
+                .put(update, says),
+        )
+        .route(
+            "/api/users/geographic-data",
+            get(geographic_data, anyone("Tous les lieux, pour s'inscrire").ok::<GeographicData>()),
+        )
 }
 
 /// A member, for himself alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UserBody {
     id: i64,
     username: String,
@@ -55,6 +85,7 @@ pub struct UserBody {
     bio: String,
     profile_picture: Option<String>,
     quartier: Option<i64>,
+    #[schemars(extend("enum" = ["user", "ambassador", "admin"]))]
     role: &'static str,
     is_verified: bool,
     is_geographically_verified: bool,
@@ -72,7 +103,7 @@ pub struct UserBody {
 }
 
 /// A member, for others: nothing by which to reach or to trace him.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AuthorBody {
     id: Option<i64>,
     username: String,
@@ -82,11 +113,12 @@ pub struct AuthorBody {
     profile_picture: Option<String>,
     quartier: Option<i64>,
     location_info: String,
+    #[schemars(extend("enum" = ["user", "ambassador", "admin"]))]
     role: &'static str,
     is_verified: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Updated {
     user: UserBody,
     message: &'static str,
@@ -295,6 +327,11 @@ pub fn is_email(text: &str) -> bool {
         && domain.split('.').all(is_label)
 }
 
+/// The same in JSON Schema.
+pub fn phone_number_schema() -> Value {
+    json!({"pattern": r"^(\+?1?[0-9]{9,15})?$"})
+}
+
 /// `+999999999`: an optional plus, an optional country code 1, then 9 to 15 digits.
 fn is_phone_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
@@ -306,7 +343,7 @@ fn is_phone_number(text: &str) -> bool {
 /// The `profile_picture` field of a JSON body: null takes the picture away, which is all it can do.
 fn no_picture(fields: &mut Fields) -> Option<Option<String>> {
     match fields.raw(PICTURE)? {
-        serde_json::Value::Null => Some(None),
+        Value::Null => Some(None),
         _ => fields.refuse(PICTURE, NO_PICTURE),
     }
 }

@@ -157,6 +157,9 @@ pub enum Approval {
 }
 
 impl Approval {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Rejected, Self::Inappropriate];
+
     /// The state as stored and as the API names it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -169,9 +172,7 @@ impl Approval {
 
     /// The state of this name.
     pub fn of(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Approved, Self::Rejected, Self::Inappropriate]
-            .into_iter()
-            .find(|approval| approval.as_str() == text)
+        Self::ALL.into_iter().find(|approval| approval.as_str() == text)
     }
 
     fn from_stored(text: &str) -> Result<Self, Error> {

@@ -47,7 +47,8 @@ pub enum NotificationKind {
 }
 
 impl NotificationKind {
-    const ALL: [Self; 8] = [
+    /// All of them.
+    pub const ALL: [Self; 8] = [
         Self::Like,
         Self::Comment,
         Self::Follow,

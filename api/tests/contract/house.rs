@@ -178,8 +178,15 @@ impl House {
 
     /// The status alone, of an answer that may not end.
     pub async fn status(&self, path: &str, member: Option<&Member>) -> StatusCode {
+        self.begin(path, member).await.status
+    }
+
+    /// The beginning of an answer: some have no end.
+    pub async fn begin(&self, path: &str, member: Option<&Member>) -> Answer {
         let request = request(Method::GET, path, member, None);
-        self.app.clone().oneshot(request).await.unwrap().status()
+        let (parts, _) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let (status, headers) = (parts.status, parts.headers);
+        Answer { status, headers, body: Value::Null, text: String::new() }
     }
 
     /// The answer as it is: stored files are no text.

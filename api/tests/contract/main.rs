@@ -18,6 +18,7 @@ mod chat;
 mod comments;
 mod conventions;
 mod defects;
+mod described;
 mod files;
 mod house;
 mod likes;
