@@ -281,13 +281,8 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= start + len).then_some((opcode, start, start + len))
 }
 
-/// The members and the live that the talk needs.
+/// The live that the talk needs.
 impl Ours {
-    /// Makes so many members; gives their access tokens.
-    fn members(&self, count: usize) -> Result<Vec<String>> {
-        (0..count).map(|n| self.member(&format!("talker{n}"))).collect()
-    }
-
     /// The id of a live of the member with this token.
     fn chat(&self, token: &str) -> Result<i64> {
         let mut client = crate::http::Client::connect(self.http)?;

@@ -94,18 +94,6 @@ impl Ours {
             .collect()
     }
 
-    /// Makes an account; gives its access token.
-    ///
-    /// # Errors
-    /// When the API refuses.
-    pub fn member(&self, name: &str) -> Result<String> {
-        let account = json!({
-            "username": name, "email": format!("{name}@example.org"),
-            "password": "un long mot de passe", "password_confirm": "un long mot de passe",
-            "first_name": "Aïssatou", "last_name": "Diallo", "quartier": 1,
-        });
-        let account = Client::connect(self.http)?.post("/api/users/register/", "", &account)?;
-        text(&account["tokens"], "access")
     /// Makes so many accounts, one after the other in the quartiers there are, the last in none. Gives
     /// their tokens.
     ///
