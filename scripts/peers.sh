@@ -111,4 +111,4 @@ fi
 echo "▸ installing with apt, which takes some minutes the first time: ${missing[*]}"
 quietly apt-get update -qq
 quietly apt-get install -y -qq --no-install-recommends "${missing[@]}"
-[[ $1 == tests ]] && api_clients ""
+if [[ $1 == tests ]]; then api_clients ""; fi

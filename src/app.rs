@@ -72,6 +72,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
     let _folder = take_folder(&config.data_dir)?;
+    let stamps = keys::stamps(&config.data_dir);
     let secret = match &config.api.jwt_secret {
         Some(secret) => secret.clone(),
         None => {
@@ -191,7 +192,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         }),
     ];
     let keys_watch =
-        keyring.map(|keyring| tokio::spawn(keys::watch(config.data_dir.clone(), keyring)));
+        keyring.map(|keyring| tokio::spawn(keys::watch(config.data_dir.clone(), keyring, stamps)));
     let receiving = publishers.spawn({
         let lives = lives.clone();
         async move { lives.receive(rtmp).await }

@@ -120,10 +120,11 @@ pub(crate) fn vapid(data_dir: &Path) -> anyhow::Result<api::Secret> {
 }
 
 /// Gives a running server the keys that the files hold, when they change, until the process ends.
-pub(crate) async fn watch(data_dir: PathBuf, keyring: api::Keyring) {
+///
+/// `seen` tells the files from before they were read.
+pub(crate) async fn watch(data_dir: PathBuf, keyring: api::Keyring, mut seen: Stamps) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut seen = stamps(&data_dir);
     loop {
         looks.tick().await;
         let now = stamps(&data_dir);
@@ -146,7 +147,10 @@ pub(crate) async fn watch(data_dir: PathBuf, keyring: api::Keyring) {
 }
 
 /// What tells one version of the files from the next.
-fn stamps(data_dir: &Path) -> [Option<(u64, u64, i64, i64)>; 2] {
+pub(crate) type Stamps = [Option<(u64, u64, i64, i64)>; 2];
+
+/// The files as they are now.
+pub(crate) fn stamps(data_dir: &Path) -> Stamps {
     [SECRET_FILE, RETIRED_FILE].map(|name| {
         let file = fs::metadata(data_dir.join(name)).ok()?;
         Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec()))

@@ -250,13 +250,18 @@ impl Session {
         Ok(Self { user: who_is(bearer, api).await?, expires_ms })
     }
 
-    /// Sees, where a session lasts longer than one request, that it has not been ended meanwhile.
+    /// Its member as he is now, where a session lasts longer than one request.
     ///
     /// # Errors
     ///
-    /// 401 when it has.
-    pub async fn check(&self, api: &Api) -> Result<(), Error> {
-        who_is(Bearer::from(&self.user), api).await.map(drop)
+    /// 401 when it has been ended meanwhile.
+    pub async fn check(&self, api: &Api) -> Result<User, Error> {
+        who_is(Bearer::from(&self.user), api).await
+    }
+
+    /// Whether it has been ended; not when nobody can tell.
+    pub async fn has_ended(&self, api: &Api) -> bool {
+        matches!(self.check(api).await, Err(Error::BadSession(_) | Error::MemberGone))
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Config {
     /// What the service knows this server by: sent as `Authorization: Bearer`.
     pub token: Option<Secret>,
     /// Where the service reads files, such as `https://live.example.org`. By default
-    /// `api.public_http_url`; one of them, or `storage.public_base_url`, must be set.
+    /// `api.public_http_url`; one of them must be set.
     pub files_url: Option<String>,
     /// How long the service may take, in milliseconds. Senders of pictures wait for it.
     pub timeout_ms: u64,
@@ -73,8 +73,8 @@ impl Config {
         if self.files_url.as_ref().is_some_and(|url| !is_web(url)) {
             return Err("moderation.files_url: must be like https://live.example.org".into());
         }
-        if self.timeout_ms == 0 {
-            return Err("moderation.timeout_ms: must be at least 1".into());
+        if !(1..=60_000).contains(&self.timeout_ms) {
+            return Err("moderation.timeout_ms: must be between 1 and 60000".into());
         }
         Ok(())
     }

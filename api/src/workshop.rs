@@ -27,8 +27,7 @@ use crate::{
     uploads::{self, File},
 };
 
-/// How long a sender waits until somebody has looked at his file: all that may come in at once, one after
-/// the other, with room to spare.
+/// How long a sender waits until somebody has looked at his file: for a place, then for the look.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many seconds of the clock has each of a processor, on a machine that does something else too.
 const CROWD: u64 = 3;
@@ -294,8 +293,8 @@ impl Workshop {
         let done = tokio::time::timeout(PATIENCE, worker.run(&job, deadline, |_| ()));
         let done = done.await.map_err(|_| Error::Busy)?;
         done.map(|done| done.outcome).map_err(|failed| match refusal_of(&failed, &limits) {
-            // The machine has too much to do: the file had less than its time of a processor.
-            _ if matches!(failed, Failed::TimedOut(_)) => {
+            // The machine has too much to do: the file had less than its time of a processor, or none.
+            _ if matches!(failed, Failed::TimedOut(_) | Failed::Busy(_)) => {
                 tracing::warn!(%failed, "a file has to be brought again");
                 Failure::Other(Error::Busy)
             }
@@ -357,6 +356,11 @@ impl Workshop {
     /// One try of one video.
     async fn work(&self, job: &MediaJob) {
         let id = job.media.id;
+        // What ends the server too is never judged after its try.
+        if job.tries > i64::from(self.0.config.tries) {
+            tracing::error!(media.id = id.get(), tries = job.tries, "a video is given up");
+            return self.give_up(id, UNPREPARED).await;
+        }
         let setback = match self.transcode(job).await {
             Ok(made) => match self.finish(job, &made).await {
                 Ok(()) => return,
@@ -379,7 +383,11 @@ impl Workshop {
             }
         };
         tracing::info!(media.id = id.get(), reason, "a video came to nothing");
-        if let Err(error) = self.0.store.fail_media_job(id, &reason).await {
+        self.give_up(id, &reason).await;
+    }
+
+    async fn give_up(&self, id: MediaId, reason: &str) {
+        if let Err(error) = self.0.store.fail_media_job(id, reason).await {
             tracing::error!(media.id = id.get(), %error, "cannot give a video up");
         }
     }

@@ -144,7 +144,7 @@ fn container(names: &str, input: &mut (impl Read + Seek)) -> String {
     name.to_owned()
 }
 
-/// Every browser decodes it, or passes over it.
+/// Every browser decodes it. Other tracks may say where a camera was: they are left out by transcoding.
 fn is_plain(track: &Track) -> bool {
     match track.kind.as_str() {
         "video" => {
@@ -152,7 +152,7 @@ fn is_plain(track: &Track) -> bool {
             track.codec == "h264" && track.pixel_format.as_deref().is_some_and(is_plain)
         }
         "audio" => track.codec == "aac",
-        _ => true,
+        _ => false,
     }
 }
 

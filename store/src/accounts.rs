@@ -15,10 +15,15 @@ use crate::{
 };
 
 /// Ends all sessions of a member within an open transaction: refresh tokens go, and access tokens
-/// given until now are of an earlier generation. What was sent to him by e-mail admits no more.
+/// given until now are of an earlier generation. What was sent to him by e-mail admits no more, and his
+/// browsers are told nothing more until they say again that they are his.
 macro_rules! end_sessions {
     ($transaction:ident, $user:expr, $now_ms:expr) => {
         sqlx::query("delete from sessions where user_id = $1")
+            .bind($user.get())
+            .execute(&mut *$transaction)
+            .await?;
+        sqlx::query("delete from push_subscriptions where user_id = $1")
             .bind($user.get())
             .execute(&mut *$transaction)
             .await?;

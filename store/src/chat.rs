@@ -10,7 +10,7 @@ use crate::{
     database::{reading, row, transaction, writing},
     lives::stored_name,
     mentions::{Place, newly_mentioned},
-    notifications::{Note, Notify as _},
+    notifications::{Note, Notify as _, excerpt},
     text::storable,
 };
 
@@ -264,24 +264,39 @@ impl Store {
         Ok(author.map(UserId::new))
     }
 
-    /// Takes the words of a message away; says whether they were there.
+    /// Takes the words of a message away, also where those it named were told of it; says whether they
+    /// were there.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn delete_message(&self, live: LiveId, id: i64, now_ms: i64) -> Result<bool, Error> {
-        let gone = writing!(&self.database, |pool| {
-            sqlx::query(
-                "update live_messages set content = '', deleted_ms = $3
+        transaction!(&self.database, |transaction| {
+            let said: Option<(i64, String)> = sqlx::query_as(
+                "select author_id, content from live_messages
                  where id = $2 and live_id = $1 and deleted_ms is null",
             )
             .bind(live.get())
             .bind(id)
-            .bind(now_ms)
-            .execute(pool)
-            .await?
-            .rows_affected()
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some((author, content)) = said else { return Ok(false) };
+            sqlx::query("update live_messages set content = '', deleted_ms = $2 where id = $1")
+                .bind(id)
+                .bind(now_ms)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query(
+                "delete from notifications
+                 where post_id = $1 and sender_id = $2 and kind = 'mention'
+                   and comment_id is null and excerpt = $3",
+            )
+            .bind(live.get())
+            .bind(author)
+            .bind(excerpt(&content))
+            .execute(&mut *transaction)
+            .await?;
         });
-        Ok(gone > 0)
+        Ok(true)
     }
 
     /// The newest hundred messages up to `up_to` that were taken away: for who was not there then.

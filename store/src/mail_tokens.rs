@@ -149,6 +149,13 @@ impl Store {
         by: &By,
     ) -> Result<Option<UserId>, Error> {
         Ok(transaction!(&self.database, |transaction| {
+            let whose: Option<i64> =
+                sqlx::query_scalar("select user_id from mail_tokens where token_hash = $1")
+                    .bind(token.0.as_slice())
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            // The member before his tokens, as everywhere: else two might wait for each other.
+            sqlx::query(self.database.lock_member()).bind(whose).execute(&mut *transaction).await?;
             let used: Option<(i64, String)> = sqlx::query_as(
                 "update mail_tokens set void_ms = $3
                  where token_hash = $1 and purpose = $2 and void_ms is null and expires_ms > $3

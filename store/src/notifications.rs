@@ -123,7 +123,7 @@ pub(crate) struct Noted(pub(crate) Option<Told>);
 pub(crate) trait Notify {
     /// Notes it for the recipient, if he wants to know. The same act told before gives way: whoever
     /// likes a post again and again is told of once.
-    /// What it gives is passed on once the transaction is committed ([`Changes::told`]).
+    /// What it gives is passed on once the transaction is committed (`Changes::told`).
     async fn notify(&mut self, note: &Note<'_>) -> sqlx::Result<Noted>;
 
     /// Notes for those of `names` who may see it that `note` mentions them, whose recipient does not
@@ -370,13 +370,15 @@ macro_rules! notification_columns {
     };
 }
 
-/// Where they come from. Who wrote an anonymous post is not told as the sender either.
+/// Where they come from. Who wrote an anonymous post is not told as the sender of what is said of the
+/// post itself; comments say of themselves whether they are anonymous, and in a chat everybody has his name.
 macro_rules! notification_tables {
     () => {
         "notifications n \
              left join posts p on p.id = n.post_id \
              left join users u on u.id = n.sender_id and n.is_anonymous = 0 \
-                 and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id) "
+                 and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id \
+                     or n.comment_id is not null or (n.kind = 'mention' and n.excerpt <> '')) "
     };
 }
 

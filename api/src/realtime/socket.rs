@@ -107,7 +107,8 @@ pub async fn open(
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES);
-    let connection = connection.map(|Extension(connection)| connection);
+    // Kept until the farewell is said: the server waits for it.
+    let mut connection = connection.map(|Extension(connection)| connection);
     Ok(upgrade.on_upgrade(async move |socket| {
         let mut talk = Talk {
             stalled: Duration::from_secs(api.config.realtime.stalled_s),
@@ -124,7 +125,7 @@ pub async fn open(
             None => Ok(()),
         };
         let parting = match parting {
-            Ok(()) => talk.converse(connection).await,
+            Ok(()) => talk.converse(&mut connection).await,
             Err(parting) => parting,
         };
         talk.part(parting).await;
@@ -145,14 +146,14 @@ struct Talk {
 
 impl Talk {
     /// Listens to the client and to what happens, until one of them ends it.
-    async fn converse(&mut self, mut connection: Option<Connection>) -> Parting {
+    async fn converse(&mut self, connection: &mut Option<Connection>) -> Parting {
         let idle = Duration::from_secs(self.api.config.realtime.idle_s);
         let mut pings = interval_at(Instant::now() + idle / 3, idle / 3);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         // Kept from one turn to the next: with thousands of clients, setting them up anew is work.
         let expired = sleep_until(self.expires().unwrap_or(heard));
-        let drained = drained(&mut connection);
+        let drained = drained(connection);
         tokio::pin!(expired, drained);
         loop {
             let outcome = tokio::select! {
@@ -167,10 +168,17 @@ impl Talk {
                     outcome
                 }
                 _ = pings.tick() => {
-                    if heard.elapsed() < idle {
-                        self.write(Message::Ping(Default::default())).await
-                    } else {
+                    // A password was changed, or an account closed.
+                    let has_ended = match &self.session {
+                        Some(session) => session.has_ended(&self.api).await,
+                        None => false,
+                    };
+                    if heard.elapsed() >= idle {
                         Err(Parting::Silent)
+                    } else if has_ended {
+                        Err(Parting::Expired)
+                    } else {
+                        self.write(Message::Ping(Default::default())).await
                     }
                 }
                 () = expired.as_mut(), if self.session.is_some() => Err(Parting::Expired),
@@ -240,8 +248,7 @@ impl Talk {
             }
             Some("chat.say") => {
                 let session = self.session.as_ref().ok_or(Error::NoSession)?;
-                session.check(&self.api).await?;
-                let user = &session.user;
+                let user = &session.check(&self.api).await?;
                 let room = self.listener.room().ok_or(Error::Refused(NO_ROOM))?;
                 let Some(Value::Object(message)) = inner else {
                     return Err(Error::field("message", NOT_TEXT));
@@ -287,8 +294,11 @@ impl Talk {
         // It asks the database, as a request would.
         self.api.limits.watch(&self.client, self.api.clock.now_ms())?;
         let room = rooms::find(&self.api, &wanted).await?;
-        let reader = self.session.as_ref().map(|session| &session.user);
-        self.listener.join(&self.api, room, reader, after).await
+        let reader = match &self.session {
+            Some(session) => Some(session.check(&self.api).await?),
+            None => None,
+        };
+        self.listener.join(&self.api, room, reader.as_ref(), after).await
     }
 
     async fn welcome(&mut self, session: Session) -> Result<(), Parting> {

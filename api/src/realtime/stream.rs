@@ -42,6 +42,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const RETRY: Duration = Duration::from_secs(2);
 /// Between two signs of life: proxies end what is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How often it is seen whether the session was ended meanwhile.
+const LOOK: Duration = Duration::from_secs(25);
 
 const NOTHING: &str = "Indiquez un direct (live_id ou playback_name), ou connectez-vous.";
 const NO_ID: &str = "Un nombre entier valide est requis.";
@@ -70,12 +72,13 @@ pub async fn open(
     };
     let place = Realtime::enter(&api, &client)?;
     let told = told(&api, session.as_ref(), wanted, after).await?;
-    let expires = session.map(|session| {
+    let session = session.map(|session| {
         let left_ms = session.expires_ms - api.clock.now_ms();
-        Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+        let expires = Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        SignedIn { session, expires, look: Instant::now() + LOOK, api }
     });
     let connection = connection.map(|Extension(connection)| connection);
-    let reading = Reading { told, expires, connection, _place: place };
+    let reading = Reading { told, session, connection, _place: place };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(reading.events()).keep_alive(keep_alive).into_response();
     // nginx would gather it for later.
@@ -113,9 +116,34 @@ async fn told(
 /// One client that reads.
 struct Reading {
     told: Told,
-    expires: Option<Instant>,
+    session: Option<SignedIn>,
     connection: Option<Connection>,
     _place: Place,
+}
+
+/// A session that lasts.
+struct SignedIn {
+    session: Session,
+    expires: Instant,
+    /// When it is next seen whether it was ended.
+    look: Instant,
+    api: Shared,
+}
+
+impl SignedIn {
+    /// Waits until its token is too old, or it was ended.
+    async fn end(&mut self) {
+        loop {
+            tokio::time::sleep_until(self.expires.min(self.look).into()).await;
+            if Instant::now() >= self.expires {
+                return;
+            }
+            self.look = Instant::now() + LOOK;
+            if self.session.has_ended(&self.api).await {
+                return;
+            }
+        }
+    }
 }
 
 impl Reading {
@@ -132,13 +160,13 @@ impl Reading {
     }
 
     async fn next(&mut self) -> Option<Frame> {
-        let Self { told, expires, connection, .. } = self;
+        let Self { told, session, connection, .. } = self;
         if let Some(frame) = told.first.pop_front() {
             return Some(frame);
         }
         let expired = async {
-            match expires {
-                Some(at) => tokio::time::sleep_until((*at).into()).await,
+            match session {
+                Some(session) => session.end().await,
                 None => std::future::pending().await,
             }
         };

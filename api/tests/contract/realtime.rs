@@ -586,3 +586,32 @@ async fn what_is_said_over_a_socket_counts_with_what_is_written_elsewhere() {
     client.say("trois").await;
     assert_eq!(client.refusal().await.0, 429);
 }
+
+#[tokio::test]
+async fn a_session_that_was_ended_says_nothing_more_and_joins_nothing() {
+    let house = House::new().await;
+    let fatou = house.member("fatou").await;
+    let live = house.start_live(&fatou).await;
+    let address = house.listen().await;
+    let mut client = Client::of(address, &fatou, &live).await;
+    let by = store::By::console(house.now_ms());
+    house.store.revoke_sessions(fatou.user_id(), &by).await.unwrap();
+    client.say("Bonjour").await;
+    assert_eq!(client.refusal().await.0, 401);
+    client.send(json!({"type": "live.join", "live_id": live["id"]})).await;
+    assert_eq!(client.refusal().await.0, 401);
+}
+
+#[tokio::test]
+async fn a_client_whose_session_was_ended_is_sent_away() {
+    let mut config = config();
+    // Looked at with each sign of life that is asked for.
+    config.realtime.idle_s = 3;
+    let house = House::with(config).await;
+    let fatou = house.member("fatou").await;
+    let live = house.start_live(&fatou).await;
+    let mut client = Client::of(house.listen().await, &fatou, &live).await;
+    let by = store::By::console(house.now_ms());
+    house.store.revoke_sessions(fatou.user_id(), &by).await.unwrap();
+    assert_eq!(client.closed().await, Some(4401));
+}

@@ -154,10 +154,13 @@ on_both! {
             assert!(matches!(db.say(&say).await.unwrap(), Said::Yes(_)));
             let counts = [mentions(&db, near).await, mentions(&db, here).await];
             // What is said next replaces what was told before.
-            assert!(matches!(db.say(&say).await.unwrap(), Said::Yes(_)));
+            let Said::Yes(id) = db.say(&say).await.unwrap() else { panic!("not said") };
             assert_eq!([mentions(&db, near).await, mentions(&db, here).await], counts);
             assert_eq!(counts, expected, "{audience:?}");
             assert_eq!(told(&db, here).await[0].excerpt, "Bonjour @near et @here");
+            // Taken away, it is told no more.
+            assert!(db.delete_message(live, id, NOW_MS).await.unwrap());
+            assert_eq!([mentions(&db, near).await, mentions(&db, here).await], [0, 0]);
             db.execute(format!("delete from posts where id = {live}")).await.unwrap();
         }
     }

@@ -219,6 +219,14 @@ on_both! {
         assert_eq!(subscriptions.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
     }
 
+    async fn a_browser_is_told_nothing_once_all_sessions_were_ended(db: Fixture) {
+        let (author, post, reader) = author_with_a_browser(&db).await;
+        db.like(post, reader, NOW_MS).await.unwrap();
+        db.revoke_sessions(author, &crate::By::console(NOW_MS)).await.unwrap();
+        assert!(db.subscriptions(author).await.unwrap().is_empty());
+        assert_eq!(waiting(&db).await, 0);
+    }
+
     async fn a_browser_belongs_to_who_signed_in_to_it_last(db: Fixture) {
         let (author, post, reader) = author_with_a_browser(&db).await;
         db.like(post, reader, NOW_MS).await.unwrap();

@@ -5,6 +5,8 @@ import { read, write } from './storage';
 
 /** What the server calls this browser, while it is told. */
 const KEY = 'cc.alerts';
+/** Whom it is told of. */
+const MEMBER = 'cc.alerts.member';
 const WORKER = '/push-worker.js';
 
 class Alerts {
@@ -19,6 +21,8 @@ class Alerts {
 
   /** Finds out, and says again that this browser is there: the server keeps those that do. */
   async look(): Promise<void> {
+    // Who was signed in here before shall not be told of, nor the next one without asking.
+    if (read(KEY) !== null && read(MEMBER) !== String(session.user?.id)) await this.turnOff();
     const subscription = await this.#subscription();
     this.isOn = subscription !== null && read(KEY) !== null;
     if (this.isOn) await this.turnOn().catch(() => {});
@@ -39,6 +43,7 @@ class Alerts {
     subscription ??= await registration.pushManager.subscribe(options);
     const { id } = await session.api.subscribe(subscription.toJSON());
     write(KEY, String(id));
+    write(MEMBER, String(session.user?.id));
     this.isOn = true;
     return true;
   }
@@ -47,9 +52,12 @@ class Alerts {
   async turnOff(): Promise<void> {
     const id = read(KEY);
     write(KEY, null);
+    write(MEMBER, null);
     this.isOn = false;
     if (id !== null) await session.api.unsubscribe(id).catch(() => {});
-    await (await this.#subscription())?.unsubscribe();
+    const subscription = await this.#subscription();
+    // A browser that does not get through to its push service takes long to say so.
+    await Promise.race([subscription?.unsubscribe(), after(3000)]);
   }
 
   async #subscription(): Promise<PushSubscription | null> {
@@ -57,6 +65,10 @@ class Alerts {
     const registration = await navigator.serviceWorker.getRegistration();
     return (await registration?.pushManager.getSubscription()) ?? null;
   }
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** A key as keys travel: in base64url. */

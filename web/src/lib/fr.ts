@@ -156,6 +156,7 @@ export const fr = {
   chat: {
     title: 'Discussion',
     empty: 'Personne n’a encore écrit.',
+    gap: 'Des messages manquent ici : la connexion n’a pas suivi.',
     label: 'Votre message',
     send: 'Envoyer',
     signIn: 'pour lire la discussion et y écrire.',

@@ -47,7 +47,6 @@ export interface LiveChat {
   slowSeconds: number;
   canRead: boolean;
   canWrite: boolean;
-  canModerate: boolean;
   /** Oldest first. */
   messages: readonly ChatMessage[];
   /** Whether some were left out between those shown. */
@@ -62,7 +61,6 @@ export const EMPTY: LiveChat = {
   slowSeconds: 0,
   canRead: false,
   canWrite: false,
-  canModerate: false,
   messages: [],
   hasGap: false,
 };
@@ -90,7 +88,6 @@ function after(chat: LiveChat, event: RealTimeEvent): LiveChat {
         slowSeconds: event.slow_mode_s,
         canRead: event.can_read,
         canWrite: event.can_write,
-        canModerate: event.can_moderate,
       };
     case 'live.state':
       return { ...chat, status: event.status, canWrite: chat.canWrite && event.status !== 'ended' };
