@@ -36,6 +36,10 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// so a few are enough.
 const SQLITE_READERS: u32 = 4;
 
+/// Pages that each connection to a SQLite file keeps, in KiB, as `pragma cache_size` has it. A search reads some
+/// megabytes of its index; a small file never fills it.
+const SQLITE_CACHE_KIB: &str = "-16384";
+
 /// Connections to PostgreSQL: a tenth of what its default configuration offers to everybody
 /// (`max_connections` = 100), so that others fit beside us.
 const POSTGRES_CONNECTIONS: u32 = 10;
@@ -280,6 +284,7 @@ async fn open_sqlite(path: PathBuf, opening: Opening) -> Result<(Database, Geogr
         // In WAL mode a power cut may lose the last commits but never the file's integrity.
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
+        .pragma("cache_size", SQLITE_CACHE_KIB)
         .busy_timeout(BUSY_TIMEOUT);
     let options = tell_statements(options);
     if opening == Opening::Own {
@@ -375,6 +380,7 @@ macro_rules! migrations_of {
             10, "mentions, farewells, push", "0010_mentions_farewells_push.sql";
             11, "security", "0011_security.sql";
             12, "lists at scale", "0012_lists_at_scale.sql";
+            15, "search by place", "0015_search_by_place.sql";
         }
     };
     ($folder:literal: $($version:literal, $name:literal, $file:literal;)+) => {

@@ -531,11 +531,11 @@ impl PostQuery {
     fn search(&self, text: &str, database: &Database) -> Asked {
         let mut asked = Asked::new("select p.id from (select s.rowid as id from ");
         if fold(text).chars().count() < INDEXED_CHARS {
-            asked.push("(select p.id from posts p ");
+            asked.push("(select p.id, '/' || p.commune_id || '/' as place from posts p ");
             self.conditions(&mut asked);
             asked.push(" order by p.created_ms desc, p.id desc limit ");
             asked.bind(i64::from(READ_MAX));
-            asked.push(") p join post_search s on s.rowid = p.id where ");
+            asked.push(") p join post_search s on s.rowid = p.id and s.place = p.place where ");
             asked.like(text);
         } else {
             // The index knows the place: posts are read only where more is asked of them.
@@ -560,8 +560,7 @@ impl PostQuery {
                 Database::Postgres(..) => {
                     asked.like(text);
                     if let Some(place) = place {
-                        // `like`, which the index of trigrams has in every version of PostgreSQL.
-                        asked.push(" and s.place like ");
+                        asked.push(" and s.place = ");
                         asked.bind(place);
                     }
                 }

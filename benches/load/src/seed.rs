@@ -95,7 +95,7 @@ pub fn fill(database: &Database, size: Size) -> Result<()> {
                  drop index post_search_trigrams;\nbegin;\n{}\n\
                  insert into post_counts select commune_id, post_type, is_live_post, count(*) from posts group by 1, 2, 3;\n\
                  commit;\n\
-                 create index post_search_trigrams on post_search using gin (place gin_trgm_ops, words gin_trgm_ops, author gin_trgm_ops);\n\
+                 create index post_search_trigrams on post_search using gin (words gin_trgm_ops, author gin_trgm_ops);\n\
                  vacuum (analyze);",
                 rows(size, series)
             );

@@ -163,11 +163,11 @@ async fn columns(database: &Database) -> Vec<(String, String, i64)> {
                  case is_nullable when 'NO' then 1::bigint else 0 end
              from information_schema.columns
              where table_schema = 'public' and table_name not like '%migrations'
-                 and table_name <> 'post_search'
+                 and table_name not like 'post_search%'
              union all
              select 'index', indexname::text, 1 from pg_indexes
              where schemaname = 'public' and indexname not like '%_key' and indexname not like '%_pkey'
-                 and tablename <> 'post_search'
+                 and tablename not like 'post_search%'
              order by 1, 2",
         )
         .fetch_all(pool)
