@@ -110,16 +110,16 @@ async fn change(
     fields.finish()?;
     let id = UserId::new(id);
     let user = api.store.user(id).await?.ok_or(Error::NotFound)?;
-    // There is always one admin left.
+    // There is always one admin left: the store lets only those act who are.
     if id == admin.id {
         return Err(Error::Forbidden(NOT_HIMSELF));
     }
     let by = auth::by(Actor::Member(admin.id), &client, api.clock.now_ms());
     if let Some(role) = role {
-        api.store.set_role(id, role, &by).await?;
+        api.store.set_role(id, role, &by).await.map_err(refused)?;
     }
     if let Some(is_active) = is_active {
-        api.store.set_active(id, is_active, &by).await?;
+        api.store.set_active(id, is_active, &by).await.map_err(refused)?;
     }
     Ok(Json(Account {
         id: id.get(),
@@ -148,6 +148,13 @@ async fn audit(
     };
     let query = AuditQuery { action, user, page: list.page()? };
     list.listed(api.store.audit_lines(&query).await?, Line::new).map(Json)
+}
+
+fn refused(error: store::Error) -> Error {
+    match error {
+        store::Error::NotAdmin => Error::Forbidden(ADMINS_ONLY),
+        other => other.into(),
+    }
 }
 
 impl FromRequestParts<Shared> for Admin {

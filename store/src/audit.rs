@@ -67,6 +67,8 @@ pub enum AuditAction {
     PasswordSet,
     /// A member showed that he reads what is sent to his address.
     EmailVerified,
+    /// A member gave another address, knowing his password.
+    EmailChanged,
     /// A role was given.
     RoleChanged,
     /// An account was closed.
@@ -81,7 +83,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SignIn,
         Self::SignInFailed,
         Self::SignOut,
@@ -91,6 +93,7 @@ impl AuditAction {
         Self::PasswordReset,
         Self::PasswordSet,
         Self::EmailVerified,
+        Self::EmailChanged,
         Self::RoleChanged,
         Self::Deactivated,
         Self::Activated,
@@ -110,6 +113,7 @@ impl AuditAction {
             Self::PasswordReset => "password_reset",
             Self::PasswordSet => "password_set",
             Self::EmailVerified => "email_verified",
+            Self::EmailChanged => "email_changed",
             Self::RoleChanged => "role_changed",
             Self::Deactivated => "deactivated",
             Self::Activated => "activated",

@@ -209,6 +209,20 @@ impl Database {
         }
     }
 
+    /// The same of two members, in the order of their ids, so that two who lock each other do not wait in a
+    /// circle: id, role and whether the account is open.
+    pub(crate) fn lock_members(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => {
+                "select id, role, is_active from users where id in ($1, $2) order by id"
+            }
+            Self::Postgres(..) => {
+                "select id, role, is_active from users where id in ($1, $2) order by id \
+                 for no key update"
+            }
+        }
+    }
+
     /// Opens the database, brings its tables up to date and reads the places, having filled in
     /// those that are missing.
     pub(crate) async fn open(url: &str) -> Result<(Self, Geography), Error> {

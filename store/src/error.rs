@@ -56,6 +56,9 @@ pub enum Error {
     /// No member has this id.
     #[error("there is no such member")]
     UnknownUser,
+    /// The member who does it does not run the place, or not any more.
+    #[error("this member is no admin any more")]
+    NotAdmin,
     /// No post has this id.
     #[error("there is no such post")]
     UnknownPost,

@@ -13,8 +13,8 @@ use media::id::{KeyHash, PlaybackName, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    Audience, LiveRow, NewLive, NewPost, NewUser, PasswordHash, PostId, PostType, QuartierId,
-    Store, User,
+    Audience, By, Error, LiveRow, NewLive, NewPost, NewUser, PasswordHash, PostId, PostType,
+    ProfileChange, QuartierId, Store, User,
     database::{reading, writing},
 };
 
@@ -101,6 +101,15 @@ impl Fixture {
     /// An account made.
     pub(crate) async fn user_called(&self, username: &str) -> User {
         self.create_user(self.new_user(username)).await.expect("a new member")
+    }
+
+    /// What a member changes about himself.
+    pub(crate) async fn change_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<User, Error> {
+        self.update_user(id, change, &By::console(NOW_MS)).await
     }
 
     /// Runs a statement the store has no function for.
