@@ -134,13 +134,7 @@ async fn audit(
     Admin(_): Admin,
     list: List,
 ) -> Result<Json<Listed<Line>>, Error> {
-    let action = match list.param("action") {
-        None => None,
-        Some(text) => match AuditAction::named(text) {
-            Some(action) => Some(action),
-            None => return Err(Error::field("action", no_choice(text))),
-        },
-    };
+    let action = list.choice("action", AuditAction::named)?;
     let user = match list.param("user").map(str::parse) {
         None => None,
         Some(Ok(id)) => Some(UserId::new(id)),

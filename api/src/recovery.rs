@@ -195,8 +195,8 @@ pub fn ask_to_verify(api: &Shared, user: &User) {
     tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
 }
 
-/// Tells the address that a member had that he has another now, if he showed that he read it: to one that
-/// may be a stranger's nothing is written that he did not ask for.
+/// Tells the address that a member had that he has another now, if he showed that he read it: to one
+/// that may be a stranger's nothing is written that he did not ask for.
 pub fn tell_of_change(api: &Shared, before: &User) {
     let Ok(place) = api.outbox.place() else { return };
     if before.email_verified_ms.is_none() {

@@ -7,9 +7,10 @@
 use media::id::UserId;
 
 use crate::{
-    Actor, AuditAction, By, Error, PAGE_SIZE, Page, PasswordHash, Role, Store, User,
+    Actor, AuditAction, By, Error, Page, PasswordHash, Role, Store, User,
     audit::note,
     database::{reading, transaction, writing},
+    page::read_page,
     text::key,
     users::{UserRow, user_columns},
 };
@@ -43,10 +44,10 @@ macro_rules! end_sessions {
 }
 pub(crate) use end_sessions;
 
-/// Keeps the account `$id`, and that of the member who changes it, as they are until an open transaction
-/// ends, and gives the role and the activity of the first. Leaves the function with
-/// [`Error::UnknownUser`], and with [`Error::NotAdmin`] unless who changes it still runs the place: nobody
-/// changes himself, so that of two admins who put each other out at once one stays.
+/// Keeps the account `$id`, and that of the member who changes it, as they are until an open
+/// transaction ends, and gives the role and the activity of the first. Leaves the function with
+/// [`Error::UnknownUser`], and with [`Error::NotAdmin`] unless who changes it still runs the place:
+/// nobody changes himself, so that of two admins who put each other out at once one stays.
 macro_rules! account_before {
     ($database:expr, $transaction:ident, $id:expr, $by:expr) => {{
         let (id, by): (UserId, &By) = ($id, $by);
@@ -97,29 +98,15 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn users(&self, role: Option<Role>, page: u32) -> Result<Page<User>, Error> {
+        const COUNT: &str = "select count(*) from users where $1 is null or role = $1";
         const SELECT: &str = concat!(
             "select ",
             user_columns!(),
             " from users where $1 is null or role = $1 order by id limit $2 offset $3"
         );
         let role = role.map(Role::as_str);
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<UserRow>) = reading!(&self.database, |pool| {
-            let count =
-                sqlx::query_scalar("select count(*) from users where $1 is null or role = $1")
-                    .bind(role)
-                    .fetch_one(pool)
-                    .await?;
-            let rows = sqlx::query_as(SELECT)
-                .bind(role)
-                .bind(i64::from(PAGE_SIZE))
-                .bind(offset)
-                .fetch_all(pool)
-                .await?;
-            (count, rows)
-        });
-        Page { count: u64::try_from(count).unwrap_or(0), number: page, rows }
-            .try_map(|row| row.into_user(self.geography()))
+        let page = read_page!(&self.database, page, COUNT, SELECT, [role]);
+        page.try_map(|row: UserRow| row.into_user(self.geography()))
     }
 
     /// Gives a member a role; says whether he had another.

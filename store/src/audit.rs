@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use media::id::UserId;
 
 use crate::{
-    Error, PAGE_SIZE, Page, Store,
-    database::{reading, row, writing},
+    Error, Page, Store,
+    database::{row, writing},
+    page::read_page,
     text::storable,
 };
 
@@ -245,27 +246,8 @@ impl Store {
         );
         let action = query.action.map(AuditAction::as_str);
         let user = query.user.map(UserId::get);
-        let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<AuditRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT).bind(action).bind(user).fetch_one(pool).await?;
-            let rows = if query.page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(SELECT)
-                    .bind(action)
-                    .bind(user)
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        Ok(Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: query.page,
-            rows: rows.into_iter().map(AuditLine::from).collect(),
-        })
+        let page = read_page!(&self.database, query.page, COUNT, SELECT, [action, user]);
+        page.try_map(|row: AuditRow| Ok(row.into()))
     }
 
     /// Forgets what was written before `before_ms`, and all but the newest `keep` lines. Gives how many

@@ -113,10 +113,11 @@ impl Fixture {
     }
 
     /// Runs a statement the store has no function for.
-    pub(crate) async fn execute(&self, sql: String) -> sqlx::Result<u64> {
-        writing!(&self.store.database, |pool| {
-            Ok(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?.rows_affected())
-        })
+    pub(crate) async fn execute(&self, sql: String) -> Result<u64, Error> {
+        Ok(writing!(&self.store.database, |pool| {
+            let sql = AssertSqlSafe(sql.clone());
+            sqlx::query(sql).execute(pool).await?.rows_affected()
+        }))
     }
 
     /// The one number that a statement gives which the store has no function for.

@@ -257,8 +257,8 @@ impl Store {
     }
 
     /// Changes a profile and gives it back as it is now. The name of a picture that is replaced or
-    /// taken away becomes one that belongs to nothing; a new address has yet to be verified, and is noted
-    /// in the audit log.
+    /// taken away becomes one that belongs to nothing; a new address has yet to be verified, and is
+    /// noted in the audit log.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Taken`] for the address, [`Error::UnknownQuartier`].

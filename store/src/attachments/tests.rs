@@ -95,7 +95,7 @@ on_both! {
         let owner = db.user_called("aissatou").await.id;
         let other = db.user_called("binta").await.id;
         let mut made = Vec::new();
-        for _ in 0..PAGE_SIZE + 1 {
+        for _ in 0..crate::PAGE_SIZE + 1 {
             made.push(db.create_media(new_media(owner)).await.unwrap());
         }
         db.create_media(new_media(other)).await.unwrap();
