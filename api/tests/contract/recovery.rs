@@ -245,7 +245,7 @@ async fn an_address_that_was_verified_is_told_that_it_is_its_members_no_more() {
 
     let [told, asked] = move_to(&house, &mut mails, &member, "third@example.org").await;
     assert_eq!((&*told.to, &*asked.to), ("second@example.org", "third@example.org"));
-    assert!(told.text.contains("vient d'être changée"), "{}", told.text);
+    assert!(told.text.contains("Ouvrir CommuniConnect"), "{}", told.text);
     for part in ["/verification", "/mot-de-passe", "third@", "Fatou"] {
         assert!(!told.text.contains(part), "{part} in {}", told.text);
     }
