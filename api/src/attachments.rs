@@ -22,7 +22,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
-    json::{Fields, PathId, Text, moment, no_choice},
+    json::{Fields, PathId, Text, moment},
     openapi::{Body, Routes, get, member, owner, post},
     page::{List, Listed},
     router::{Api, Shared},

@@ -262,7 +262,7 @@ async fn whose_an_anonymous_live_is_is_told_neither_when_it_begins_nor_when_it_e
     place.house.publish(live["id"].as_i64().unwrap()).await;
     tell().await;
     let watched = format!("/api/lives/{}/", live["playback_name"].as_str().unwrap());
-    place.assert_unnamed(&[watched.clone()]).await;
+    place.assert_unnamed(std::slice::from_ref(&watched)).await;
     let stop = format!("/api/posts/live/{}/stop/", live["id"]);
     place.house.call(Method::PUT, &stop, Some(&place.mariama), Some(json!({}))).await;
     tell().await;
