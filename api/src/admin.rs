@@ -110,16 +110,16 @@ async fn change(
     fields.finish()?;
     let id = UserId::new(id);
     let user = api.store.user(id).await?.ok_or(Error::NotFound)?;
-    // There is always one admin left.
+    // There is always one admin left: the store lets only those act who are.
     if id == admin.id {
         return Err(Error::Forbidden(NOT_HIMSELF));
     }
     let by = auth::by(Actor::Member(admin.id), &client, api.clock.now_ms());
     if let Some(role) = role {
-        api.store.set_role(id, role, &by).await?;
+        api.store.set_role(id, role, &by).await.map_err(refused)?;
     }
     if let Some(is_active) = is_active {
-        api.store.set_active(id, is_active, &by).await?;
+        api.store.set_active(id, is_active, &by).await.map_err(refused)?;
     }
     Ok(Json(Account {
         id: id.get(),
@@ -134,13 +134,7 @@ async fn audit(
     Admin(_): Admin,
     list: List,
 ) -> Result<Json<Listed<Line>>, Error> {
-    let action = match list.param("action") {
-        None => None,
-        Some(text) => match AuditAction::named(text) {
-            Some(action) => Some(action),
-            None => return Err(Error::field("action", no_choice(text))),
-        },
-    };
+    let action = list.choice("action", AuditAction::named)?;
     let user = match list.param("user").map(str::parse) {
         None => None,
         Some(Ok(id)) => Some(UserId::new(id)),
@@ -148,6 +142,13 @@ async fn audit(
     };
     let query = AuditQuery { action, user, page: list.page()? };
     list.listed(api.store.audit_lines(&query).await?, Line::new).map(Json)
+}
+
+fn refused(error: store::Error) -> Error {
+    match error {
+        store::Error::NotAdmin => Error::Forbidden(ADMINS_ONLY),
+        other => other.into(),
+    }
 }
 
 impl FromRequestParts<Shared> for Admin {

@@ -22,7 +22,7 @@ use crate::{
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
-    json::{Fields, PathId, Text, moment, no_choice},
+    json::{Fields, PathId, Text, moment},
     openapi::{Body, Routes, get, member, owner, post},
     page::{List, Listed},
     router::{Api, Shared},
@@ -184,10 +184,7 @@ async fn list(
     let approval = match list.param("approval_status") {
         None => Some(Approval::Approved),
         Some("all") => None,
-        Some(text) => {
-            let unknown = || Error::field("approval_status", no_choice(text));
-            Some(Approval::of(text).ok_or_else(unknown)?)
-        }
+        Some(_) => list.choice("approval_status", Approval::of)?,
     };
     let page = api.store.media_of(user.id, approval, list.page()?).await?;
     Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
@@ -204,8 +201,8 @@ async fn read(
     Ok(Json(if is_named { body } else { body.unnamed() }))
 }
 
-/// The media of this id, if the member may see it, and whether he may know what its owner says of it. Owner
-/// and admins see all; others what is approved and shown by a post that they may see: ids can be
+/// The media of this id, if the member may see it, and whether he may know what its owner says of it.
+/// Owner and admins see all; others what is approved and shown by a post that they may see: ids can be
 /// counted, and each answer holds the name that admits to the file.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use crate::{
     address::Client,
     error::Error,
     json::{Fields, Text, unknown_key},
+    limits::Attempt,
     openapi::{Body, Routes, anyone, member, post},
     password::{self, Password},
     recovery,
@@ -149,11 +150,7 @@ async fn login(
     let (email, password) = credentials(&fields)?;
     let attempt = api.limits.login(&client, &email, now_ms)?;
     let by = |actor| by(actor, &client, now_ms);
-    let checked = check(&api, &email, &password).await;
-    if !matches!(checked, Ok((_, None))) {
-        attempt.forgive();
-    }
-    let (known, right) = checked?;
+    let (known, right) = check(&api, &email, &password, attempt).await?;
     let Some((user, hash)) = right else {
         tracing::info!(client.address = %client.address, "a sign-in failed");
         // The same for an address that nobody has.
@@ -326,17 +323,45 @@ pub fn by(actor: Actor, client: &Client, now_ms: i64) -> By {
     By { actor, network: store::network_of(client.address), now_ms }
 }
 
+/// Sees that a signed-in member knows his password, which stands in `field`. Whoever found his telephone
+/// guesses no faster than at the door.
+///
+/// # Errors
+///
+/// 400 on that field when he does not, 429 when he tried too often.
+pub async fn prove(
+    api: &Api,
+    client: &Client,
+    user: &User,
+    password: String,
+    field: &str,
+) -> Result<(), Error> {
+    let attempt = api.limits.login(client, &user.email, api.clock.now_ms())?;
+    match check(api, &user.email, &Password::new(password), attempt).await? {
+        (_, Some(_)) => Ok(()),
+        (_, None) => Err(Error::field(field, "Le mot de passe actuel est incorrect.")),
+    }
+}
+
 /// Whose address it is, and the member with his hash if the password is his. As long for an address
-/// nobody has.
-pub async fn check(
+/// nobody has. Only a wrong password counts as an attempt.
+async fn check(
     api: &Api,
     email: &str,
     password: &Password,
+    attempt: Attempt<'_>,
 ) -> Result<(Option<UserId>, Option<(User, PasswordHash)>), Error> {
-    let found = api.store.user_by_email(email).await?;
-    let hash = found.as_ref().map(|(_, hash)| hash.clone());
-    let matches = api.hasher.matches(password.clone(), hash).await?;
-    Ok((found.as_ref().map(|(user, _)| user.id), found.filter(|_| matches)))
+    let checked = async {
+        let found = api.store.user_by_email(email).await?;
+        let hash = found.as_ref().map(|(_, hash)| hash.clone());
+        let matches = api.hasher.matches(password.clone(), hash).await?;
+        Ok((found.as_ref().map(|(user, _)| user.id), found.filter(|_| matches)))
+    };
+    let checked = checked.await;
+    if !matches!(checked, Ok((_, None))) {
+        attempt.forgive();
+    }
+    checked
 }
 
 /// What is needed to sign in, in this endpoint's own words.

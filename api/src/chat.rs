@@ -102,9 +102,10 @@ pub struct MessageBody {
     reply_to: Option<i64>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+/// Who speaks. The author of an anonymous live is an object that names nobody: clients read it unguarded.
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct SpeakerBody {
-    id: i64,
+    id: Option<i64>,
     first_name: String,
     last_name: String,
     profile_picture: Option<String>,
@@ -120,7 +121,7 @@ async fn read(
     let after = after.transpose().map_err(|_| Error::field("after", NO_ID))?;
     room(&api, id, &user).await?;
     let messages = api.store.messages(LiveId::new(id), after).await?;
-    Ok(Json(messages.iter().map(|message| body(message, &list.site)).collect()))
+    Ok(Json(messages.iter().map(|message| body(message, Some(user.id), &list.site)).collect()))
 }
 
 async fn say(
@@ -132,7 +133,7 @@ async fn say(
 ) -> Result<(StatusCode, Json<MessageBody>), Error> {
     let room = Room::of(&api, LiveId::new(id)).await?.ok_or(NO_LIVE)?;
     let said = speak(&api, &room, &user, fields).await?;
-    Ok((StatusCode::CREATED, Json(body(&said, &site))))
+    Ok((StatusCode::CREATED, Json(body(&said, Some(user.id), &site))))
 }
 
 /// Says something, for all who read and all who listen, however it came.
@@ -153,8 +154,8 @@ pub async fn speak(
     api.limits.writing(user.id, now_ms)?;
     let new =
         NewMessage { live: room.id, author: user.id, message_type, content, reply_to, now_ms };
-    let id = match api.store.say(&new).await? {
-        Said::Yes(id) => id,
+    let (id, is_anonymous) = match api.store.say(&new).await? {
+        Said::Yes { id, is_anonymous } => (id, is_anonymous),
         Said::Over => return Err(Error::Over(OVER)),
         Said::Banned => return Err(Error::Forbidden(BANNED)),
         Said::TooSoon { wait_ms } => return Err(Error::Throttled((wait_ms + 999) / 1000)),
@@ -170,8 +171,11 @@ pub async fn speak(
         profile_picture: user.profile_picture.clone(),
     };
     let NewMessage { message_type, content, .. } = new;
-    let said = ChatMessage { id, author, message_type, content, reply_to, created_ms: now_ms };
-    let message = body(&said, &Site::of_all(api));
+    let created_ms = now_ms;
+    let said =
+        ChatMessage { id, author, is_anonymous, message_type, content, reply_to, created_ms };
+    // One text for all who listen, himself among them, who is told its id (`chat.said`).
+    let message = body(&said, None, &Site::of_all(api));
     room.chat.publish(&Event::Message { live_id: room.id.get(), message: &message });
     Ok(said)
 }
@@ -323,20 +327,39 @@ fn message(mut fields: Fields) -> Result<Wanted, Error> {
     })
 }
 
-/// A message as it is shown, with addresses of `site`.
-pub fn body(message: &ChatMessage, site: &Site) -> MessageBody {
+/// A message as `reader` is shown it, with addresses of `site`.
+pub fn body(message: &ChatMessage, reader: Option<UserId>, site: &Site) -> MessageBody {
     let author = &message.author;
+    let is_named = !message.is_anonymous || reader == Some(author.id);
+    let named = || SpeakerBody {
+        id: Some(author.id.get()),
+        first_name: author.first_name.clone(),
+        last_name: author.last_name.clone(),
+        profile_picture: author.profile_picture.as_deref().map(|path| site.media(path)),
+    };
     MessageBody {
         id: message.id,
         message_type: message.message_type.as_str(),
         content: message.content.clone(),
         timestamp: moment(message.created_ms),
-        author: SpeakerBody {
-            id: author.id.get(),
-            first_name: author.first_name.clone(),
-            last_name: author.last_name.clone(),
-            profile_picture: author.profile_picture.as_deref().map(|path| site.media(path)),
-        },
+        author: if is_named { named() } else { SpeakerBody::default() },
         reply_to: message.reply_to,
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A message of nobody, for those who pass messages on.
+    pub fn message(id: i64) -> MessageBody {
+        MessageBody {
+            id,
+            message_type: MessageType::Text.as_str(),
+            content: "Bonjour".to_owned(),
+            timestamp: moment(0),
+            author: SpeakerBody::default(),
+            reply_to: None,
+        }
     }
 }

@@ -101,8 +101,9 @@ async fn reply(
     fields: Fields,
 ) -> Result<(StatusCode, Json<CommentBody>), Error> {
     let said = Said::read(fields)?;
-    let parent = api.store.comment(CommentId::new(id)).await?.ok_or(Error::NotFound)?;
-    let comment = write(&api, &user, parent.post, Some(parent.id), said).await?;
+    let id = CommentId::new(id);
+    let (_, post) = api.store.comment_owner(id).await?.ok_or(Error::NotFound)?;
+    let comment = write(&api, &user, post, Some(id), said).await?;
     Ok((StatusCode::CREATED, Json(CommentBody::new(&comment, user.id, &site))))
 }
 
@@ -123,14 +124,12 @@ async fn update(
     PathId(id): PathId,
     fields: Fields,
 ) -> Result<Json<CommentBody>, Error> {
-    let comment = api.store.comment(CommentId::new(id)).await?.ok_or(Error::NotFound)?;
-    if comment.author.id != user.id {
-        return Err(Error::Forbidden(NOT_YOURS_TO_CHANGE));
-    }
+    let id = own(&api, id, &user, NOT_YOURS_TO_CHANGE).await?;
     let Said { content, is_anonymous } = Said::read(fields)?;
     let now_ms = api.clock.now_ms();
-    api.store.update_comment(comment.id, &content, is_anonymous, now_ms).await?;
-    let comment = api.store.comment(comment.id).await?.ok_or(Error::NotFound)?;
+    api.limits.writing(user.id, now_ms)?;
+    api.store.update_comment(id, &content, is_anonymous, now_ms).await?;
+    let comment = api.store.comment(id).await?.ok_or(Error::NotFound)?;
     Ok(Json(CommentBody::new(&comment, user.id, &site)))
 }
 
@@ -139,14 +138,18 @@ async fn delete(
     AuthUser(user): AuthUser,
     PathId(id): PathId,
 ) -> Result<StatusCode, Error> {
-    let comment = api.store.comment(CommentId::new(id)).await?.ok_or(Error::NotFound)?;
-    if comment.author.id != user.id {
-        return Err(Error::Forbidden(NOT_YOURS_TO_DELETE));
-    }
-    if !api.store.delete_comment(comment.id).await? {
+    let id = own(&api, id, &user, NOT_YOURS_TO_DELETE).await?;
+    if !api.store.delete_comment(id).await? {
         return Err(Error::NotFound);
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The comment of the path, if it is the member's; `refusal` otherwise.
+async fn own(api: &Api, id: i64, user: &User, refusal: &'static str) -> Result<CommentId, Error> {
+    let id = CommentId::new(id);
+    let (owner, _) = api.store.comment_owner(id).await?.ok_or(Error::NotFound)?;
+    if owner == user.id { Ok(id) } else { Err(Error::Forbidden(refusal)) }
 }
 
 async fn write(

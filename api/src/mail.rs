@@ -153,8 +153,10 @@ pub struct Letter {
     pub english: &'static str,
     /// What the link is called.
     pub action: &'static str,
-    /// Where it leads; holds a token.
+    /// Where it leads; may hold a token.
     pub link: String,
+    /// What to do if it comes as a surprise, in French.
+    pub otherwise: &'static str,
 }
 
 impl Outbox {
@@ -253,9 +255,9 @@ impl Letter {
         let id = random_bytes()
             .map(u128::from_be_bytes)
             .map_err(|NoRandomness { .. }| "the system gives no random bytes".to_owned())?;
-        let Self { subject, text, english, action, link } = self;
+        let Self { subject, text, english, action, link, otherwise } = self;
         let plain = format!(
-            "Bonjour,\n\n{text}\n\n{action} :\n{link}\n\n{IGNORE}\n\n-- \nCommuniConnect\n\n{english}\n{link}\n"
+            "Bonjour,\n\n{text}\n\n{action} :\n{link}\n\n{otherwise}\n\n-- \nCommuniConnect\n\n{english}\n{link}\n"
         );
         // The texts are ours and the link has no sign that HTML reads otherwise.
         let html = format!(
@@ -264,7 +266,7 @@ impl Letter {
              <p>Bonjour,</p><p>{text}</p>\
              <p><a href=\"{link}\" style=\"display:inline-block;padding:.6em 1em;border-radius:.5em;\
              background:#0b6b3a;color:#fff;text-decoration:none\">{action}</a></p>\
-             <p>Ou copiez cette adresse dans votre navigateur :<br>{link}</p><p>{IGNORE}</p>\
+             <p>Ou copiez cette adresse dans votre navigateur :<br>{link}</p><p>{otherwise}</p>\
              <p>CommuniConnect</p><hr><p lang=\"en\">{english}</p></body></html>"
         );
         Message::builder()
@@ -277,8 +279,6 @@ impl Letter {
             .map_err(|error| error.to_string())
     }
 }
-
-const IGNORE: &str = "Si vous n'avez rien demandé, ignorez ce message : rien ne change.";
 
 /// Keeps holiday notices from answering (RFC 3834 §5).
 #[derive(Debug, Clone)]
@@ -378,6 +378,7 @@ mod tests {
             english: "You asked for a new password.",
             action: "Choisir un mot de passe",
             link: "https://live.example.org/mot-de-passe#token".into(),
+            otherwise: "Sinon, ignorez ce message.",
         };
         let from = "CommuniConnect <noreply@example.org>".parse().unwrap();
         let message = letter.message(&from, "fatou@example.org").unwrap().formatted();

@@ -21,7 +21,7 @@ use crate::{
     auth::{self, AuthUser, Said},
     config::{self, Secret},
     error::Error,
-    json::{Fields, PathId, Text, moment, no_choice},
+    json::{Fields, PathId, Text, moment},
     openapi::{Body, Routes, admin, get, member, post},
     page::{List, Listed},
     router::Shared,
@@ -293,10 +293,7 @@ async fn queue(
     Admin(admin): Admin,
     list: List,
 ) -> Result<Json<Listed<QueuedBody>>, Error> {
-    let approval = match list.param("status") {
-        None => Approval::Pending,
-        Some(text) => Approval::of(text).ok_or_else(|| Error::field("status", no_choice(text)))?,
-    };
+    let approval = list.choice("status", Approval::of)?.unwrap_or(Approval::Pending);
     let page = api.store.media_by_approval(approval, list.page()?).await?;
     let listed = list.listed(page, |(media, owner)| QueuedBody {
         media: MediaBody::new(media, &list.site),

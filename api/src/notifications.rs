@@ -295,13 +295,9 @@ fn preferences_body(preferences: &Preferences) -> Wishes {
 
 /// Which notifications are asked for, by `type`, `is_read` and `page`.
 fn query(list: &List, user: &store::User, api: &Api) -> Result<NotificationQuery, Error> {
-    let no_such = |field, text: &str| Error::field(field, no_choice(text));
-    let kind = list
-        .param("type")
-        .map(|text| NotificationKind::parse(text).ok_or_else(|| no_such("type", text)));
     Ok(NotificationQuery {
         recipient: user.id,
-        kind: kind.transpose()?,
+        kind: list.choice("type", NotificationKind::parse)?,
         is_read: list.flag("is_read")?,
         page: list.page()?,
         now_ms: api.clock.now_ms(),

@@ -81,6 +81,20 @@ impl List {
         }
     }
 
+    /// A parameter that is one of several words, as `parse` knows them.
+    ///
+    /// # Errors
+    ///
+    /// 400 on it when it is none.
+    pub fn choice<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let known = |text| parse(text).ok_or_else(|| Error::field(name, no_choice(text)));
+        self.param(name).map(known).transpose()
+    }
+
     /// A page of the database, row by row.
     ///
     /// # Errors

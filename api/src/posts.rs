@@ -283,6 +283,8 @@ async fn update(
         fields.refuse::<()>("content", BLANK);
     }
     fields.finish()?;
+    // It may tell as many of what it says as a new one.
+    api.limits.writing(user.id, now_ms)?;
     if !api.store.update_post(id, change, now_ms).await? {
         return Err(Error::NotFound);
     }
@@ -386,7 +388,7 @@ fn query(list: &List, scope: Scope) -> Result<PostQuery, Error> {
         None => (None, None),
         // A live is marked by `is_live_post`; its type is `info`.
         Some("live") => (None, Some(true)),
-        Some(text) => (Some(post_type(text).ok_or_else(|| no_such("type", text))?), None),
+        Some(_) => (list.choice("type", post_type)?, None),
     };
     let is_live_post = list.flag("is_live_post")?;
     let sort = match list.param("sort") {
@@ -444,10 +446,6 @@ fn files(fields: &mut Fields) -> Vec<MediaId> {
 
 fn post_type(text: &str) -> Option<PostType> {
     KINDS.into_iter().find(|kind| kind.as_str() == text)
-}
-
-fn no_such(field: &str, text: &str) -> Error {
-    Error::field(field, no_choice(text))
 }
 
 impl PostBody {

@@ -5,8 +5,9 @@
 //!
 //! So many messages are on their way at once and no more; none waits for another. A service is given
 //! two at once until it has answered one well and fast, and again after it did not; one that does not
-//! answer, or asks for time, is left alone for a while. So neither a dead service nor one that a
-//! member made up keeps the messages of others waiting.
+//! answer, or asks for time, is left alone for a while. All services that are not known to answer
+//! share a quarter of the places, and no member has more than four. So neither a dead service nor any
+//! number of them that members made up keep the messages of others waiting.
 
 use std::{collections::HashMap, error::Error as _, time::Duration};
 
@@ -14,6 +15,7 @@ use http::{
     StatusCode,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
+use media::id::UserId;
 use reqwest::{Client, Response};
 use store::{DuePush, Settlement, Store};
 use tokio::{task::JoinSet, time::Instant};
@@ -38,6 +40,11 @@ const RETRY_MAX_MS: i64 = 3_600_000;
 const RETRY_AFTER_MAX_MS: i64 = 24 * 3_600_000;
 /// Messages on their way at once to a service that is not known to answer well and fast.
 const UNKNOWN_AT_ONCE: usize = 2;
+/// Which part of all places they share: one in so many.
+const UNKNOWN_PART: usize = 4;
+/// Messages on their way at once to the browsers of one member, who chooses their services: few have
+/// more browsers.
+const MEMBER_AT_ONCE: usize = 4;
 /// An answer that takes longer is not fast. Those of the great services take a tenth of it.
 const FAST: Duration = Duration::from_secs(2);
 /// When a message comes again that found enough others on their way to its service.
@@ -52,8 +59,15 @@ pub struct Pusher {
     at_once: usize,
     allow_private: bool,
     again_ms: i64,
-    services: HashMap<String, Service>,
+    air: Air,
     flying: JoinSet<Landed>,
+}
+
+/// What is on its way: to which services, for whom, and what is known of those.
+#[derive(Default)]
+struct Air {
+    services: HashMap<String, Service>,
+    members: HashMap<UserId, usize>,
 }
 
 /// What sends one message.
@@ -77,6 +91,7 @@ struct Service {
 /// A message of which something is known.
 struct Landed {
     id: i64,
+    user: UserId,
     service: String,
     settlement: Settlement,
     answer: Answer,
@@ -120,7 +135,7 @@ impl Pusher {
             at_once,
             allow_private,
             again_ms: i64::try_from(timeout_s).unwrap_or_default() * 1000 + AGAIN_MS,
-            services: HashMap::new(),
+            air: Air::default(),
             flying: JoinSet::new(),
         })
     }
@@ -186,17 +201,9 @@ impl Pusher {
         let message = Message::new(news);
         let url = reach::endpoint(&push.endpoint, self.allow_private).ok_or(Settlement::Refused)?;
         let name = url.origin().ascii_serialization();
-        if self.services.len() >= SERVICES_MAX {
-            self.services.retain(|_, service| service.flying > 0);
+        if let Err(next_ms) = self.air.enter(&name, push.user, self.at_once, now_ms) {
+            return Err(later(next_ms, push.expires_ms, false));
         }
-        let service = self.services.entry(name.clone()).or_default();
-        if service.paused_ms > now_ms {
-            return Err(later(service.paused_ms, push.expires_ms, false));
-        }
-        if service.flying >= UNKNOWN_AT_ONCE && !service.is_good {
-            return Err(later(now_ms + CROWDED_MS, push.expires_ms, false));
-        }
-        service.flying += 1;
         let sender = self.sender.clone();
         self.flying.spawn(async move { sender.send(push, message, url, name).await });
         Ok(())
@@ -213,13 +220,13 @@ impl Pusher {
         while let Some(landed) = next {
             match landed {
                 Ok(landed) => {
-                    self.remember(&landed);
+                    self.air.leave(&landed, self.sender.clock.now_ms());
                     settled.push((landed.id, landed.settlement));
                 }
                 // It comes again. Which service it was for is not known any more.
                 Err(error) => {
                     tracing::error!(%error, "the sending of a push message broke off");
-                    self.services.clear();
+                    self.air = Air::default();
                 }
             }
             next = self.flying.try_join_next();
@@ -244,9 +251,44 @@ impl Pusher {
         }
         self.store.settle_pushes(settled, self.sender.clock.now_ms()).await
     }
+}
 
-    fn remember(&mut self, landed: &Landed) {
-        let now_ms = self.sender.clock.now_ms();
+impl Air {
+    /// Takes one of `at_once` places for a message to a browser of `user` at this service.
+    ///
+    /// # Errors
+    ///
+    /// When there may be one, in Unix milliseconds.
+    fn enter(&mut self, name: &str, user: UserId, at_once: usize, now_ms: i64) -> Result<(), i64> {
+        if self.services.len() >= SERVICES_MAX {
+            self.services.retain(|_, service| service.flying > 0);
+        }
+        let unknown = self.services.values().filter(|service| !service.is_good);
+        let unknown: usize = unknown.map(|service| service.flying).sum();
+        let of_user = self.members.get(&user).copied().unwrap_or_default();
+        let service = self.services.entry(name.to_owned()).or_default();
+        if service.paused_ms > now_ms {
+            return Err(service.paused_ms);
+        }
+        let share = (at_once / UNKNOWN_PART).max(UNKNOWN_AT_ONCE);
+        let is_crowded =
+            !service.is_good && (service.flying >= UNKNOWN_AT_ONCE || unknown >= share);
+        if is_crowded || of_user >= MEMBER_AT_ONCE {
+            return Err(now_ms + CROWDED_MS);
+        }
+        service.flying += 1;
+        self.members.insert(user, of_user + 1);
+        Ok(())
+    }
+
+    /// Gives the place back, and remembers how the service has behaved.
+    fn leave(&mut self, landed: &Landed, now_ms: i64) {
+        if let Some(of_user) = self.members.get_mut(&landed.user) {
+            *of_user = of_user.saturating_sub(1);
+            if *of_user == 0 {
+                self.members.remove(&landed.user);
+            }
+        }
         let Some(service) = self.services.get_mut(&landed.service) else { return };
         service.flying = service.flying.saturating_sub(1);
         service.is_good = matches!(landed.answer, Answer::Good);
@@ -274,8 +316,9 @@ impl Sender {
         url: reqwest::Url,
         name: String,
     ) -> Landed {
-        let id = push.id;
-        let landed = |settlement, answer| Landed { id, service: name.clone(), settlement, answer };
+        let DuePush { id, user, .. } = push;
+        let landed =
+            |settlement, answer| Landed { id, user, service: name.clone(), settlement, answer };
         let now_ms = self.clock.now_ms();
         let plain = serde_json::to_vec(&message).unwrap_or_default();
         let sealed = sealed::seal(&plain, &push.p256dh, &push.auth);
@@ -373,6 +416,44 @@ fn is_inside(error: &reqwest::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn enters(air: &mut Air, service: &str, member: i64) -> Result<(), i64> {
+        air.enter(service, UserId::new(member), 32, 0)
+    }
+
+    fn lands(air: &mut Air, service: &str, member: i64, answer: Answer) {
+        let (user, service, settlement) = (UserId::new(member), service.into(), Settlement::Sent);
+        air.leave(&Landed { id: 1, user, service, settlement, answer }, 0);
+    }
+
+    #[test]
+    fn services_that_members_made_up_share_a_quarter_of_the_places() {
+        let mut air = Air::default();
+        // Ten members with ten services of their own each.
+        let tries = (0..100).map(|n| enters(&mut air, &format!("https://{n}.example"), n / 10));
+        assert_eq!(tries.filter(Result::is_ok).count(), 8);
+        assert_eq!(enters(&mut air, "https://good.example", 99), Err(CROWDED_MS));
+        // One that answers well has the other places, whatever those do.
+        lands(&mut air, "https://0.example", 0, Answer::Silent);
+        assert_eq!(enters(&mut air, "https://good.example", 99), Ok(()));
+        lands(&mut air, "https://good.example", 99, Answer::Good);
+        let tries = (100..124).map(|member| enters(&mut air, "https://good.example", member));
+        assert_eq!(tries.filter(Result::is_ok).count(), 24);
+    }
+
+    #[test]
+    fn no_member_has_more_than_four_messages_on_their_way() {
+        let mut air = Air::default();
+        enters(&mut air, "https://good.example", 1).unwrap();
+        lands(&mut air, "https://good.example", 1, Answer::Good);
+        for _ in 0..4 {
+            assert_eq!(enters(&mut air, "https://good.example", 1), Ok(()));
+        }
+        assert_eq!(enters(&mut air, "https://good.example", 1), Err(CROWDED_MS));
+        assert_eq!(enters(&mut air, "https://good.example", 2), Ok(()));
+        lands(&mut air, "https://good.example", 1, Answer::Good);
+        assert_eq!(enters(&mut air, "https://good.example", 1), Ok(()));
+    }
 
     #[test]
     fn a_message_waits_twice_as_long_each_time_and_an_hour_at_most() {

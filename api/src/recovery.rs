@@ -18,9 +18,8 @@ use crate::{
     json::{Fields, Text},
     mail::{Letter, Place},
     openapi::{Body, Routes, anyone, member, post},
-    password::Password,
     random::random_bytes,
-    router::Shared,
+    router::{Api, Shared},
     token::{self, TokenPair},
     users,
 };
@@ -31,6 +30,7 @@ const RESET_LIFE_MS: i64 = 60 * 60 * 1000;
 const VERIFICATION_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 const ASKED: &str = "Si un compte existe avec cette adresse, un e-mail vient de lui être envoyé.";
+const IGNORE: &str = "Si vous n'avez rien demandé, ignorez ce message : rien ne change.";
 const LINK_IS_OVER: &str = "Ce lien n'est plus valable. Demandez-en un nouveau.";
 
 /// The routes of passwords and addresses.
@@ -103,16 +103,7 @@ async fn change(
     let (password, confirmation) = auth::new_password(&mut fields);
     fields.finish()?;
     let password = auth::confirmed(password, confirmation)?;
-    // Whoever found the member's telephone guesses no faster than at the door.
-    let attempt = api.limits.login(&client, &user.email, now_ms)?;
-    let old = Password::new(old.unwrap_or_default());
-    let checked = auth::check(&api, &user.email, &old).await;
-    if !matches!(checked, Ok((_, None))) {
-        attempt.forgive();
-    }
-    if checked?.1.is_none() {
-        return Err(Error::field("old_password", "Le mot de passe actuel est incorrect."));
-    }
+    auth::prove(&api, &client, &user, old.unwrap_or_default(), "old_password").await?;
     let hash = api.hasher.hash(password).await?;
     let by = auth::by(Actor::Member(user.id), &client, now_ms);
     let changed = api.store.set_password(user.id, &hash, AuditAction::PasswordChanged, &by);
@@ -204,6 +195,17 @@ pub fn ask_to_verify(api: &Shared, user: &User) {
     tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
 }
 
+/// Tells the address that a member had that he has another now, if he showed that he read it: to one
+/// that may be a stranger's nothing is written that he did not ask for.
+pub fn tell_of_change(api: &Shared, before: &User) {
+    let Ok(place) = api.outbox.place() else { return };
+    if before.email_verified_ms.is_none() {
+        return;
+    }
+    let (api, email) = (api.clone(), before.email.clone());
+    tokio::spawn(async move { place.send(&email, &farewell(site(&api))).await });
+}
+
 /// Makes a token and sends it. What goes wrong is logged: whoever asked has had his answer.
 async fn write(api: &Shared, place: Place, user: &User, purpose: MailPurpose) {
     let secret = match random_bytes::<32>() {
@@ -219,12 +221,29 @@ async fn write(api: &Shared, place: Place, user: &User, purpose: MailPurpose) {
     let expires_ms = now_ms.saturating_add(life_ms);
     match api.store.issue_mail_token(user.id, purpose, token, now_ms, expires_ms).await {
         Ok(true) => {
-            // Never the host of the request: whoever asks in the place of a member chooses it.
-            let site = api.config.public_http_url.as_deref().unwrap_or_default();
-            place.send(&user.email, &letter(purpose, site.trim_end_matches('/'), &secret)).await;
+            place.send(&user.email, &letter(purpose, site(api), &secret)).await;
         }
         Ok(false) => tracing::info!(user.id = user.id.get(), "no more letters for him today"),
         Err(error) => tracing::error!(%error, "no letter is written"),
+    }
+}
+
+/// Where links lead. Never the host of the request: whoever asks in the place of a member chooses it.
+fn site(api: &Api) -> &str {
+    api.config.public_http_url.as_deref().unwrap_or_default().trim_end_matches('/')
+}
+
+/// What is written to an address that is no member's any more.
+fn farewell(site: &str) -> Letter {
+    Letter {
+        subject: "Votre adresse e-mail a changé",
+        text: "L'adresse e-mail de votre compte CommuniConnect vient d'être changée, avec votre mot de \
+               passe. Nous n'écrirons plus à celle-ci.",
+        english: "The e-mail address of your CommuniConnect account has just been changed, with your \
+                  password. If it was not you, tell those who run the site at once.",
+        action: "Ouvrir CommuniConnect",
+        link: format!("{site}/"),
+        otherwise: "Si ce n'était pas vous, prévenez tout de suite ceux qui tiennent ce site.",
     }
 }
 
@@ -239,6 +258,7 @@ fn letter(purpose: MailPurpose, site: &str, secret: &str) -> Letter {
                       for one hour, once. If you did not ask, ignore this message.",
             action: "Choisir un nouveau mot de passe",
             link: format!("{site}/mot-de-passe#{secret}"),
+            otherwise: IGNORE,
         },
         MailPurpose::Verification => Letter {
             subject: "Vérifiez votre adresse e-mail",
@@ -248,6 +268,7 @@ fn letter(purpose: MailPurpose, site: &str, secret: &str) -> Letter {
                       is yours and is good for one day. If it was not you, ignore this message.",
             action: "Vérifier mon adresse",
             link: format!("{site}/verification#{secret}"),
+            otherwise: IGNORE,
         },
     }
 }

@@ -328,7 +328,7 @@ impl Own {
 }
 
 /// Puts a piece down as it comes, no further than the file may go, until its sender leaves. What was
-/// begun to be written is written before that.
+/// begun to be written is written before that; who leaves when all of the file has come has sent it.
 async fn take(
     api: &Shared,
     partial: &mut Partial,
@@ -342,12 +342,14 @@ async fn take(
     let mut pieces = request.into_body().into_data_stream();
     loop {
         let piece = tokio::select! {
-            piece = tokio::time::timeout(patience, pieces.next()) => piece,
-            _ = &mut leaves => return Err(Error::Timeout.into()),
+            piece = tokio::time::timeout(patience, pieces.next()) => piece.ok(),
+            _ = &mut leaves => None,
         };
-        let piece = match piece.map_err(|_| Error::Timeout)? {
-            None => return Ok(()),
-            Some(piece) => piece.map_err(|_| Error::Timeout)?,
+        let piece = match piece {
+            Some(Some(Ok(piece))) => piece,
+            Some(None) => return Ok(()),
+            _ if partial.len() == length => return Ok(()),
+            Some(Some(Err(_))) | None => return Err(Error::Timeout.into()),
         };
         if partial.len() + piece.len() as u64 > length {
             return Err(Error::TooLarge.into());

@@ -1,7 +1,8 @@
 //! The two tokens of a session.
 //!
 //! Here: their claims, the keys that sign them and how long each is believed. Not here: which refresh
-//! tokens are still good (`store` keeps their hashes), where keys are kept, the answers (`error`, `auth`).
+//! tokens are still good (`store` keeps their hashes), where keys are kept, the answers (`error`,
+//! `auth`).
 
 use std::{
     fmt,

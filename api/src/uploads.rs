@@ -24,9 +24,9 @@ use crate::{
     workshop::Ready,
 };
 
-/// How long a name that was stored may wait for its row: longer than the storage takes at most for a file
-/// and its small picture, a service that judges it and any database that is away, since what comes under
-/// it later is never found again.
+/// How long a name that was stored may wait for its row: longer than the storage takes at most for a
+/// file and its small picture, a service that judges it and any database that is away, since what
+/// comes under it later is never found again.
 const CLAIM_MS: i64 = 2 * 60 * 60 * 1000;
 const _: () = assert!(CLAIM_MS as u128 >= 3 * storage::PUT_LONGEST.as_millis());
 

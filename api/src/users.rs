@@ -13,9 +13,10 @@ use media::id::UserId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{Author, Field, ProfileChange, Quartier, Role, User};
+use store::{Actor, Author, Field, ProfileChange, Quartier, Role, User};
 
 use crate::{
+    address::Client,
     auth::{self, AuthUser},
     error::Error,
     form::{Failure, Form, MULTIPART, Refusal, Wanted},
@@ -32,6 +33,8 @@ use crate::{
 pub const BIO: Text = Text::OPTIONAL.at_most(500);
 
 const NAME: Text = Text::OPTIONAL.at_most(150);
+const CURRENT_PASSWORD: &str = "current_password";
+const NO_PASSWORD: &str = "Pour changer d'adresse e-mail, indiquez votre mot de passe actuel.";
 const PICTURE: &str = "profile_picture";
 const NO_PICTURE: &str = "Transférez une image valide. Le fichier que vous avez transféré n'est pas une \
                           image ou est endommagé.";
@@ -49,6 +52,7 @@ pub fn router() -> Routes {
                 json!({"format": "email"}),
                 "fatou.diallo@example.org",
             )
+            .text(CURRENT_PASSWORD, auth::SAME_PASSWORD.if_present(), "testpass123")
             .texts("phone_number", Text::OPTIONAL, phone_number_schema(), "620635764")
             .text("bio", BIO, "Commerçante à Madina")
             .date("date_of_birth", "1990-05-17")
@@ -130,11 +134,13 @@ async fn profile(AuthUser(user): AuthUser, site: Site) -> Json<UserBody> {
 
 async fn update(
     State(api): State<Shared>,
-    AuthUser(user): AuthUser,
+    AuthUser(before): AuthUser,
+    client: Client,
     site: Site,
     request: Request,
 ) -> Result<Json<Updated>, Error> {
-    let (mut fields, file) = change_of(request, &api, user.id).await?;
+    let (mut fields, file) = change_of(request, &api, before.id).await?;
+    let password = fields.text(CURRENT_PASSWORD, auth::SAME_PASSWORD.if_present());
     let mut change = ProfileChange {
         first_name: fields.text("first_name", NAME),
         last_name: fields.text("last_name", NAME),
@@ -146,6 +152,12 @@ async fn update(
         profile_picture: no_picture(&mut fields),
     };
     fields.finish()?;
+    // Where the links to a new password go decides whose account it is: a session alone, which may have
+    // been stolen, does not. Clients send the address they were shown along with the rest.
+    if change.email.as_ref().is_some_and(|email| *email != before.email) {
+        let password = password.ok_or_else(|| Error::field(CURRENT_PASSWORD, NO_PASSWORD))?;
+        auth::prove(&api, &client, &before, password, CURRENT_PASSWORD).await?;
+    }
     // Held until all is written down.
     let _slot = match file {
         Some((file, slot)) => {
@@ -156,13 +168,14 @@ async fn update(
         }
         None => None,
     };
-    let old_email = user.email;
-    let had = user.profile_picture.filter(|_| change.profile_picture.is_some());
-    let user = api.store.update_user(user.id, change).await.map_err(refused)?;
+    let had = before.profile_picture.as_deref().filter(|_| change.profile_picture.is_some());
+    let by = auth::by(Actor::Member(before.id), &client, api.clock.now_ms());
+    let user = api.store.update_user(before.id, change, &by).await.map_err(refused)?;
     if let Some(name) = had {
-        uploads::discard(&api.store, &api.storage, &name).await;
+        uploads::discard(&api.store, &api.storage, name).await;
     }
-    if user.email != old_email && user.email_verified_ms.is_none() {
+    if user.email != before.email && user.email_verified_ms.is_none() {
+        recovery::tell_of_change(&api, &before);
         recovery::ask_to_verify(&api, &user);
     }
     let user = UserBody::new(&user, &site);

@@ -1,8 +1,9 @@
 //! What is made of files before they are shown.
 //!
-//! Here: pictures shrunk and videos looked at while their sender waits; videos that not every browser plays
-//! turned into one that does, later, in their order; what a failure of the media worker means. Not here: the
-//! worker itself (`worker`), where files are kept (`uploads`), whether others may see them (`moderation`).
+//! Here: pictures shrunk and videos looked at while their sender waits; videos that not every browser
+//! plays turned into one that does, later, in their order; what a failure of the media worker means.
+//! Not here: the worker itself (`worker`), where files are kept (`uploads`), whether others may see
+//! them (`moderation`).
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
@@ -31,7 +32,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many seconds of the clock has each of a processor, on a machine that does something else too.
 const CROWD: u64 = 3;
-/// How often what waits is looked for, though nobody said that something does: tries that failed come back.
+/// How often what waits is looked for, though nobody said that something does: tries that failed come
+/// back.
 const LOOK: Duration = Duration::from_secs(10);
 /// The wait before the second try; before the third twice as long.
 const RETRY_MS: i64 = 30_000;
@@ -56,14 +58,15 @@ const UNPREPARED: &str =
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The media worker: `auto` looks beside the server's own program, then in `PATH`; `off` does without;
-    /// anything else is its path, and must be there.
+    /// The media worker: `auto` looks beside the server's own program, then in `PATH`; `off` does
+    /// without; anything else is its path, and must be there.
     pub worker: String,
     /// Pictures, and looks at videos, at once: each takes a core for about a second, and up to 1.5 GB.
     pub pictures_at_once: usize,
     /// Videos transcoded at once: each takes a core for half as long as it plays.
     pub videos_at_once: usize,
-    /// Processor time for a picture or a look at a video, in seconds: twenty times what honest ones take.
+    /// Processor time for a picture or a look at a video, in seconds: twenty times what honest ones
+    /// take.
     pub picture_cpu_s: u64,
     /// Longest time for a video, in seconds: four hours, for the longest recording on a slow machine.
     pub video_timeout_s: u64,

@@ -7,9 +7,10 @@
 use media::id::UserId;
 
 use crate::{
-    AuditAction, By, Error, PAGE_SIZE, Page, PasswordHash, Role, Store, User,
+    Actor, AuditAction, By, Error, Page, PasswordHash, Role, Store, User,
     audit::note,
     database::{reading, transaction, writing},
+    page::read_page,
     text::key,
     users::{UserRow, user_columns},
 };
@@ -43,6 +44,31 @@ macro_rules! end_sessions {
 }
 pub(crate) use end_sessions;
 
+/// Keeps the account `$id`, and that of the member who changes it, as they are until an open
+/// transaction ends, and gives the role and the activity of the first. Leaves the function with
+/// [`Error::UnknownUser`], and with [`Error::NotAdmin`] unless who changes it still runs the place:
+/// nobody changes himself, so that of two admins who put each other out at once one stays.
+macro_rules! account_before {
+    ($database:expr, $transaction:ident, $id:expr, $by:expr) => {{
+        let (id, by): (UserId, &By) = ($id, $by);
+        let actor = if let Actor::Member(actor) = by.actor { Some(actor.get()) } else { None };
+        let accounts: Vec<(i64, String, i64)> = sqlx::query_as($database.lock_members())
+            .bind(id.get())
+            .bind(actor)
+            .fetch_all(&mut *$transaction)
+            .await?;
+        let runs_the_place = |(account, role, is_active): &(i64, String, i64)| {
+            Some(*account) == actor && role == Role::Admin.as_str() && *is_active != 0
+        };
+        if actor.is_some() && !accounts.iter().any(runs_the_place) {
+            return Err(Error::NotAdmin);
+        }
+        let found = accounts.into_iter().find(|(account, ..)| *account == id.get());
+        let (_, role, is_active) = found.ok_or(Error::UnknownUser)?;
+        (role, is_active)
+    }};
+}
+
 impl Store {
     /// The member whom an operator means: by address where there is an `@`, by id where there are only
     /// digits, else by name, case set aside. One text never means two: a member may be called like
@@ -72,42 +98,24 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn users(&self, role: Option<Role>, page: u32) -> Result<Page<User>, Error> {
+        const COUNT: &str = "select count(*) from users where $1 is null or role = $1";
         const SELECT: &str = concat!(
             "select ",
             user_columns!(),
             " from users where $1 is null or role = $1 order by id limit $2 offset $3"
         );
         let role = role.map(Role::as_str);
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<UserRow>) = reading!(&self.database, |pool| {
-            let count =
-                sqlx::query_scalar("select count(*) from users where $1 is null or role = $1")
-                    .bind(role)
-                    .fetch_one(pool)
-                    .await?;
-            let rows = sqlx::query_as(SELECT)
-                .bind(role)
-                .bind(i64::from(PAGE_SIZE))
-                .bind(offset)
-                .fetch_all(pool)
-                .await?;
-            (count, rows)
-        });
-        Page { count: u64::try_from(count).unwrap_or(0), number: page, rows }
-            .try_map(|row| row.into_user(self.geography()))
+        let page = read_page!(&self.database, page, COUNT, SELECT, [role]);
+        page.try_map(|row: UserRow| row.into_user(self.geography()))
     }
 
     /// Gives a member a role; says whether he had another.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`]; [`Error::NotAdmin`] when the member who does it is none any more.
     pub async fn set_role(&self, id: UserId, role: Role, by: &By) -> Result<bool, Error> {
         Ok(transaction!(&self.database, |transaction| {
-            let had: Option<String> = sqlx::query_scalar(self.database.lock_member())
-                .bind(id.get())
-                .fetch_optional(&mut *transaction)
-                .await?;
-            let had = had.ok_or(Error::UnknownUser)?;
+            let (had, _) = account_before!(self.database, transaction, id, by);
             let changes = had != role.as_str();
             if changes {
                 sqlx::query("update users set role = $2 where id = $1")
@@ -125,32 +133,25 @@ impl Store {
     /// Closes an account, which ends its sessions, or opens it again; says whether it was otherwise.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`]; [`Error::NotAdmin`] when the member who does it is none any more.
     pub async fn set_active(&self, id: UserId, is_active: bool, by: &By) -> Result<bool, Error> {
         Ok(transaction!(&self.database, |transaction| {
-            let changed =
-                sqlx::query("update users set is_active = $2 where id = $1 and is_active <> $2")
+            let (_, was_active) = account_before!(self.database, transaction, id, by);
+            let changes = was_active != i64::from(is_active);
+            if changes {
+                sqlx::query("update users set is_active = $2 where id = $1")
                     .bind(id.get())
                     .bind(i64::from(is_active))
                     .execute(&mut *transaction)
-                    .await?
-                    .rows_affected()
-                    > 0;
-            if changed {
+                    .await?;
                 let action =
                     if is_active { AuditAction::Activated } else { AuditAction::Deactivated };
                 note!(&mut *transaction, by, action, Some(id), "");
                 if !is_active {
                     end_sessions!(transaction, id, by.now_ms);
                 }
-            } else {
-                let there: Option<i64> = sqlx::query_scalar("select id from users where id = $1")
-                    .bind(id.get())
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-                there.ok_or(Error::UnknownUser)?;
             }
-            changed
+            changes
         }))
     }
 

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use media::id::{LiveId, UserId};
 
 use crate::{
-    Audience, Error, PAGE_SIZE, Page, PostId, QuartierId, Role, Store, User,
+    Audience, Error, Page, PostId, QuartierId, Role, Store, User,
     database::{reading, row, transaction, writing},
+    page::read_page,
     reactions::{POSTS_AT_ONCE, those_posts},
     text::storable,
 };
@@ -517,29 +518,13 @@ impl Store {
              order by m.id desc limit $3 offset $4"
         );
         let approval = approval.map(Approval::as_str);
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<MediaRow>) = reading!(&self.database, |pool| {
-            let count =
-                sqlx::query_scalar(COUNT).bind(owner.get()).bind(approval).fetch_one(pool).await?;
-            let rows = if page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(SELECT)
-                    .bind(owner.get())
-                    .bind(approval)
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        let rows = rows.into_iter().map(Media::try_from).collect::<Result<_, _>>()?;
-        Ok(Page { count: u64::try_from(count).unwrap_or(0), number: page, rows })
+        let page = read_page!(&self.database, page, COUNT, SELECT, [owner.get(), approval]);
+        page.try_map(|row: MediaRow| row.try_into())
     }
 
     /// What each of these posts shows, in its order, to those who may see it ([`Media::is_seen_by`]).
-    /// Posts that show nothing are left out. One statement for every [`PAGE_SIZE`] posts.
+    /// Posts that show nothing are left out. One statement for every [`PAGE_SIZE`](crate::PAGE_SIZE)
+    /// posts.
     ///
     /// # Errors
     /// Only those of the database.

@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use media::id::UserId;
 
 use crate::{
-    Error, PAGE_SIZE, Page, Store,
-    database::{reading, row, writing},
+    Error, Page, Store,
+    database::{row, writing},
+    page::read_page,
     text::storable,
 };
 
@@ -67,6 +68,8 @@ pub enum AuditAction {
     PasswordSet,
     /// A member showed that he reads what is sent to his address.
     EmailVerified,
+    /// A member gave another address, knowing his password.
+    EmailChanged,
     /// A role was given.
     RoleChanged,
     /// An account was closed.
@@ -81,7 +84,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SignIn,
         Self::SignInFailed,
         Self::SignOut,
@@ -91,6 +94,7 @@ impl AuditAction {
         Self::PasswordReset,
         Self::PasswordSet,
         Self::EmailVerified,
+        Self::EmailChanged,
         Self::RoleChanged,
         Self::Deactivated,
         Self::Activated,
@@ -110,6 +114,7 @@ impl AuditAction {
             Self::PasswordReset => "password_reset",
             Self::PasswordSet => "password_set",
             Self::EmailVerified => "email_verified",
+            Self::EmailChanged => "email_changed",
             Self::RoleChanged => "role_changed",
             Self::Deactivated => "deactivated",
             Self::Activated => "activated",
@@ -241,27 +246,8 @@ impl Store {
         );
         let action = query.action.map(AuditAction::as_str);
         let user = query.user.map(UserId::get);
-        let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<AuditRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT).bind(action).bind(user).fetch_one(pool).await?;
-            let rows = if query.page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(SELECT)
-                    .bind(action)
-                    .bind(user)
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        Ok(Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: query.page,
-            rows: rows.into_iter().map(AuditLine::from).collect(),
-        })
+        let page = read_page!(&self.database, query.page, COUNT, SELECT, [action, user]);
+        page.try_map(|row: AuditRow| Ok(row.into()))
     }
 
     /// Forgets what was written before `before_ms`, and all but the newest `keep` lines. Gives how many

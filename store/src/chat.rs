@@ -85,8 +85,13 @@ pub struct NewMessage {
 /// What came of something to be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
-    /// It was said, under this id.
-    Yes(i64),
+    /// It was said.
+    Yes {
+        /// Under this id.
+        id: i64,
+        /// As of [`ChatMessage::is_anonymous`].
+        is_anonymous: bool,
+    },
     /// The live has ended, or there is none.
     Over,
     /// The member may not write there.
@@ -105,8 +110,10 @@ pub enum Said {
 pub struct ChatMessage {
     /// Never given twice; later messages have higher ones.
     pub id: i64,
-    /// By whom.
+    /// By whom. Whoever shows an anonymous message to others must leave this out.
     pub author: ChatAuthor,
+    /// Whether it would tell whose an anonymous live is, beside which its author speaks.
+    pub is_anonymous: bool,
     /// What it is.
     pub message_type: MessageType,
     /// The words.
@@ -135,8 +142,10 @@ macro_rules! select_messages {
     ($rest:literal) => {
         concat!(
             "select m.id, m.message_type, m.content, m.reply_to, m.created_ms, u.id as author_id, \
-                 u.first_name, u.last_name, u.profile_picture \
-             from live_messages m join users u on u.id = m.author_id ",
+                 u.first_name, u.last_name, u.profile_picture, \
+                 case when p.author_id = m.author_id then p.is_anonymous else 0 end as is_anonymous \
+             from live_messages m join users u on u.id = m.author_id \
+                 join posts p on p.id = m.live_id ",
             $rest
         )
     };
@@ -179,7 +188,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn say(&self, new: &NewMessage) -> Result<Said, Error> {
-        let (id, noted) = transaction!(&self.database, |transaction| {
+        let (said, noted) = transaction!(&self.database, |transaction| {
             let id: Option<i64> = sqlx::query_scalar(
                 "insert into live_messages
                      (live_id, author_id, message_type, content, reply_to, created_ms)
@@ -203,18 +212,28 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?;
             let mut noted = Vec::new();
-            if id.is_some() {
+            let mut said = None;
+            if let Some(id) = id {
+                let unnamed: i64 = sqlx::query_scalar(
+                    "select count(*) from posts
+                     where id = $1 and author_id = $2 and is_anonymous = 1",
+                )
+                .bind(new.live.get())
+                .bind(new.author.get())
+                .fetch_one(&mut *transaction)
+                .await?;
                 let (kind, post) = (NotificationKind::Mention, new.live.into());
                 let note = Note::about(post, kind, new.author, new.author, new.now_ms);
                 let note = Note { text: &new.content, ..note };
                 let names = newly_mentioned(&new.content, "");
                 noted = transaction.mention(&names, Place::Chat, &note).await?;
+                said = Some(Said::Yes { id, is_anonymous: unnamed > 0 });
             }
-            (id, noted)
+            (said, noted)
         });
         self.changes.told(noted);
-        match id {
-            Some(id) => Ok(Said::Yes(id)),
+        match said {
+            Some(said) => Ok(said),
             None => self.unsaid(new).await,
         }
     }
@@ -440,6 +459,7 @@ row! {
         first_name: String,
         last_name: String,
         profile_picture: Option<String>,
+        is_anonymous: i64,
     }
 }
 
@@ -455,6 +475,7 @@ impl TryFrom<MessageRow> for ChatMessage {
                 last_name: row.last_name,
                 profile_picture: row.profile_picture,
             },
+            is_anonymous: row.is_anonymous != 0,
             message_type: MessageType::parse(&row.message_type).ok_or_else(|| {
                 Error::Database("the type of a message is unknown to this version".into())
             })?,

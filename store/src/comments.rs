@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use media::id::UserId;
 
 use crate::{
-    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, Store, User,
+    Author, Error, Geography, NotificationKind, Page, PostId, Store, User,
     authors::AuthorRow,
     database::{reading, row, transaction},
     mentions::{Place, newly_mentioned},
     notifications::{Note, Notify as _, excerpt},
+    page::read_page_if,
     text::storable,
 };
 
@@ -137,29 +138,10 @@ impl Store {
              ), ",
             select_threads!()
         );
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<CommentRow>) = reading!(&self.database, |pool| {
-            let count: Option<i64> =
-                sqlx::query_scalar(COUNT).bind(post.get()).fetch_optional(pool).await?;
-            let Some(count) = count else { return Ok(None) };
-            let rows = if page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(SELECT)
-                    .bind(post.get())
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .bind(i64::from(PAGE_REPLIES_MAX))
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        Ok(Some(Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: page,
-            rows: trees(rows, self.geography())?,
-        }))
+        let most = i64::from(PAGE_REPLIES_MAX);
+        let page = read_page_if!(&self.database, page, COUNT, SELECT, [post.get()] most);
+        let Some(Page { count, number, rows }) = page else { return Ok(None) };
+        Ok(Some(Page { count, number, rows: trees(rows, self.geography())? }))
     }
 
     /// The comment of this id, with all that answers it.
@@ -180,6 +162,20 @@ impl Store {
         });
         let thread = trees(rows, self.geography())?;
         Ok(thread.into_iter().find_map(|root| root.within(id)))
+    }
+
+    /// Whose the comment of this id is, and what it is about.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn comment_owner(&self, id: CommentId) -> Result<Option<(UserId, PostId)>, Error> {
+        let found: Option<(i64, i64)> = reading!(&self.database, |pool| {
+            sqlx::query_as("select author_id, post_id from comments where id = $1")
+                .bind(id.0)
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(found.map(|(author, post)| (UserId::new(author), PostId::new(post))))
     }
 
     /// Writes a comment, counts it, and tells the author of the post and of the comment it answers,

@@ -127,18 +127,47 @@ macro_rules! reading {
     };
 }
 
+/// How often a write is tried again in whose way others stood.
+pub(crate) const TRIES_MORE: u32 = 5;
+
+/// Runs a block until no other transaction of PostgreSQL stands in its way, so often and no more; it
+/// is left by `return` and `?` as any other. Two who wait for each other's rows are no fault of
+/// either, and rows have no order that everybody takes: of one of the two nothing is done, and it
+/// comes again at once.
+macro_rules! until_done {
+    ($body:expr) => {{
+        let mut tries_more = $crate::database::TRIES_MORE;
+        loop {
+            let mut done = None;
+            let left = $crate::database::left_by(async {
+                done = Some($body);
+                $crate::database::at_its_end()
+            })
+            .await;
+            match (done, left) {
+                (Some(value), _) => break value,
+                (None, Err(error)) if tries_more > 0 && error.is_contention() => tries_more -= 1,
+                (None, left) => return left,
+            }
+        }
+    }};
+}
+
 /// Evaluates an expression on the pool that writes, once for each kind of database.
 macro_rules! writing {
     ($database:expr, |$pool:ident| $body:expr) => {{
         let _writing = $database.writing();
         match $database {
             $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool, _) => $body,
+            $crate::database::Database::Postgres($pool, _) => {
+                $crate::database::until_done!($body)
+            }
         }
     }};
 }
 
-/// Runs a block in a transaction and commits it; a `return` or `?` inside rolls back.
+/// Runs a block in a transaction and commits it; a `return` or `?` inside rolls back. In PostgreSQL it
+/// may run again ([`until_done`]): it takes nothing away from what is around it.
 ///
 /// SQLite takes the write lock at once (`begin immediate`): a transaction that reads first and asks
 /// for the lock later is refused when another process has written in between.
@@ -152,12 +181,12 @@ macro_rules! transaction {
                 $transaction.commit().await?;
                 value
             }
-            $crate::database::Database::Postgres(pool, _) => {
+            $crate::database::Database::Postgres(pool, _) => $crate::database::until_done!({
                 let mut $transaction = pool.begin().await?;
                 let value = $body;
                 $transaction.commit().await?;
                 value
-            }
+            }),
         }
     }};
 }
@@ -188,7 +217,17 @@ macro_rules! row {
     };
 }
 
-pub(crate) use {reading, row, transaction, writing};
+pub(crate) use {reading, row, transaction, until_done, writing};
+
+/// How a block of [`until_done`] was left, by `return` or `?`.
+pub(crate) async fn left_by<T>(block: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    block.await
+}
+
+/// What stands for the leaving of a block that was not left; nobody looks at it.
+pub(crate) fn at_its_end<T>() -> Result<T, Error> {
+    Err(Error::Unavailable("nothing is wrong".into()))
+}
 
 impl Database {
     /// The statement that gives the author of a post and whether it is anonymous, and keeps others
@@ -204,12 +243,27 @@ impl Database {
         }
     }
 
-    /// The statement that gives the role of a member, if there is one, and keeps others from changing his
-    /// row or counting what is his until the transaction ends. Taken before [`Database::lock_post`].
+    /// The statement that gives the role of a member, if there is one, and keeps others from changing
+    /// his row or counting what is his until the transaction ends. Taken before
+    /// [`Database::lock_post`].
     pub(crate) fn lock_member(&self) -> &'static str {
         match self {
             Self::Sqlite { .. } => "select role from users where id = $1",
             Self::Postgres(..) => "select role from users where id = $1 for no key update",
+        }
+    }
+
+    /// The same of two members, in the order of their ids, so that two who lock each other do not wait
+    /// in a circle: id, role and whether the account is open.
+    pub(crate) fn lock_members(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => {
+                "select id, role, is_active from users where id in ($1, $2) order by id"
+            }
+            Self::Postgres(..) => {
+                "select id, role, is_active from users where id in ($1, $2) order by id \
+                 for no key update"
+            }
         }
     }
 

@@ -56,6 +56,9 @@ pub enum Error {
     /// No member has this id.
     #[error("there is no such member")]
     UnknownUser,
+    /// The member who does it does not run the place, or not any more.
+    #[error("this member is no admin any more")]
+    NotAdmin,
     /// No post has this id.
     #[error("there is no such post")]
     UnknownPost,
@@ -118,17 +121,27 @@ impl std::fmt::Display for Field {
 /// A failure of the database in words fit for a log: its code and the name of a constraint or
 /// column, never a statement or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(String);
+pub struct Fault {
+    text: String,
+    is_contention: bool,
+}
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
-impl From<&str> for Fault {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
+impl<T: Into<String>> From<T> for Fault {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), is_contention: false }
+    }
+}
+
+impl Error {
+    /// Whether the database gave it up for the sake of another transaction, and would do it now.
+    pub(crate) fn is_contention(&self) -> bool {
+        matches!(self, Self::Unavailable(fault) if fault.is_contention)
     }
 }
 
@@ -137,17 +150,17 @@ impl From<sqlx::Error> for Error {
         use sqlx::Error as Sqlx;
         match error {
             Sqlx::Database(error) => refused(error.as_ref()),
-            Sqlx::Io(error) => Self::Unavailable(Fault(error.to_string())),
+            Sqlx::Io(error) => Self::Unavailable(error.to_string().into()),
             Sqlx::Tls(_) => Self::Unavailable("the secure connection failed".into()),
             Sqlx::PoolTimedOut => Self::Unavailable("no connection was free in time".into()),
             Sqlx::PoolClosed => Self::Unavailable("it has been closed".into()),
             Sqlx::WorkerCrashed => Self::Unavailable("its thread has crashed".into()),
             Sqlx::BeginFailed => Self::Unavailable("no transaction could begin".into()),
             Sqlx::ColumnDecode { index, .. } => {
-                Self::Database(Fault(format!("column {index} does not hold what it should")))
+                Self::Database(format!("column {index} does not hold what it should").into())
             }
             Sqlx::ColumnNotFound(name) => {
-                Self::Database(Fault(format!("column {name} is missing")))
+                Self::Database(format!("column {name} is missing").into())
             }
             Sqlx::RowNotFound => Self::Database("a row that must exist does not".into()),
             Sqlx::Migrate(error) => (*error).into(),
@@ -172,10 +185,14 @@ fn refused(error: &dyn sqlx::error::DatabaseError) -> Error {
             .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
     };
     if unavailable {
-        return Error::Unavailable(Fault(format!("{} (code {code})", error.message())));
+        return Error::Unavailable(Fault {
+            text: format!("{} (code {code})", error.message()),
+            // Two that waited for each other, or could not be put in an order.
+            is_contention: matches!(&*code, "40P01" | "40001"),
+        });
     }
     let place = error.constraint().map(|name| format!(", constraint {name}")).unwrap_or_default();
-    Error::Database(Fault(format!("{:?} (code {code}{place})", error.kind())))
+    Error::Database(format!("{:?} (code {code}{place})", error.kind()).into())
 }
 
 impl From<sqlx::migrate::MigrateError> for Error {

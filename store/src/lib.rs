@@ -1,9 +1,9 @@
 //! The database of CommuniConnect Live: every SQL statement of the project.
 //!
-//! Here: members, their sessions, what was done to them (the audit log), the places they live in, posts, media and lives, what is made of them
-//! (likes, comments, shares, chat, notifications), on SQLite or on PostgreSQL. Not here: HTTP,
-//! passwords in clear, tokens in clear, stream keys in clear, the clock (every time comes as an
-//! argument, in Unix milliseconds).
+//! Here: members, their sessions, what was done to them (the audit log), the places they live in,
+//! posts, media and lives, what is made of them (likes, comments, shares, chat, notifications), on
+//! SQLite or on PostgreSQL. Not here: HTTP, passwords in clear, tokens in clear, stream keys in clear,
+//! the clock (every time comes as an argument, in Unix milliseconds).
 //!
 //! A statement has one text for both databases; where it cannot, the comment beside it says why.
 //! The tests run every function on both.

@@ -24,8 +24,8 @@ pub struct Like {
 }
 
 impl Store {
-    /// Makes a member like a post, counts it, and tells its author; gives the id of the like. Of two calls for one member at the same instant,
-    /// one is refused.
+    /// Makes a member like a post, counts it, and tells its author; gives the id of the like. Of two
+    /// calls for one member at the same instant, one is refused.
     ///
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::AlreadyLiked`], and nothing is counted.
@@ -60,8 +60,8 @@ impl Store {
         Ok(id)
     }
 
-    /// Takes a member's like of a post back, counts it off, and what its author was told. Of two calls for one member at the
-    /// same instant, one is refused.
+    /// Takes a member's like of a post back, counts it off, and what its author was told. Of two calls
+    /// for one member at the same instant, one is refused.
     ///
     /// # Errors
     /// [`Error::UnknownPost`]; [`Error::NotLiked`], and nothing is counted.

@@ -4,11 +4,12 @@
 //! making, which is the API's.
 
 use crate::{
-    Approval, AuditAction, Author, By, Error, Media, MediaId, PAGE_SIZE, Page, Store,
+    Approval, AuditAction, Author, By, Error, Media, MediaId, Page, Store,
     attachments::{MediaRow, claim, loosen, media_columns, returned_columns},
     audit::note,
     authors::{AuthorRow, author_columns},
     database::{reading, row, transaction, writing},
+    page::read_page,
     text::storable,
 };
 
@@ -203,19 +204,10 @@ impl Store {
              where m.approval_status = $1 and m.work in ('done', 'failed')
              order by m.id limit $2 offset $3"
         );
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<OwnedRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT).bind(approval.as_str()).fetch_one(pool).await?;
-            let rows = sqlx::query_as(SELECT)
-                .bind(approval.as_str())
-                .bind(i64::from(PAGE_SIZE))
-                .bind(offset)
-                .fetch_all(pool)
-                .await?;
-            (count, rows)
-        });
-        let page = Page { count: u64::try_from(count).unwrap_or(0), number: page, rows };
-        page.try_map(|row| Ok((row.media.try_into()?, row.owner.into_author(self.geography())?)))
+        let page = read_page!(&self.database, page, COUNT, SELECT, [approval.as_str()]);
+        page.try_map(|row: OwnedRow| {
+            Ok((row.media.try_into()?, row.owner.into_author(self.geography())?))
+        })
     }
 
     /// Decides whether others may see media, closes what members reported of it, and gives it back as
@@ -253,7 +245,6 @@ impl Store {
             let Some(row) = row else { return Ok(None) };
             let media = Media::try_from(row)?;
             let detail = format!("media {id}: {}", approval.as_str(), id = id.get());
-
             note!(&mut *transaction, by, AuditAction::Moderated, Some(media.owner), &detail);
             media
         });

@@ -11,9 +11,10 @@
 use media::id::UserId;
 
 use crate::{
-    Error, PAGE_SIZE, Page, PostId, Store, Told,
+    Error, Page, PostId, Store, Told,
     database::{reading, row, writing},
     mentions::{NAMES_AT_ONCE, Place, THOSE_NAMED},
+    page::read_page,
     pushes::queue_pushes,
     text::storable,
 };
@@ -371,14 +372,14 @@ macro_rules! notification_columns {
 }
 
 /// Where they come from. Who wrote an anonymous post is not told as the sender of what is said of the
-/// post itself; comments say of themselves whether they are anonymous, and in a chat everybody has his name.
+/// post itself or beside its live; comments say of themselves whether they are anonymous.
 macro_rules! notification_tables {
     () => {
         "notifications n \
              left join posts p on p.id = n.post_id \
              left join users u on u.id = n.sender_id and n.is_anonymous = 0 \
                  and (coalesce(p.is_anonymous, 0) = 0 or p.author_id <> n.sender_id \
-                     or n.comment_id is not null or (n.kind = 'mention' and n.excerpt <> '')) "
+                     or n.comment_id is not null) "
     };
 }
 
@@ -441,37 +442,17 @@ impl Store {
             asked!(),
             " order by n.id desc limit $5 offset $6"
         );
-        let kind = query.kind.map(NotificationKind::as_str);
-        let is_read = query.is_read.map(i64::from);
-        let offset = i64::from(query.page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<NotificationRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT)
-                .bind(query.recipient.get())
-                .bind(query.now_ms)
-                .bind(kind)
-                .bind(is_read)
-                .fetch_one(pool)
-                .await?;
-            let rows = if query.page == 0 || offset >= count {
-                Vec::new()
-            } else {
-                sqlx::query_as(SELECT)
-                    .bind(query.recipient.get())
-                    .bind(query.now_ms)
-                    .bind(kind)
-                    .bind(is_read)
-                    .bind(i64::from(PAGE_SIZE))
-                    .bind(offset)
-                    .fetch_all(pool)
-                    .await?
-            };
-            (count, rows)
-        });
-        Ok(Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: query.page,
-            rows: rows.into_iter().map(Notification::try_from).collect::<Result<_, _>>()?,
-        })
+        let (recipient, now_ms) = (query.recipient.get(), query.now_ms);
+        let (kind, is_read) =
+            (query.kind.map(NotificationKind::as_str), query.is_read.map(i64::from));
+        let page = read_page!(
+            &self.database,
+            query.page,
+            COUNT,
+            SELECT,
+            [recipient, now_ms, kind, is_read]
+        );
+        page.try_map(|row: NotificationRow| row.try_into())
     }
 
     /// How many notifications a member has. Answered from an index alone: clients ask all the time.

@@ -14,6 +14,43 @@ pub struct Page<T> {
     pub rows: Vec<T>,
 }
 
+/// One page of a list, or `None` where `$count`, a statement of how many rows it has, gives nothing: what
+/// it is a list of is not there. `$select` gives the rows themselves. Both take the parameters, and
+/// `$select` a limit and an offset after them, and then what else is named. Rows of a page that does
+/// not exist are not asked for.
+macro_rules! read_page_if {
+    ($database:expr, $page:expr, $count:expr, $select:expr, [$($parameter:expr),*] $($last:expr)?) => {{
+        let number: u32 = $page;
+        let offset = i64::from(number.saturating_sub(1)) * i64::from($crate::PAGE_SIZE);
+        $crate::database::reading!($database, |pool| {
+            let count = sqlx::query_scalar($count);
+            let count: Option<i64> = count$(.bind($parameter))*.fetch_optional(pool).await?;
+            match count {
+                None => None,
+                Some(count) => {
+                    let rows = if number == 0 || offset >= count {
+                        Vec::new()
+                    } else {
+                        let select = sqlx::query_as($select)$(.bind($parameter))*;
+                        let select = select.bind(i64::from($crate::PAGE_SIZE)).bind(offset);
+                        select$(.bind($last))?.fetch_all(pool).await?
+                    };
+                    Some($crate::Page { count: count.cast_unsigned(), number, rows })
+                }
+            }
+        })
+    }};
+}
+
+/// One page of a list that is there in any case, as [`read_page_if`] reads it.
+macro_rules! read_page {
+    ($($list:tt)*) => {
+        $crate::page::read_page_if!($($list)*).expect("a count of rows is a row")
+    };
+}
+
+pub(crate) use {read_page, read_page_if};
+
 impl<T> Page<T> {
     /// Pages of the whole list; an empty list has one, empty.
     pub fn pages(&self) -> u64 {

@@ -256,6 +256,13 @@ const INDEXED_CHARS: usize = 3;
 /// How many of the newest posts a text that is in no index is looked for in.
 const READ_MAX: u32 = 1000;
 
+/// The comments of `$2` on the post `$1` name nobody from now on.
+const HIDE_COMMENTS: &str =
+    "update comments set is_anonymous = 1 where post_id = $1 and author_id = $2";
+/// Nor what was told of them.
+const HIDE_WHAT_WAS_TOLD: &str = "update notifications set is_anonymous = 1
+     where post_id = $1 and sender_id = $2 and comment_id is not null";
+
 /// Makes a post found by what it says and by who wrote it; to be called again when that changes.
 macro_rules! make_searchable {
     ($transaction:ident, $id:expr, $title:expr, $content:expr) => {
@@ -400,8 +407,8 @@ impl Store {
         Ok(id)
     }
 
-    /// Changes a post, and tells those whom it did not name before; says whether there is one. Whose
-    /// it is the caller has seen to.
+    /// Changes a post, and tells those whom it did not name before; says whether there is one. What its
+    /// author has said of it by then becomes anonymous with it. Whose it is the caller has seen to.
     ///
     /// # Errors
     /// Only those of the database.
@@ -415,7 +422,7 @@ impl Store {
         let noted = transaction!(&self.database, |transaction| {
             let found: Option<(i64, i64)> =
                 sqlx::query_as(lock_post).bind(id.0).fetch_optional(&mut *transaction).await?;
-            let Some((author, _)) = found else { return Ok(false) };
+            let Some((author, was_anonymous)) = found else { return Ok(false) };
             let (title, content): (String, String) =
                 sqlx::query_as("select title, content from posts where id = $1")
                     .bind(id.0)
@@ -423,7 +430,7 @@ impl Store {
                     .await?;
             let before = mentionable(&title, &content);
             let (title, content) =
-                (change.title.unwrap_or(title), change.content.unwrap_or(content));
+                (change.title.clone().unwrap_or(title), change.content.clone().unwrap_or(content));
             sqlx::query(
                 "update posts set title = $2, content = $3,
                      post_type = coalesce($4, post_type),
@@ -440,6 +447,11 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
             make_searchable!(transaction, id.0, &title, &content);
+            if change.is_anonymous == Some(true) && was_anonymous == 0 {
+                for hide in [HIDE_COMMENTS, HIDE_WHAT_WAS_TOLD] {
+                    sqlx::query(hide).bind(id.0).bind(author).execute(&mut *transaction).await?;
+                }
+            }
             let names = newly_mentioned(&mentionable(&title, &content), &before);
             let (kind, author) = (NotificationKind::Mention, UserId::new(author));
             let note = Note::about(id, kind, author, author, now_ms);

@@ -93,6 +93,8 @@ pub struct Subscription {
 pub struct DuePush {
     /// Of the message.
     pub id: i64,
+    /// Whose browser it is for.
+    pub user: UserId,
     /// Where its push service takes messages.
     pub endpoint: String,
     /// The public key of the browser.
@@ -433,6 +435,7 @@ impl MessageRow {
         let odd = |_| Error::Database("a key of a subscription has an odd length".into());
         Ok(DuePush {
             id: self.message_id,
+            user: UserId::new(self.user_id),
             endpoint: self.endpoint,
             p256dh: self.p256dh.try_into().map_err(odd)?,
             auth: self.auth.try_into().map_err(odd)?,

@@ -6,9 +6,10 @@
 use media::id::UserId;
 
 use crate::{
-    Author, Error, MediaId, PAGE_SIZE, Page, PostId, Store,
+    Author, Error, MediaId, Page, PostId, Store,
     authors::{AuthorRow, author_columns},
     database::{reading, row, writing},
+    page::read_page,
     text::storable,
 };
 
@@ -104,18 +105,8 @@ impl Store {
             " from reports r join users u on u.id = r.reporter_id
              where r.closed_ms is null order by r.id limit $1 offset $2"
         );
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let (count, rows): (i64, Vec<ReportRow>) = reading!(&self.database, |pool| {
-            let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
-            let rows = sqlx::query_as(SELECT)
-                .bind(i64::from(PAGE_SIZE))
-                .bind(offset)
-                .fetch_all(pool)
-                .await?;
-            (count, rows)
-        });
-        let page = Page { count: u64::try_from(count).unwrap_or(0), number: page, rows };
-        page.try_map(|row| row.into_report(self))
+        let page = read_page!(&self.database, page, COUNT, SELECT, []);
+        page.try_map(|row: ReportRow| row.into_report(self))
     }
 
     /// Notes that somebody has looked at a report; says whether it was open.

@@ -6,10 +6,11 @@
 use media::id::UserId;
 
 use crate::{
-    Author, Error, Geography, NotificationKind, PAGE_SIZE, Page, PostId, Store,
+    Author, Error, Geography, NotificationKind, Page, PostId, Store,
     authors::{AuthorRow, author_columns},
-    database::{reading, row, transaction},
+    database::{row, transaction},
     notifications::{Note, Notify as _},
+    page::read_page_if,
     text::storable,
 };
 
@@ -313,8 +314,8 @@ impl Store {
             " from post_shares s join users u on u.id = s.user_id join posts p on p.id = s.post_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
-        let rows = self.share_rows([COUNT, SELECT], post, page).await?;
-        rows.map(|page| page.try_map(|row| row.into_share(self.geography()))).transpose()
+        let page = read_page_if!(&self.database, page, COUNT, SELECT, [post.get()]);
+        page.map(|page| page.try_map(|row: ShareRow| row.into_share(self.geography()))).transpose()
     }
 
     /// One page of the shares of a post elsewhere, newest first; `None` when there is no such post.
@@ -336,39 +337,9 @@ impl Store {
                   join posts p on p.id = s.post_id
               where s.post_id = $1 order by s.id desc limit $2 offset $3"
         );
-        let rows = self.share_rows([COUNT, SELECT], post, page).await?;
-        rows.map(|page| page.try_map(|row| row.into_external_share(self.geography()))).transpose()
-    }
-
-    async fn share_rows(
-        &self,
-        [count, select]: [&'static str; 2],
-        post: PostId,
-        page: u32,
-    ) -> Result<Option<Page<ShareRow>>, Error> {
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(PAGE_SIZE);
-        let found: Option<(i64, Vec<ShareRow>)> = reading!(&self.database, |pool| {
-            let count: Option<i64> =
-                sqlx::query_scalar(count).bind(post.get()).fetch_optional(pool).await?;
-            match count {
-                None => None,
-                Some(count) if page == 0 || offset >= count => Some((count, Vec::new())),
-                Some(count) => {
-                    let rows = sqlx::query_as(select)
-                        .bind(post.get())
-                        .bind(i64::from(PAGE_SIZE))
-                        .bind(offset)
-                        .fetch_all(pool)
-                        .await?;
-                    Some((count, rows))
-                }
-            }
-        });
-        Ok(found.map(|(count, rows)| Page {
-            count: u64::try_from(count).unwrap_or(0),
-            number: page,
-            rows,
-        }))
+        let page = read_page_if!(&self.database, page, COUNT, SELECT, [post.get()]);
+        let row = |row: ShareRow| row.into_external_share(self.geography());
+        page.map(|page| page.try_map(row)).transpose()
     }
 }
 

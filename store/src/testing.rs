@@ -13,8 +13,8 @@ use media::id::{KeyHash, PlaybackName, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    Audience, LiveRow, NewLive, NewPost, NewUser, PasswordHash, PostId, PostType, QuartierId,
-    Store, User,
+    Audience, By, Error, LiveRow, NewLive, NewPost, NewUser, PasswordHash, PostId, PostType,
+    ProfileChange, QuartierId, Store, User,
     database::{reading, writing},
 };
 
@@ -103,11 +103,21 @@ impl Fixture {
         self.create_user(self.new_user(username)).await.expect("a new member")
     }
 
+    /// What a member changes about himself.
+    pub(crate) async fn change_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<User, Error> {
+        self.update_user(id, change, &By::console(NOW_MS)).await
+    }
+
     /// Runs a statement the store has no function for.
-    pub(crate) async fn execute(&self, sql: String) -> sqlx::Result<u64> {
-        writing!(&self.store.database, |pool| {
-            Ok(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?.rows_affected())
-        })
+    pub(crate) async fn execute(&self, sql: String) -> Result<u64, Error> {
+        Ok(writing!(&self.store.database, |pool| {
+            let sql = AssertSqlSafe(sql.clone());
+            sqlx::query(sql).execute(pool).await?.rows_affected()
+        }))
     }
 
     /// The one number that a statement gives which the store has no function for.

@@ -9,7 +9,8 @@ use media::id::UserId;
 use time::Date;
 
 use crate::{
-    Error, Field, Geography, Quartier, QuartierId, Store,
+    AuditAction, By, Error, Field, Geography, Quartier, QuartierId, Store,
+    audit::note,
     database::{reading, row, transaction, writing},
     text::{fold, key, storable},
 };
@@ -256,11 +257,17 @@ impl Store {
     }
 
     /// Changes a profile and gives it back as it is now. The name of a picture that is replaced or
-    /// taken away becomes one that belongs to nothing; a new address has yet to be verified.
+    /// taken away becomes one that belongs to nothing; a new address has yet to be verified, and is
+    /// noted in the audit log.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Taken`] for the address, [`Error::UnknownQuartier`].
-    pub async fn update_user(&self, id: UserId, change: ProfileChange) -> Result<User, Error> {
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        by: &By,
+    ) -> Result<User, Error> {
         // A value that may be cleared comes with a flag: null alone would not say which is meant.
         const UPDATE: &str = concat!(
             "update users set
@@ -288,6 +295,11 @@ impl Store {
             change.last_name.as_deref(),
         );
         let row: UserRow = transaction!(&self.database, |transaction| {
+            let old_email: Option<String> =
+                sqlx::query_scalar("select email from users where id = $1")
+                    .bind(id.get())
+                    .fetch_optional(&mut *transaction)
+                    .await?;
             if let Some(picture) = &change.profile_picture {
                 exchange_picture!(transaction, id, picture.as_deref());
             }
@@ -309,7 +321,7 @@ impl Store {
                 .bind(change.profile_picture.as_ref().and_then(|p| p.as_deref()).map(storable))
                 .fetch_optional(&mut *transaction)
                 .await;
-            let row = match changed {
+            let row: UserRow = match changed {
                 Ok(Some(row)) => row,
                 Ok(None) => return Err(Error::UnknownUser),
                 // The address is the only unique value that changes here.
@@ -318,6 +330,9 @@ impl Store {
                 }
                 Err(error) => return Err(error.into()),
             };
+            if old_email.is_some_and(|old_email| old_email != row.email) {
+                note!(&mut *transaction, by, AuditAction::EmailChanged, Some(id), "");
+            }
             if first_name.is_some() || last_name.is_some() {
                 sqlx::query(
                     "update post_search set author = (

@@ -241,8 +241,8 @@ impl Listener {
         };
         let mut frames: Vec<Frame> = Frame::of([&joined]).into_iter().collect();
         self.caught_up = None;
-        if reader.is_some() {
-            self.caught_up = missed(api, room.id, after, &mut frames).await?;
+        if let Some(reader) = reader {
+            self.caught_up = missed(api, room.id, reader.id, after, &mut frames).await?;
         }
         (self.room, self.state, self.chat) = (Some(room), Some(state), chat);
         Ok(frames)
@@ -265,7 +265,9 @@ impl Listener {
                 frame = receive(self.state.as_mut()) => frame?,
                 frame = receive(self.member.as_mut().map(|(_, receiver)| receiver)) => frame?,
             };
-            if frame.last_message.is_none_or(|last| Some(last) > self.caught_up) {
+            // A message may come twice; what else stands in its frame comes once.
+            let is_known = frame.is_messages_alone && frame.last_message <= self.caught_up;
+            if !is_known {
                 return Ok(frame);
             }
         }
@@ -287,6 +289,7 @@ async fn receive(receiver: Option<&mut Receiver<Frame>>) -> Result<Frame, Behind
 async fn missed(
     api: &Api,
     live: LiveId,
+    reader: UserId,
     after: Option<i64>,
     frames: &mut Vec<Frame>,
 ) -> Result<Option<i64>, Error> {
@@ -295,7 +298,8 @@ async fn missed(
     let mut count = 0;
     loop {
         let page = api.store.messages(live, told).await?;
-        let bodies: Vec<MessageBody> = page.iter().map(|row| chat::body(row, &site)).collect();
+        let bodies: Vec<MessageBody> =
+            page.iter().map(|row| chat::body(row, Some(reader), &site)).collect();
         let events: Vec<Event<'_>> =
             bodies.iter().map(|message| Event::Message { live_id, message }).collect();
         frames.extend(Frame::of(&events));
@@ -336,4 +340,26 @@ pub async fn find(api: &Api, wanted: &Wanted) -> Result<Arc<Room>, Error> {
 pub enum Wanted {
     Id(LiveId),
     Name(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_has_caught_up_is_told_all_but_the_messages_he_has_read() {
+        let bodies = [7, 8].map(chat::tests::message);
+        let [known, new] = bodies.each_ref().map(|message| Event::Message { live_id: 1, message });
+        let deleted = Event::Deleted { live_id: 1, id: 3 };
+        let (frames, chat) = broadcast::channel(4);
+        for events in [&[&known][..], &[&known, &deleted], &[&known, &new]] {
+            frames.send(Frame::of(events.iter().copied()).unwrap()).unwrap();
+        }
+        let mut listener = Listener { chat: Some(chat), caught_up: Some(7), ..Listener::default() };
+        let frame = listener.next().await.unwrap();
+        assert!(frame.text.contains(r#"{"type":"chat.deleted","live_id":1,"id":3}"#), "{frame:?}");
+        assert_eq!(listener.next().await.unwrap().last_message, Some(8));
+    }
 }

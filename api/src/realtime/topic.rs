@@ -31,6 +31,8 @@ pub struct Frame {
     pub text: Utf8Bytes,
     /// The id of the last message of a chat in it, if there is one.
     pub last_message: Option<i64>,
+    /// Whether it holds nothing else than such messages.
+    pub is_messages_alone: bool,
 }
 
 /// One thing that is listened to.
@@ -45,6 +47,7 @@ pub struct Topic {
 struct Waiting {
     text: String,
     last_message: Option<i64>,
+    holds_more: bool,
     /// Somebody sees to it that it leaves.
     is_attended: bool,
 }
@@ -115,6 +118,7 @@ impl Waiting {
         self.text.push(if self.text.is_empty() { '[' } else { ',' });
         self.text.push_str(&text);
         self.last_message = event.message_id().max(self.last_message);
+        self.holds_more |= event.message_id().is_none();
     }
 
     fn take(&mut self) -> Option<Frame> {
@@ -123,7 +127,8 @@ impl Waiting {
         }
         self.text.push(']');
         let text = std::mem::take(&mut self.text).into();
-        Some(Frame { text, last_message: self.last_message.take() })
+        let is_messages_alone = !std::mem::take(&mut self.holds_more);
+        Some(Frame { text, last_message: self.last_message.take(), is_messages_alone })
     }
 }
 

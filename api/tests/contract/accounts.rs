@@ -205,7 +205,9 @@ async fn a_member_changes_what_is_his() {
         "phone_number": "620635764", "bio": "De Labé", "date_of_birth": "2000-02-29",
         "quartier": house.quartier("Ratoma"),
     });
-    let (status, body) = patch(&house, &member, change.clone()).await;
+    let mut sent = change.clone();
+    sent["current_password"] = json!("testpass123");
+    let (status, body) = patch(&house, &member, sent).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body["message"], "Profil mis à jour avec succès !");
     for (field, value) in change.as_object().unwrap() {
@@ -254,9 +256,44 @@ async fn an_address_of_another_cannot_be_taken() {
     let house = House::new().await;
     house.member("binta").await;
     let member = house.member("fatou").await;
-    let (status, body) = patch(&house, &member, json!({"email": "BINTA@example.org"})).await;
+    let change = json!({"email": "BINTA@example.org", "current_password": "testpass123"});
+    let (status, body) = patch(&house, &member, change).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(body, json!({"email": ["Un objet Utilisateur avec ce champ email existe déjà."]}));
+}
+
+/// Who has got hold of a session alone would have the link to a new password sent to himself.
+#[tokio::test]
+async fn an_address_is_changed_by_who_knows_the_password_alone() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let before = house.get(PROFILE, &member).await.body;
+    let wanting = "Pour changer d'adresse e-mail, indiquez votre mot de passe actuel.";
+    let wrong = "Le mot de passe actuel est incorrect.";
+    let stolen = [(json!({}), wanting), (json!({"current_password": "testpass124"}), wrong)];
+    for (mut change, message) in stolen {
+        for email in ["thief@example.org", "Fatou@example.org"] {
+            change["email"] = json!(email);
+            change["first_name"] = json!("Voleur");
+            let (status, body) = patch(&house, &member, change.clone()).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{change}");
+            assert_eq!(body, json!({"current_password": [message]}));
+        }
+    }
+    let parts = [Part::text("email", "thief@example.org")];
+    let by_form = house.send(form_of("PATCH", PROFILE, &member, &parts)).await;
+    assert_eq!(by_form.body, json!({"current_password": [wanting]}));
+    assert_eq!(house.get(PROFILE, &member).await.body, before);
+
+    // Clients send the address they were shown along with what is changed.
+    let shown = json!({"email": before["email"], "bio": "De Labé"});
+    assert_eq!(patch(&house, &member, shown).await.0, StatusCode::OK);
+    // Two were wrong before: as at the door, the eleventh is not looked at.
+    let guess = json!({"email": "thief@example.org", "current_password": "testpass125"});
+    for _ in 0..8 {
+        assert_eq!(patch(&house, &member, guess.clone()).await.0, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(patch(&house, &member, guess).await.0, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -217,3 +217,74 @@ async fn a_post_made_anonymous_later_is_so_at_once() {
     assert_eq!(changed.body["author"]["id"], place.mariama.id);
     place.assert_unnamed(&[path]).await;
 }
+
+/// A live that becomes anonymous before anybody publishes it.
+async fn anonymous_live(place: &Place) -> Value {
+    let live = place.house.start_live(&place.mariama).await;
+    let path = format!("/api/posts/{}/", live["id"]);
+    let body = Some(json!({"is_anonymous": true}));
+    let hidden = place.house.call(Method::PATCH, &path, Some(&place.mariama), body).await;
+    assert_eq!(hidden.status, StatusCode::OK, "{}", hidden.text);
+    live
+}
+
+#[tokio::test]
+async fn the_author_of_an_anonymous_live_speaks_there_without_being_named() {
+    let place = Place::new().await;
+    let live = anonymous_live(&place).await;
+    let chat = format!("/api/posts/live/{}/chat/", live["id"]);
+    let said = json!({"content": "@binta, à gauche"});
+    let own = place.house.write(&chat, &place.mariama, said).await;
+    assert_eq!(own["author"]["id"], place.mariama.id, "her own");
+    place.house.write(&chat, &place.binta, json!({"content": "Merci"})).await;
+    let again = format!("{chat}messages/");
+    place.assert_unnamed(&[chat.clone(), again]).await;
+    let nobody = json!({"id": null, "first_name": "", "last_name": "", "profile_picture": null});
+    let read = place.house.get(&chat, &place.binta).await.body;
+    assert_eq!((&read[0]["author"], &read[1]["author"]["id"]), (&nobody, &json!(place.binta.id)));
+    let read = place.house.get(&chat, &place.mariama).await.body;
+    assert_eq!(read[0]["author"]["id"], place.mariama.id);
+    let told = place.house.get("/api/notifications/", &place.binta).await.body;
+    let told = &told["results"][0];
+    assert_eq!(told["title"], "Quelqu'un vous a mentionné dans le chat d'un live");
+    assert_eq!(told["sender"], Value::Null);
+}
+
+#[tokio::test]
+async fn whose_an_anonymous_live_is_is_told_neither_when_it_begins_nor_when_it_ends() {
+    let place = Place::new().await;
+    let live = anonymous_live(&place).await;
+    let chat = format!("/api/posts/live/{}/chat/", live["id"]);
+    place.house.write(&chat, &place.binta, json!({"content": "Bonjour"})).await;
+    let tell = async || {
+        while place.house.store.announce_lives(place.house.now_ms()).await.unwrap() {}
+    };
+    place.house.publish(live["id"].as_i64().unwrap()).await;
+    tell().await;
+    let watched = format!("/api/lives/{}/", live["playback_name"].as_str().unwrap());
+    place.assert_unnamed(std::slice::from_ref(&watched)).await;
+    let stop = format!("/api/posts/live/{}/stop/", live["id"]);
+    place.house.call(Method::PUT, &stop, Some(&place.mariama), Some(json!({}))).await;
+    tell().await;
+    place.assert_unnamed(&[watched]).await;
+    let told = place.house.get("/api/notifications/", &place.binta).await.body;
+    let titles = [0, 1].map(|n| told["results"][n]["title"].clone());
+    assert_eq!(titles, ["Quelqu'un a terminé son live", "Quelqu'un a démarré un live"]);
+}
+
+#[tokio::test]
+async fn what_the_author_of_a_post_said_of_it_becomes_anonymous_with_it() {
+    let place = Place::new().await;
+    let open = place.house.write("/api/posts/", &place.mariama, json!({"content": "Ouvert"})).await;
+    let post = format!("/api/posts/{}/", open["id"]);
+    let comments = format!("{post}comments/");
+    let asked = place.house.write(&comments, &place.binta, json!({"content": "Où ?"})).await;
+    let reply = json!({"content": "@binta ici", "parent_comment": asked["id"]});
+    place.house.write(&comments, &place.mariama, reply).await;
+    let body = Some(json!({"is_anonymous": true}));
+    place.house.call(Method::PATCH, &post, Some(&place.mariama), body).await;
+    place.assert_unnamed(&[post, comments.clone()]).await;
+    let read = place.house.get(&comments, &place.mariama).await.body;
+    assert_eq!(read["results"][0]["replies"][0]["author"]["id"], place.mariama.id);
+    assert_eq!(read["results"][0]["author"]["id"], place.binta.id);
+}

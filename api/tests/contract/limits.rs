@@ -243,3 +243,25 @@ async fn lives_are_not_started_by_the_thousand() {
     let start = "/api/posts/live/start/";
     assert_slowed(&house.call(Method::POST, start, Some(&member), Some(json!({}))).await, 30);
 }
+
+/// Each change of a text may name others, who are told of it.
+#[tokio::test]
+async fn texts_are_not_changed_over_and_over() {
+    let mut config = config();
+    config.limits.writing = Rate { burst: 4, per_minute: 1 };
+    let house = House::with(config).await;
+    let fatou = house.member("fatou").await;
+    let post = house.write("/api/posts/", &fatou, json!({"content": "Bonjour"})).await;
+    let post = format!("/api/posts/{}/", post["id"]);
+    let comment = house.write(&format!("{post}comments/"), &fatou, json!({"content": "Oui"})).await;
+    let comment = format!("/api/posts/comments/{}/", comment["id"]);
+    let change = async |path: &str| {
+        house.call(Method::PUT, path, Some(&fatou), Some(json!({"content": "Bonsoir"}))).await
+    };
+    for path in [&post, &comment] {
+        assert_eq!(change(path).await.status, StatusCode::OK);
+    }
+    for path in [&post, &comment] {
+        assert_slowed(&change(path).await, 60);
+    }
+}

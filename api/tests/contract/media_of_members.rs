@@ -166,6 +166,19 @@ async fn a_file_over_its_limit_is_cut_and_told_its_limit() {
     assert_eq!(answer.body, json!({"file": ["Vos fichiers ne peuvent pas dépasser 4MB en tout"]}));
 }
 
+/// Defect 32. The video lasts a minute.
+#[tokio::test]
+async fn a_video_over_its_time_is_refused_and_not_kept() {
+    let mut config = config();
+    config.uploads.video_max_s = 58;
+    let house = House::with(config).await;
+    let member = house.member("fatou").await;
+    let refused = refusal(&house, &member, &mp4(1000)).await;
+    assert_eq!(refused, "La vidéo ne peut pas dépasser 58 secondes");
+    let all = house.get(&format!("{LIST}?approval_status=all"), &member).await.body;
+    assert_eq!((&all["count"], house.files_in("media")), (&json!(0), 0));
+}
+
 /// Bytes of a form that come one piece after the other; then nothing more, or the end.
 fn slowly(pieces: Vec<Vec<u8>>, is_whole: bool) -> Body {
     let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);

@@ -260,6 +260,29 @@ async fn a_live_is_pushed_at_once_and_leads_to_where_it_is_watched() {
 }
 
 #[tokio::test]
+async fn whose_an_anonymous_live_is_no_browser_is_told() {
+    let (house, mut pusher, _) = sending_house(|_| {}).await;
+    let (service, browser) = (Service::new().await, Browser::new());
+    let (_, binta, _) = fatou_and_binta(&house, &browser, &service).await;
+    let live = house.start_live(&binta).await;
+    let hidden = Some(json!({"is_anonymous": true}));
+    let post = format!("/api/posts/{}/", live["id"]);
+    house.call(Method::PATCH, &post, Some(&binta), hidden).await;
+    let chat = format!("/api/posts/live/{}/chat/", live["id"]);
+    house.write(&chat, &binta, json!({"content": "@fatou, regarde"})).await;
+    house.publish(live["id"].as_i64().unwrap()).await;
+    while house.store.announce_lives(house.now_ms()).await.unwrap() {}
+    pusher.flush().await.unwrap();
+    let received = service.received();
+    let mut titles: Vec<Value> =
+        received.iter().map(|(.., body)| browser.open(body)["title"].clone()).collect();
+    titles.sort_by_key(Value::to_string);
+    let expected =
+        ["Quelqu'un a démarré un live", "Quelqu'un vous a mentionné dans le chat d'un live"];
+    assert_eq!(titles, expected);
+}
+
+#[tokio::test]
 async fn who_is_told_daily_is_pushed_one_message_for_the_day() {
     let (house, mut pusher, _) = sending_house(|_| {}).await;
     let (service, browser) = (Service::new().await, Browser::new());

@@ -177,6 +177,31 @@ async fn what_is_said_either_way_is_heard_and_read_either_way() {
     assert_eq!(read, json!([posted, heard]));
 }
 
+/// One text goes to all who listen, the author among them.
+#[tokio::test]
+async fn the_author_of_an_anonymous_live_is_named_to_nobody_who_listens() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let live = house.start_live(&fatou).await;
+    let post = format!("/api/posts/{}/", live["id"]);
+    let hidden = Some(json!({"is_anonymous": true}));
+    house.call(Method::PATCH, &post, Some(&fatou), hidden).await;
+    let address = house.listen().await;
+    let mut listener = Client::of(address, &binta, &live).await;
+    Client::of(address, &fatou, &live).await.say("@binta, par ici").await;
+    let nobody = json!({"id": null, "first_name": "", "last_name": "", "profile_picture": null});
+    let author =
+        async |client: &mut Client| client.next("chat.message").await["message"]["author"].clone();
+    // The notification of the mention comes beside it, in either order.
+    let mut events = [listener.event().await.unwrap(), listener.event().await.unwrap()];
+    events.sort_by_key(|event| event["type"].to_string());
+    assert_eq!(events[0]["message"]["author"], nobody);
+    assert_eq!(events[1]["notification"]["sender"], Value::Null, "{}", events[1]);
+    // To who comes later it is read from the database: to each as he may see it.
+    assert_eq!(author(&mut Client::of(address, &binta, &live).await).await, nobody);
+    assert_eq!(author(&mut Client::of(address, &fatou, &live).await).await["id"], fatou.id);
+}
+
 #[tokio::test]
 async fn a_stranger_hears_of_a_public_live_but_not_what_is_said_there() {
     let house = House::new().await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     house::{Answer, House, Member, account, config, request, signed_in},
     security::hashes,
-    smtp::{MailServer, Manner},
+    smtp::{Mail, MailServer, Manner},
 };
 
 const RESET: &str = "/api/users/password-reset/";
@@ -224,16 +224,50 @@ async fn an_address_is_verified_by_what_is_sent_to_it_until_it_changes() {
     let again = house.call(Method::POST, VERIFY, Some(&member), None).await;
     assert_eq!(again.body["message"], "Votre adresse est déjà vérifiée.");
 
-    let change = json!({"email": "new@example.org"});
-    house.call(Method::PATCH, PROFILE, Some(&member), Some(change)).await;
-    assert_eq!(verified().await, json!(false));
-    let first = mails.next().await;
+    let [_, first] = move_to(&house, &mut mails, &member, "new@example.org").await;
     assert_eq!(first.to, "new@example.org");
+    assert_eq!(verified().await, json!(false));
     house.call(Method::POST, VERIFY, Some(&member), None).await;
     let second = mails.next().await;
     assert_over(&house.post(confirm, json!({"token": first.token()})).await);
     house.post(confirm, json!({"token": second.token()})).await;
     assert_eq!(verified().await, json!(true));
+}
+
+#[tokio::test]
+async fn an_address_that_was_verified_is_told_that_it_is_its_members_no_more() {
+    let (house, mut mails, member) = house().await;
+    // Nobody has shown that he reads the first one.
+    let [second] = move_to(&house, &mut mails, &member, "second@example.org").await;
+    assert_eq!(second.to, "second@example.org");
+    let token = json!({"token": second.token()});
+    house.post("/api/users/verify-email/confirm/", token).await;
+
+    let [told, asked] = move_to(&house, &mut mails, &member, "third@example.org").await;
+    assert_eq!((&*told.to, &*asked.to), ("second@example.org", "third@example.org"));
+    assert!(told.text.contains("Ouvrir CommuniConnect"), "{}", told.text);
+    for part in ["/verification", "/mot-de-passe", "third@", "Fatou"] {
+        assert!(!told.text.contains(part), "{part} in {}", told.text);
+    }
+    assert!(mails.has_taken_nothing());
+}
+
+/// Gives a member another address; what is sent then, in the order of those it is sent to.
+async fn move_to<const N: usize>(
+    house: &House,
+    mails: &mut MailServer,
+    member: &Member,
+    email: &str,
+) -> [Mail; N] {
+    let change = json!({"email": email, "current_password": "testpass123"});
+    let answer = house.call(Method::PATCH, PROFILE, Some(member), Some(change)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let mut sent = Vec::new();
+    for _ in 0..N {
+        sent.push(mails.next().await);
+    }
+    sent.sort_by(|one, other| one.to.cmp(&other.to));
+    sent.try_into().unwrap()
 }
 
 #[tokio::test]

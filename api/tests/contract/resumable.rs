@@ -258,6 +258,33 @@ async fn a_file_whose_sender_leaves_at_its_end_becomes_media_all_the_same() {
     assert!(answer.headers.contains_key("media-id"), "{:?}", answer.headers);
 }
 
+/// All of it has come, though not the end of its piece.
+#[tokio::test]
+async fn a_file_that_is_whole_becomes_media_however_its_piece_ends() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let file = mp4(10_000);
+    let path = create(&house, &member, file.len()).await;
+    let came = futures_util::stream::iter([Ok::<_, std::io::Error>(file.clone())]);
+    let body = Body::from_stream(came.chain(futures_util::stream::pending()));
+    let mut last = Box::pin(house.send(request(Method::PATCH, &path, Some(&member), 0, body)));
+    tokio::select! {
+        () = until(|| house.bytes_in("incoming/partial") == file.len()) => {}
+        _ = &mut last => panic!("a piece that does not end was answered"),
+    }
+    drop(last);
+    until(|| partial(&house) == 0).await;
+    let answer = in_turn(&house, &member, Method::HEAD, &path, 0).await;
+    assert!(answer.headers.contains_key("media-id"), "{:?}", answer.headers);
+
+    let path = create(&house, &member, file.len()).await;
+    let came = futures_util::stream::iter([Ok(file.clone())]);
+    let broke = futures_util::stream::iter([Err(std::io::Error::other("a tunnel"))]);
+    let body = Body::from_stream(came.chain(broke));
+    let answer = house.send(request(Method::PATCH, &path, Some(&member), 0, body)).await;
+    assert!(answer.headers.contains_key("media-id"), "{}", answer.text);
+}
+
 /// The one thread that may block is kept busy, so that what is written waits for it.
 #[test]
 fn what_is_being_written_when_its_sender_leaves_is_written_before_anything_else_is_done() {

@@ -106,8 +106,8 @@ fn table() -> Vec<Line> {
     lines
 }
 
-/// Whether a stranger was let in. Some lines want what a test cannot make up here, a token out of a letter
-/// or a connection that becomes another; what they say of its lack is no refusal of the caller.
+/// Whether a stranger was let in. Some lines want what a test cannot make up here, a token out of a
+/// letter or a connection that becomes another; what they say of its lack is no refusal of the caller.
 fn is_answered(line: &Line, status: StatusCode) -> bool {
     let wants_more = line.path.ends_with("/confirm/") || line.path == "/api/realtime/";
     status.is_success() || (wants_more && status == StatusCode::BAD_REQUEST)

@@ -130,6 +130,36 @@ on_both! {
         assert!(noted(&db).await.is_empty());
     }
 
+    async fn two_admins_who_put_each_other_out_at_once_leave_one(db: Fixture) {
+        let one = db.user_called("one").await.id;
+        let other = db.user_called("other").await.id;
+        let by = |actor| By { actor: Actor::Member(actor), ..console() };
+        for round in 0..20 {
+            for admin in [one, other] {
+                db.set_role(admin, Role::Admin, &console()).await.unwrap();
+                db.set_active(admin, true, &console()).await.unwrap();
+            }
+            let out = async |whom, who| {
+                if round % 2 == 0 {
+                    db.set_role(whom, Role::User, &by(who)).await
+                } else {
+                    db.set_active(whom, false, &by(who)).await
+                }
+            };
+            let (first, second) = tokio::join!(out(one, other), out(other, one));
+            let done = [first, second];
+            assert!(done.iter().any(|done| matches!(done, Ok(true))), "{done:?}");
+            assert!(done.iter().any(|done| matches!(done, Err(Error::NotAdmin))), "{done:?}");
+            let mut left = 0;
+            for admin in [one, other] {
+                let admin = user(&db, admin).await;
+                left += i32::from(admin.role == Role::Admin && admin.is_active);
+            }
+            assert_eq!(left, 1);
+        }
+        assert!(matches!(db.set_role(one, Role::User, &by(UserId::new(404))).await, Err(Error::NotAdmin)));
+    }
+
     async fn of_two_who_give_one_role_at_once_one_has_given_it(db: Fixture) {
         let awa = db.user_called("awa").await.id;
         let (first, second) = (db.clone(), db.clone());

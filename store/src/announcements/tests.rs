@@ -97,7 +97,7 @@ async fn take_part(db: &Fixture, live: LiveId, [likes, shares, comments, speaks]
     db.create_comment(new).await.unwrap();
     let (author, message_type) = (speaks.id, MessageType::Text);
     let message = NewMessage { live, author, message_type, content, reply_to: None, now_ms };
-    assert!(matches!(db.say(&message).await.unwrap(), Said::Yes(_)));
+    assert!(matches!(db.say(&message).await.unwrap(), Said::Yes { .. }));
 }
 
 async fn told(db: &Fixture, recipient: UserId) -> Vec<Notification> {

@@ -95,7 +95,7 @@ on_both! {
         let owner = db.user_called("aissatou").await.id;
         let other = db.user_called("binta").await.id;
         let mut made = Vec::new();
-        for _ in 0..PAGE_SIZE + 1 {
+        for _ in 0..crate::PAGE_SIZE + 1 {
             made.push(db.create_media(new_media(owner)).await.unwrap());
         }
         db.create_media(new_media(other)).await.unwrap();
@@ -187,14 +187,14 @@ on_both! {
             ..ProfileChange::default()
         };
         db.note_loose_object("one.jpg", NOW_MS).await.unwrap();
-        let changed = db.update_user(member, to(Some("one.jpg"))).await.unwrap();
+        let changed = db.change_profile(member, to(Some("one.jpg"))).await.unwrap();
         assert_eq!(changed.profile_picture.as_deref(), Some("one.jpg"));
         assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
-        db.update_user(member, to(Some("two.jpg"))).await.unwrap();
+        db.change_profile(member, to(Some("two.jpg"))).await.unwrap();
         assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg"]);
-        db.update_user(member, ProfileChange::default()).await.unwrap();
+        db.change_profile(member, ProfileChange::default()).await.unwrap();
         assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg"]);
-        db.update_user(member, to(None)).await.unwrap();
+        db.change_profile(member, to(None)).await.unwrap();
         assert_eq!(db.loose_objects(NOW_MS).await.unwrap(), ["one.jpg", "two.jpg"]);
     }
 
@@ -203,13 +203,13 @@ on_both! {
         db.user_called("binta").await;
         let picture = |name: &str| Some(Some(name.to_owned()));
         let change = ProfileChange { profile_picture: picture("one.jpg"), ..Default::default() };
-        db.update_user(member, change).await.unwrap();
+        db.change_profile(member, change).await.unwrap();
         let taken = ProfileChange {
             profile_picture: picture("two.jpg"),
             email: Some("binta@example.org".into()),
             ..Default::default()
         };
-        assert!(matches!(db.update_user(member, taken).await, Err(Error::Taken { .. })));
+        assert!(matches!(db.change_profile(member, taken).await, Err(Error::Taken { .. })));
         assert!(db.loose_objects(NOW_MS).await.unwrap().is_empty());
     }
 

@@ -52,7 +52,7 @@ on_both! {
     }
 
     async fn the_log_is_cut_into_pages(db: Fixture) {
-        for n in 0..i64::from(PAGE_SIZE) + 1 {
+        for n in 0..i64::from(crate::PAGE_SIZE) + 1 {
             db.audit(&by(Actor::Console, n), AuditAction::KeysRotated, None, "").await.unwrap();
         }
         let page = async |page| {

@@ -11,7 +11,7 @@ async fn say(db: &Fixture, live: LiveId, author: UserId, content: &str) -> Optio
 }
 
 fn id(said: Said) -> Option<i64> {
-    if let Said::Yes(id) = said { Some(id) } else { None }
+    if let Said::Yes { id, .. } = said { Some(id) } else { None }
 }
 
 async fn words(db: &Fixture, live: LiveId, after: Option<i64>) -> Vec<String> {
@@ -111,11 +111,11 @@ on_both! {
         let say = async |author, now_ms| {
             db.say(&NewMessage { now_ms, ..message(live, author) }).await.unwrap()
         };
-        assert!(matches!(say(reader, NOW_MS).await, Said::Yes(_)));
+        assert!(matches!(say(reader, NOW_MS).await, Said::Yes { .. }));
         assert_eq!(say(reader, NOW_MS + 9_999).await, Said::TooSoon { wait_ms: 1 });
-        assert!(matches!(say(reader, NOW_MS + 10_000).await, Said::Yes(_)));
-        assert!(matches!(say(author, NOW_MS).await, Said::Yes(_)));
-        assert!(matches!(say(author, NOW_MS).await, Said::Yes(_)));
+        assert!(matches!(say(reader, NOW_MS + 10_000).await, Said::Yes { .. }));
+        assert!(matches!(say(author, NOW_MS).await, Said::Yes { .. }));
+        assert!(matches!(say(author, NOW_MS).await, Said::Yes { .. }));
         assert!(!db.set_slow_mode(LiveId::new(live.get() + 1), 10).await.unwrap());
     }
 
@@ -130,10 +130,10 @@ on_both! {
         assert!(!db.ban_from_chat(live, UserId::new(reader.get() + 9), NOW_MS).await.unwrap());
         assert!(db.is_banned_from_chat(live, reader).await.unwrap());
         assert_eq!(db.say(&message(live, reader)).await.unwrap(), Said::Banned);
-        assert!(matches!(db.say(&message(another, reader)).await.unwrap(), Said::Yes(_)));
+        assert!(matches!(db.say(&message(another, reader)).await.unwrap(), Said::Yes { .. }));
         assert!(db.unban_from_chat(live, reader).await.unwrap());
         assert!(!db.unban_from_chat(live, reader).await.unwrap());
-        assert!(matches!(db.say(&message(live, reader)).await.unwrap(), Said::Yes(_)));
+        assert!(matches!(db.say(&message(live, reader)).await.unwrap(), Said::Yes { .. }));
     }
 
     async fn of_a_message_taken_away_the_id_remains_and_nothing_answers_it(db: Fixture) {
@@ -160,7 +160,7 @@ on_both! {
             assert_eq!(db.say(&answer).await.unwrap(), Said::NoSuchMessage);
         }
         let answer = NewMessage { reply_to: Some(second), ..message(live, other) };
-        assert!(matches!(db.say(&answer).await.unwrap(), Said::Yes(_)));
+        assert!(matches!(db.say(&answer).await.unwrap(), Said::Yes { .. }));
         assert_eq!(db.messages(live, Some(second)).await.unwrap()[0].reply_to, Some(second));
     }
 }

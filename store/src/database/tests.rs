@@ -83,7 +83,7 @@ on_both! {
 
     async fn a_fault_shows_neither_statement_nor_value(db: Fixture) {
         let secret = "select 'hunter2' from nowhere";
-        let error = Error::from(db.execute(secret.to_owned()).await.unwrap_err());
+        let error = db.execute(secret.to_owned()).await.unwrap_err();
         let told = format!("{error} {error:?}");
         assert!(matches!(error, Error::Database(_)), "{told}");
         assert!(!told.contains("hunter2") && !told.contains("nowhere"), "{told}");
@@ -93,7 +93,7 @@ on_both! {
             "insert into sessions (user_id, created_ms, expires_ms) values ({}, 0, null)",
             user.id
         );
-        let told = Error::from(db.execute(twice).await.unwrap_err()).to_string();
+        let told = db.execute(twice).await.unwrap_err().to_string();
         assert!(told.contains("NotNullViolation"), "{told}");
     }
 

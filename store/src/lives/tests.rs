@@ -123,7 +123,7 @@ on_both! {
         db.set_live_state(first, &ALL, LiveState::Ended, NOW_MS).await.unwrap();
         db.live_of(author).await;
         let forced = format!("update lives set state = 'live', ended_ms = null where id = {first}");
-        let error = crate::Error::from(db.execute(forced).await.unwrap_err()).to_string();
+        let error = db.execute(forced).await.unwrap_err().to_string();
         assert!(error.contains("UniqueViolation"), "{error}");
     }
 

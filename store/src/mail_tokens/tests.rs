@@ -104,7 +104,7 @@ on_both! {
         issue(&db, awa, MailPurpose::Reset, 1).await;
         issue(&db, awa, MailPurpose::Verification, 2).await;
         let change = ProfileChange { email: Some("new@example.org".into()), ..Default::default() };
-        db.update_user(awa, change).await.unwrap();
+        db.change_profile(awa, change).await.unwrap();
         assert_eq!(db.reset_password(token(1), &password(), &by(NOW_MS)).await.unwrap(), None);
         assert_eq!(db.verify_email(token(2), &by(NOW_MS)).await.unwrap(), None);
         assert_eq!(db.user(awa).await.unwrap().unwrap().generation, 0);
@@ -121,7 +121,7 @@ on_both! {
             (ProfileChange { email: Some("AWA@example.org".into()), ..Default::default() }, Some(NOW_MS + 1)),
             (ProfileChange { email: Some("other@example.org".into()), ..Default::default() }, None),
         ] {
-            db.update_user(awa, change).await.unwrap();
+            db.change_profile(awa, change).await.unwrap();
             assert_eq!(verified().await, expected);
         }
     }

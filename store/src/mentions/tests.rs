@@ -151,10 +151,10 @@ on_both! {
                 reply_to: None,
                 now_ms: NOW_MS,
             };
-            assert!(matches!(db.say(&say).await.unwrap(), Said::Yes(_)));
+            assert!(matches!(db.say(&say).await.unwrap(), Said::Yes { .. }));
             let counts = [mentions(&db, near).await, mentions(&db, here).await];
             // What is said next replaces what was told before.
-            let Said::Yes(id) = db.say(&say).await.unwrap() else { panic!("not said") };
+            let Said::Yes { id, .. } = db.say(&say).await.unwrap() else { panic!("not said") };
             assert_eq!([mentions(&db, near).await, mentions(&db, here).await], counts);
             assert_eq!(counts, expected, "{audience:?}");
             assert_eq!(told(&db, here).await[0].excerpt, "Bonjour @near et @here");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Frequency, NewShare, PreferenceChange, ShareType, Switch,
+    Frequency, NewComment, NewShare, PreferenceChange, ShareType, Switch, User,
     database::transaction,
     testing::{Fixture, NOW_MS, on_both},
 };
@@ -236,9 +236,48 @@ on_both! {
         }
         assert_eq!(counts(&db, author).await, (kept, kept));
         assert_eq!(told(&db, author).await[0].comment, Some(kept + 5));
-        let page = NOTIFICATIONS_KEPT / PAGE_SIZE;
+        let page = NOTIFICATIONS_KEPT / crate::PAGE_SIZE;
         let last = db.notifications(&NotificationQuery { page, ..query(author) }).await.unwrap();
         assert_eq!(last.rows.last().unwrap().comment, Some(6));
+    }
+
+    /// Each tells first whose post it is, then whom it names, and makes room among what both have: in
+    /// the opposite order, with a PostgreSQL that gives one of the two up.
+    async fn of_those_who_wait_for_each_other_nobody_is_refused(db: Fixture) {
+        let [fatou, binta] = [db.user_called("fatou").await, db.user_called("binta").await];
+        let [one, other] = [db.user_called("one").await, db.user_called("other").await];
+        let posts = [db.post_of(fatou.id).await, db.post_of(binta.id).await];
+        for recipient in [fatou.id, binta.id] {
+            db.execute(format!(
+                "with recursive numbers (n) as (
+                     select 1 union all select n + 1 from numbers where n < {NOTIFICATIONS_KEPT}
+                 )
+                 insert into notifications (recipient_id, kind, excerpt, created_ms, due_ms)
+                 select {recipient}, 'system', '', 0, 0 from numbers"
+            ))
+            .await
+            .unwrap();
+        }
+        let rounds = 3;
+        for _ in 0..rounds {
+            let says = |author: &User, post, name: &str| {
+                let (db, author, content) = (db.clone(), author.clone(), format!("@{name}"));
+                tokio::spawn(async move {
+                    let (parent, is_anonymous, author) = (None, None, &author);
+                    let new =
+                        NewComment { post, parent, author, content, is_anonymous, now_ms: NOW_MS };
+                    db.create_comment(new).await
+                })
+            };
+            let (first, second) =
+                tokio::join!(says(&one, posts[0], "binta"), says(&other, posts[1], "fatou"));
+            first.unwrap().unwrap();
+            second.unwrap().unwrap();
+        }
+        for reader in [fatou.id, binta.id] {
+            let comments = told(&db, reader).await;
+            assert_eq!(comments.iter().filter(|told| told.comment.is_some()).count(), 2 * rounds);
+        }
     }
 
     async fn notifications_are_found_by_kind_and_by_whether_they_were_read(db: Fixture) {

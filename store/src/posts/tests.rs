@@ -71,7 +71,7 @@ on_both! {
             quartier: Some(Some(db.quartier("Dixinn", "Donka"))),
             ..Default::default()
         };
-        db.update_user(author.id, change).await.unwrap();
+        db.change_profile(author.id, change).await.unwrap();
         let post = db.post(live.id).await.unwrap().unwrap();
         assert_eq!(post.quartier.name, "Almamya");
         assert_eq!(post.author.quartier.unwrap().name, "Donka");
@@ -186,7 +186,7 @@ on_both! {
         db.live_of(author.id).await;
         let change =
             crate::ProfileChange { last_name: Some("Touré".into()), ..Default::default() };
-        db.update_user(author.id, change).await.unwrap();
+        db.change_profile(author.id, change).await.unwrap();
         assert_eq!(found(&db, "mariama toure").await.len(), 1);
         assert!(found(&db, "camara").await.is_empty());
     }
@@ -419,7 +419,7 @@ on_both! {
             quartier: Some(Some(db.quartier("Dixinn", "Donka"))),
             ..Default::default()
         };
-        db.update_user(author, change).await.unwrap();
+        db.change_profile(author, change).await.unwrap();
         let hidden =
             db.create_post(NewPost { is_anonymous: true, ..new_post(author) }).await.unwrap();
         let of = |is_anonymous| PostQuery {

@@ -117,7 +117,7 @@ on_both! {
             };
             let twice =
                 format!("insert into {table} ({columns}) select {columns} from {table}");
-            let error = Error::from(db.execute(twice).await.unwrap_err()).to_string();
+            let error = db.execute(twice).await.unwrap_err().to_string();
             assert!(error.contains("UniqueViolation"), "{error}");
         }
     }

@@ -1,7 +1,10 @@
 use time::macros::date;
 
 use super::*;
-use crate::testing::{NOW_MS, on_both};
+use crate::{
+    AuditQuery,
+    testing::{NOW_MS, on_both},
+};
 
 on_both! {
     async fn an_account_reads_back_as_it_was_made(db: Fixture) {
@@ -85,7 +88,7 @@ on_both! {
 
     async fn a_change_touches_only_what_it_names(db: Fixture) {
         let before = db.user_called("fanta").await;
-        let nothing = db.update_user(before.id, ProfileChange::default()).await.unwrap();
+        let nothing = db.change_profile(before.id, ProfileChange::default()).await.unwrap();
         assert_eq!(nothing, before);
 
         let donka = db.quartier("Dixinn", "Donka");
@@ -97,7 +100,7 @@ on_both! {
             profile_picture: Some(Some("profile_pictures/a.png".into())),
             ..ProfileChange::default()
         };
-        let after = db.update_user(before.id, change).await.unwrap();
+        let after = db.change_profile(before.id, change).await.unwrap();
         assert_eq!(after.first_name, "Fanta");
         assert_eq!(after.bio, "Bonjour");
         assert_eq!(after.date_of_birth, Some(date!(2001 - 12 - 31)));
@@ -111,7 +114,7 @@ on_both! {
             profile_picture: Some(None),
             ..ProfileChange::default()
         };
-        let last = db.update_user(before.id, cleared).await.unwrap();
+        let last = db.change_profile(before.id, cleared).await.unwrap();
         assert_eq!((last.date_of_birth, last.quartier, last.profile_picture), (None, None, None));
         assert_eq!(last.bio, "Bonjour");
     }
@@ -121,22 +124,27 @@ on_both! {
         db.user_called("other").await;
         let to = |email: &str| ProfileChange { email: Some(email.into()), ..Default::default() };
 
-        let taken = db.update_user(user.id, to("OTHER@example.org")).await;
+        let taken = db.change_profile(user.id, to("OTHER@example.org")).await;
         assert!(matches!(taken, Err(Error::Taken { field: Field::Email })));
         // One's own address in another case is no conflict.
-        db.update_user(user.id, to("SEKOU@example.org")).await.unwrap();
-        db.update_user(user.id, to("new@example.org")).await.unwrap();
+        db.change_profile(user.id, to("SEKOU@example.org")).await.unwrap();
+        db.change_profile(user.id, to("new@example.org")).await.unwrap();
+        db.change_profile(user.id, to("new@example.org")).await.unwrap();
+        let query = AuditQuery { page: 1, ..AuditQuery::default() };
+        let noted = db.audit_lines(&query).await.unwrap();
+        let changes = noted.rows.iter().map(|line| (&*line.action, line.subject));
+        assert_eq!(changes.collect::<Vec<_>>(), [("email_changed", Some(user.id)); 2]);
         assert!(db.user_by_email("sekou@example.org").await.unwrap().is_none());
         assert!(db.user_by_email("NEW@example.org").await.unwrap().is_some());
     }
 
     async fn a_change_of_nobody_or_to_nowhere_is_refused(db: Fixture) {
-        let nobody = db.update_user(UserId::new(404), ProfileChange::default()).await;
+        let nobody = db.change_profile(UserId::new(404), ProfileChange::default()).await;
         assert!(matches!(nobody, Err(Error::UnknownUser)));
         let user = db.user_called("lost").await;
         let change =
             ProfileChange { quartier: Some(Some(QuartierId::new(9999))), ..Default::default() };
-        assert!(matches!(db.update_user(user.id, change).await, Err(Error::UnknownQuartier)));
+        assert!(matches!(db.change_profile(user.id, change).await, Err(Error::UnknownQuartier)));
     }
 
     async fn a_sign_in_is_noted(db: Fixture) {
