@@ -466,7 +466,7 @@ impl Inner {
 
     fn note(&mut self, progress: Progress) {
         self.listed |= progress.segment;
-        self.revision += u64::from(progress.part || progress.segment);
+        self.revision += u64::from(progress.part || progress.segment || progress.hint);
     }
 
     /// Runs `step`, and ends this live, alone, if it panics.
