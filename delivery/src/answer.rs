@@ -17,6 +17,7 @@ use http::{
         IF_RANGE, RANGE, RETRY_AFTER, VARY,
     },
 };
+use http_body::Body as _;
 use hub::Playlist;
 use metrics::Counter;
 
@@ -132,6 +133,17 @@ pub(crate) fn failure(failure: Failure) -> Response {
     with_body(response, Bytes::from_static(failure.json().as_bytes()), Counter::noop())
 }
 
+/// The same answer without its body, which the length is said of (RFC 9110 §9.3.2).
+pub(crate) fn head(mut response: Response) -> Response {
+    let body = std::mem::take(response.body_mut());
+    if response.status() != StatusCode::NOT_MODIFIED
+        && let Some(len) = body.size_hint().exact()
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+    }
+    response
+}
+
 /// The same answer, which no cache may repeat.
 pub(crate) fn unkept(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, caching::NEVER);
@@ -156,8 +168,8 @@ fn answer<const N: usize>(
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let filled = response.headers_mut();
-    // CORS, what is given, and up to four that the callers add: one allocation.
-    filled.reserve(N + 6);
+    // CORS, what is given, and up to three that the callers add: one allocation.
+    filled.reserve(N + 5);
     filled.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     filled.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -167,8 +179,8 @@ fn answer<const N: usize>(
     response
 }
 
+/// How long it is the connection says: a header made here would be made for each answer, and copied.
 fn with_body(mut response: Response, body: Bytes, sent_bytes: Counter) -> Response {
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::new(Counted::new(body, sent_bytes));
     response
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use axum::{body::Body, extract::ConnectInfo, response::Response};
+use axum::{extract::ConnectInfo, response::Response};
 use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
@@ -84,11 +84,8 @@ impl Delivery {
         };
         let response = response.unwrap_or_else(answer::failure);
         self.metrics.answered(kind, response.status());
-        let mut response = priority::apply(kind, &asked, response);
-        if is_head {
-            *response.body_mut() = Body::empty();
-        }
-        response
+        let response = priority::apply(kind, &asked, response);
+        if is_head { answer::head(response) } else { response }
     }
 
     async fn get(
@@ -246,7 +243,7 @@ impl Delivery {
         if state.ended || position.is_reached(&state) {
             return Ok(());
         }
-        let targets = channel.targets().ok_or(Failure::NotStarted)?;
+        let targets = state.targets.ok_or(Failure::NotStarted)?;
         if position.is_too_far(&state, targets.part) {
             return Err(Failure::TooFar);
         }
@@ -274,7 +271,7 @@ impl Delivery {
         let state = channel.state();
         let is_next = rendition.has_parts() && !state.ended && state.next_part == Some(at);
         if is_next {
-            let targets = channel.targets().ok_or(Failure::UnknownSegment)?;
+            let targets = state.targets.ok_or(Failure::UnknownSegment)?;
             let longest = targets.segment * BLOCKED_TARGETS;
             // Or another one in its place: then nothing more is known of this one. Those who wait may
             // be told of older states first.

@@ -90,6 +90,8 @@ pub struct State {
     pub next_part: Option<Edge>,
     /// The newest complete segment.
     pub last_msn: Option<u64>,
+    /// What is promised, from the first segment on: here, so that those who wait need no lock for it.
+    pub targets: Option<Targets>,
     /// Whether a publisher is connected now.
     pub published: bool,
     /// Whether the live is over: the playlists say so, and nothing will change any more.
@@ -274,11 +276,7 @@ impl Channel {
 
     /// Greatest duration of a segment and of a part, as promised with the first segment.
     pub fn targets(&self) -> Option<Targets> {
-        let inner = self.lock();
-        Some(Targets {
-            segment: Duration::from_secs(inner.packager.target_duration_s()?.into()),
-            part: Duration::from_millis(inner.packager.part_target_ms()?.into()),
-        })
+        self.state().targets
     }
 
     /// The publisher has been gone for `silent`: readers are told so, in parts without media. Has no
@@ -421,9 +419,17 @@ impl Inner {
             edge: self.packager.edge().filter(|_| self.listed),
             next_part: self.listed.then(|| self.packager.next_part()),
             last_msn: self.packager.last_msn(),
+            targets: self.targets(),
             published: self.published,
             ended: self.ended,
         }
+    }
+
+    fn targets(&self) -> Option<Targets> {
+        Some(Targets {
+            segment: Duration::from_secs(self.packager.target_duration_s()?.into()),
+            part: Duration::from_millis(self.packager.part_target_ms()?.into()),
+        })
     }
 
     fn push(&mut self, claim: u64, events: &mut Vec<Event>) -> Result<Progress, Error> {
@@ -466,7 +472,7 @@ impl Inner {
 
     fn note(&mut self, progress: Progress) {
         self.listed |= progress.segment;
-        self.revision += u64::from(progress.part || progress.segment);
+        self.revision += u64::from(progress.part || progress.segment || progress.hint);
     }
 
     /// Runs `step`, and ends this live, alone, if it panics.

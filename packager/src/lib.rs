@@ -88,12 +88,15 @@ pub struct Progress {
     pub part: bool,
     /// At least one segment, or the end of the live: the media playlists changed.
     pub segment: bool,
+    /// Another part comes next than was hinted at.
+    pub hint: bool,
 }
 
 impl std::ops::BitOrAssign for Progress {
     fn bitor_assign(&mut self, other: Self) {
         self.part |= other.part;
         self.segment |= other.segment;
+        self.hint |= other.hint;
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Counts {
     pub parts: u64,
     /// Parts without media.
     pub gaps: u64,
+    /// Hints at a part that did not come, seen by the picture that came in its place.
+    pub belied_hints: u64,
     pub discontinuities: u64,
     pub dependent_segments: u64,
     pub samples: u64,
@@ -110,8 +112,8 @@ pub(crate) struct Opening {
     pub independent: bool,
     pub program_date_time_ms: i64,
     pub picture_delay_ms: i64,
-    /// Where its first sample is on the main track; `None` if it will have none.
-    pub first_ticks: Option<i64>,
+    /// Where it begins on the main track; `None` if it will have no sample.
+    pub start_ticks: Option<i64>,
 }
 
 impl Output {
@@ -148,9 +150,9 @@ impl Output {
             independent,
             program_date_time_ms,
             picture_delay_ms,
-            first_ticks,
+            start_ticks,
         } = opening;
-        let (others, changed) = match first_ticks {
+        let (others, changed) = match start_ticks {
             Some(at_ticks) if !self.sounds.is_empty() => self.sounds.declare(at_ticks),
             _ => (Vec::new(), false),
         };
@@ -165,6 +167,7 @@ impl Output {
             independent,
             program_date_time_ms,
             picture_delay_ms,
+            start_ticks,
             parts: Vec::new(),
             others,
         };
@@ -208,7 +211,7 @@ impl Output {
                 *self.ends.slot(kind) = Some((end, track.timescale));
             }
         }
-        Progress { part: true, segment: false }
+        Progress { part: true, ..Progress::default() }
     }
 
     /// The part that was just added is the last of its segment, as far as is known.
@@ -216,6 +219,14 @@ impl Output {
         if let Some(open) = &mut self.open {
             open.seems_full = true;
         }
+    }
+
+    /// It is not: the segment goes on, though playlists may hint at the next one.
+    pub fn expect_more_parts(&mut self) -> Progress {
+        let open = self.open.as_mut();
+        let hint = open.is_some_and(|open| std::mem::take(&mut open.seems_full));
+        self.counts.belied_hints += u64::from(hint);
+        Progress { hint, ..Progress::default() }
     }
 
     /// The part that comes next, as far as is known.
@@ -258,7 +269,7 @@ impl Output {
             Promise::after_first(&self.config, first)
         });
         self.window.push(segment, &self.config, promise.target_duration_s);
-        Progress { part: false, segment: true }
+        Progress { segment: true, ..Progress::default() }
     }
 
     /// Lists parts without media for a silence of so many milliseconds, where nothing else is open.
@@ -281,7 +292,7 @@ impl Output {
                 independent: false,
                 program_date_time_ms: at_ms,
                 picture_delay_ms: last.head().picture_delay_ms,
-                first_ticks: None,
+                start_ticks: None,
             };
             self.open_segment(last.tracks(), opening);
             let Some(open) = &mut self.open else { break };

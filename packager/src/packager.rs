@@ -302,8 +302,8 @@ impl Packager {
     /// Grows whenever the media playlist of a rendition changes.
     pub fn playlist_revision(&self, rendition: Rendition) -> u64 {
         let counts = &self.output.counts;
-        let parts = if rendition.has_parts() { counts.parts + counts.gaps } else { 0 };
-        self.segments_revision() + parts
+        let edges = counts.parts + counts.gaps + counts.belied_hints;
+        self.segments_revision() + if rendition.has_parts() { edges } else { 0 }
     }
 
     /// How it goes, now.

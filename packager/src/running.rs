@@ -255,6 +255,7 @@ impl Running {
             let late_ticks = u64::try_from(next.dts_ticks - expected).unwrap_or(0);
             let cut = self.segmenter.after_ahead(late_ticks, next.is_sync, &mut out.gops);
             progress |= self.cut(cut, out);
+            progress |= out.expect_more_parts();
             self.late_ticks = self.segmenter.begin_late(late_ticks);
         }
         self.newest = dts_ticks;
@@ -419,7 +420,9 @@ impl Running {
             let delay = self.tracks.timescale.rescale(sample.cts_ticks.into(), Timescale::MILLIS);
             self.picture_delay_ms = delay;
         }
-        self.open_segment(sample.dts_ticks, sample.is_sync, out);
+        // What is late is listed with the segment that it opens, so that this begins where the one before ends.
+        let late_ticks = i64::try_from(self.late_ticks).unwrap_or(0);
+        self.open_segment(sample.dts_ticks.saturating_sub(late_ticks), sample.is_sync, out);
         self.segmenter.add(sample.is_sync, sample.duration_ticks, &mut out.gops);
         self.last_duration = sample.duration_ticks;
         self.part.push(sample);
@@ -438,7 +441,7 @@ impl Running {
             independent,
             program_date_time_ms: self.start_wall_ms.saturating_add(since_ms),
             picture_delay_ms: self.picture_delay_ms,
-            first_ticks: Some(at_ticks),
+            start_ticks: Some(at_ticks),
         };
         out.open_segment(&self.tracks, opening);
     }
@@ -482,14 +485,21 @@ impl Running {
 
     /// Closes the open part, with the sound before `boundary` (all of it without one).
     fn finish_part(&mut self, boundary: Option<i64>, out: &mut Output) -> Progress {
-        let until = boundary.map(|at| self.tracks.timescale.rescale(at, self.side_timescale()));
-        let belongs = |sample: &Timed| until.is_none_or(|until| sample.dts_ticks < until);
+        let main = MainTrack {
+            lane: &self.main,
+            timescale: self.tracks.timescale,
+            newest: self.newest,
+            until: boundary,
+        };
+        let side_timescale = self.side_timescale();
+        let belongs = |sample: &Timed| main.is_before_end(sample.dts_ticks, side_timescale);
+        let mut others_end = None;
         if self.part.is_empty() {
-            let Some(expected) =
-                self.expected.filter(|_| self.waiting.front().is_some_and(belongs))
-            else {
+            let Some(expected) = self.expected else { return Progress::default() };
+            others_end = out.sounds.waiting_end(&main, &out.config);
+            if others_end.is_none() && !self.waiting.front().is_some_and(belongs) {
                 return Progress::default();
-            };
+            }
             // All ends here, and the sound of the last picture came after its part had ended ahead.
             self.open_segment(expected, false, out);
         }
@@ -498,17 +508,13 @@ impl Running {
             side.push(sample);
         }
         set_durations(&mut side);
-        let said = self.said(out);
-        let main = MainTrack {
-            lane: &self.main,
-            timescale: self.tracks.timescale,
-            newest: self.newest,
-            until: boundary,
-        };
         let late_ticks = match self.part.is_empty() {
             false => std::mem::take(&mut self.late_ticks),
-            true => self.segmenter.listed(self.beyond_pictures(&side)),
+            true => self.segmenter.listed(self.beyond_main(&side, others_end)),
         };
+        // Nothing can be said in a gap.
+        let is_gap = self.part.is_empty() && side.is_empty();
+        let said = if is_gap { Vec::new() } else { self.said(out) };
         let progress = match self.tracks.main {
             Kind::Video => out.add_part(&self.part, &side, &said, late_ticks, &main),
             Kind::Audio => out.add_part(&[], &self.part, &said, late_ticks, &main),
@@ -526,12 +532,14 @@ impl Running {
         Timescale::MILLIS.rescale(millis, self.tracks.timescale)
     }
 
-    /// How far sound reaches beyond the pictures, in ticks of the picture: a millisecond at least, since
-    /// a part has a length.
-    fn beyond_pictures(&self, side: &[Timed]) -> u64 {
-        let end =
-            side.last().map_or(0, |last| last.dts_ticks.saturating_add(last.duration_ticks.into()));
-        let end = self.side_timescale().rescale(end, self.tracks.timescale);
+    /// How far sound reaches beyond the main track, in its ticks: a millisecond at least, since a part has a
+    /// length.
+    fn beyond_main(&self, side: &[Timed], others_end: Option<i64>) -> u64 {
+        let side_end = side.last().map(|last| {
+            let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
+            self.side_timescale().rescale(end, self.tracks.timescale)
+        });
+        let end = side_end.max(others_end).unwrap_or(0);
         let beyond = end.saturating_sub(self.expected.unwrap_or(end)).max(self.ticks(1));
         u64::try_from(beyond).unwrap_or(0)
     }

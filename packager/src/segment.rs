@@ -45,6 +45,8 @@ pub(crate) struct Head {
     pub program_date_time_ms: i64,
     /// How much later than it is decoded the first picture of its run is seen.
     pub picture_delay_ms: i64,
+    /// Where it begins on the main track, by its lengths in the list; `None` without media.
+    pub start_ticks: Option<i64>,
     pub parts: Vec<Part>,
     /// The sounds beside the first. Most lives have none.
     pub others: Vec<OtherSound>,
@@ -132,7 +134,7 @@ impl Head {
         }
     }
 
-    /// Wall-clock time of the first sample in a rendition, in Unix milliseconds.
+    /// Wall-clock time at which it begins in a rendition, in Unix milliseconds.
     pub fn program_date_time_ms(&self, rendition: Rendition) -> i64 {
         let at = self.program_date_time_ms;
         let number = match rendition {
@@ -142,15 +144,12 @@ impl Head {
             Rendition::Video => return at.saturating_add(self.picture_delay_ms),
             Rendition::Audio(number) => number,
         };
-        let first = |parts: &[Part], kind| parts.first().and_then(|part| part.start(kind));
+        let sound = self.sound(number);
         let sound =
-            self.sound(number).and_then(|(track, parts)| Some((track, first(parts, Kind::Audio)?)));
-        let (Some(main), Some((track, sound))) = (first(&self.parts, self.tracks.main), sound)
-        else {
-            return at;
-        };
-        let main = self.tracks.timescale.rescale(main, track.timescale);
-        let later = track.timescale.rescale(sound - main, media::Timescale::MILLIS);
+            sound.and_then(|(track, parts)| Some((track, parts.first()?.start(Kind::Audio)?)));
+        let (Some(start), Some((track, sound))) = (self.start_ticks, sound) else { return at };
+        let start = self.tracks.timescale.rescale(start, track.timescale);
+        let later = track.timescale.rescale(sound - start, media::Timescale::MILLIS);
         at.saturating_add(later)
     }
 
@@ -168,7 +167,8 @@ impl OpenSegment {
     }
 
     /// Makes a part of these samples, and of what is said meanwhile, that is listed `late_ticks` longer
-    /// than they are: so long the sample before them is shown beyond its own part.
+    /// than they are: so long the sample before them is shown beyond its own part. Without any it is a
+    /// gap, beside what the other sounds still have.
     pub fn add(
         &mut self,
         sequence: u32,
@@ -177,10 +177,14 @@ impl OpenSegment {
         said: &[Said],
         late_ticks: u64,
     ) {
-        let mut part =
-            Part::write(&mut self.bytes, sequence, &self.head.tracks, video, audio, said);
-        part.duration_ticks = part.duration_ticks.saturating_add(late_ticks);
-        self.seems_full = false;
+        let part = if video.is_empty() && audio.is_empty() {
+            Part::gap(self.bytes.len(), late_ticks)
+        } else {
+            let tracks = &self.head.tracks;
+            let mut part = Part::write(&mut self.bytes, sequence, tracks, video, audio, said);
+            part.duration_ticks = part.duration_ticks.saturating_add(late_ticks);
+            part
+        };
         self.head.parts.push(part);
     }
 
@@ -332,7 +336,7 @@ impl Segment {
         self.head.shown(rendition).all(|part| part.is_gap)
     }
 
-    /// Wall-clock time of its first sample, in Unix milliseconds.
+    /// Wall-clock time at which it begins, in Unix milliseconds.
     pub fn program_date_time_ms(&self) -> i64 {
         self.head.program_date_time_ms
     }

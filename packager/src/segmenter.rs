@@ -347,7 +347,12 @@ impl Segmenter {
             Some(_) => self.has_all_samples() || nearly_full && self.passes_limit(duration),
             None => nearly_full && overfull,
         };
-        if is_full { self.part_cut() } else { Cut::Nothing }
+        match is_full {
+            false => Cut::Nothing,
+            // Whatever comes next begins another.
+            true if self.segment.saturating_add(duration) > self.segment_limit => Cut::Segment,
+            true => self.part_cut(),
+        }
     }
 
     fn passes_limit(&self, duration: u64) -> bool {

@@ -72,6 +72,13 @@ pub(crate) struct MainTrack<'a> {
     pub until: Option<i64>,
 }
 
+impl MainTrack<'_> {
+    /// Whether what begins at `ticks` of a sound begins before the end of the part.
+    pub fn is_before_end(&self, ticks: i64, timescale: Timescale) -> bool {
+        self.until.is_none_or(|until| ticks < self.timescale.rescale(until, timescale))
+    }
+}
+
 impl OtherSounds {
     /// Whether there is one at all.
     pub fn is_empty(&self) -> bool {
@@ -150,6 +157,11 @@ impl OtherSounds {
             self.packaged.insert(sound.number);
         }
         dropped
+    }
+
+    /// Where what waits for the part that ends now ends, in ticks of the main track; `None` if nothing does.
+    pub fn waiting_end(&self, main: &MainTrack<'_>, config: &Config) -> Option<i64> {
+        self.lines.iter().filter_map(|line| line.waiting_end(main, config)).max()
     }
 
     /// The init segment of that id of a sound, while something needs it.
@@ -258,12 +270,12 @@ impl Line {
             lane.starting_at(next.dts_ticks).not_before(end)
         });
         let mapped = lane.map(next.dts_ticks);
-        if lane.ahead_ms(mapped, main.newest, main.timescale) > config.track_absent_ms.into() {
+        if runs_ahead(lane, mapped, main, config) {
             // Its clock jumped: it lands beside the main track, with the next part.
             self.lane = None;
             return None;
         }
-        if main.until.is_some_and(|until| mapped >= main.timescale.rescale(until, timescale)) {
+        if !main.is_before_end(mapped, timescale) {
             return None;
         }
         let step_ticks = next.duration_ticks.max(1);
@@ -278,6 +290,25 @@ impl Line {
         }
         Some(place)
     }
+
+    /// Where the newest sample ends that waits for the part that ends now, of a sound that has come
+    /// before, in ticks of the main track.
+    fn waiting_end(&self, main: &MainTrack<'_>, config: &Config) -> Option<i64> {
+        let (tracks, lane) = (self.declared.as_ref()?, self.lane.as_ref()?);
+        let belongs = |sample: &&Waiting| {
+            let at = lane.map(sample.dts_ticks);
+            main.is_before_end(at, tracks.timescale) && !runs_ahead(lane, at, main, config)
+        };
+        self.waiting.front().filter(belongs)?;
+        let last = self.waiting.iter().rfind(belongs)?;
+        let end = lane.map(last.dts_ticks).saturating_add(last.duration_ticks.into());
+        Some(tracks.timescale.rescale(end, main.timescale))
+    }
+}
+
+/// Whether a place on the way of a sound lies so far ahead of the main track that its clock must have jumped.
+fn runs_ahead(lane: &Lane, at: i64, main: &MainTrack<'_>, config: &Config) -> bool {
+    lane.ahead_ms(at, main.newest, main.timescale) > config.track_absent_ms.into()
 }
 
 /// Some of the sounds of a live.

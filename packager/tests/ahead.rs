@@ -4,7 +4,7 @@
 
 mod support;
 
-use communiconnect_packager::Rendition;
+use communiconnect_packager::{Progress, Rendition};
 use media::{Event, Kind, Sample};
 use support::*;
 
@@ -12,7 +12,10 @@ use support::*;
 /// completed it.
 struct Followed {
     viewer: Viewer,
+    /// What was hinted at with the part before.
     hints: Vec<String>,
+    /// What was hinted at last, before the part came.
+    last_hints: Vec<String>,
     parts: Vec<String>,
     /// In milliseconds of the publisher, of each part.
     completed_by: Vec<i64>,
@@ -26,28 +29,45 @@ fn follow(events: impl IntoIterator<Item = Event>) -> Followed {
 /// The same of one more publisher.
 fn follow_on(mut viewer: Viewer, events: impl IntoIterator<Item = Event>) -> Followed {
     viewer.packager.begin(NOON_MS);
-    let (mut hints, mut parts, mut completed_by) = (Vec::new(), Vec::new(), Vec::new());
-    let mut hinted = None;
+    let (mut hints, mut last_hints) = (Vec::new(), Vec::new());
+    let (mut parts, mut completed_by) = (Vec::new(), Vec::new());
+    let mut playlist = None;
+    let (mut read_at, mut hinted) = (None, None);
     for event in events {
-        let at_ms = match &event {
-            Event::Sample(sample) if sample.kind == Kind::Video => sample.dts_ticks / 90,
-            Event::Sample(sample) => sample.dts_ticks / 48,
-            _ => 0,
-        };
+        let at_ms = time_ms(&event);
+        // As a viewer has it: read again when something is said to have changed.
+        let hinted_last = playlist.as_deref().map(hint_of);
         let progress = viewer.packager.push(event).unwrap();
         viewer.look(progress);
+        let revision = viewer.packager.playlist_revision(Rendition::Source);
+        if progress != Progress::default() {
+            assert!(read_at.replace(revision) != Some(revision), "{progress:?} is a change");
+            playlist = viewer.packager.media_playlist(Rendition::Source);
+        }
         if !progress.part {
             continue;
         }
+        last_hints.extend(hinted_last);
         let edge = viewer.packager.edge().unwrap();
         parts.push(format!("{}.{}.m4s", edge.msn, edge.part));
         completed_by.push(at_ms);
-        let text = viewer.packager.media_playlist(Rendition::Source).unwrap();
         hints.extend(hinted.take());
-        let (_, after) = text.split_once("TYPE=PART,URI=\"").unwrap();
-        hinted = Some(after.split('"').next().unwrap().to_owned());
+        hinted = playlist.as_deref().map(hint_of);
     }
-    Followed { viewer, hints, parts, completed_by }
+    Followed { viewer, hints, last_hints, parts, completed_by }
+}
+
+fn time_ms(event: &Event) -> i64 {
+    match event {
+        Event::Sample(sample) if sample.kind == Kind::Video => sample.dts_ticks / 90,
+        Event::Sample(sample) => sample.dts_ticks / 48,
+        _ => 0,
+    }
+}
+
+fn hint_of(playlist: &str) -> String {
+    let (_, after) = playlist.split_once("TYPE=PART,URI=\"").unwrap();
+    after.split('"').next().unwrap().to_owned()
 }
 
 fn pictures(source: &Source, change: impl Fn(usize, &mut Sample)) -> Vec<Event> {
@@ -102,18 +122,31 @@ fn an_idr_where_none_was_due_belies_one_hint_and_ends_the_segment() {
     let belied =
         live.hints.iter().zip(&live.parts[1..]).filter(|(hint, part)| hint != part).count();
     assert!((1..=10).contains(&belied), "{belied} of {}", live.hints.len());
+    assert_eq!(live.last_hints, live.parts[1..], "the picture that belies a hint takes it back");
 }
 
 #[test]
 fn an_idr_that_was_due_and_does_not_come_belies_one_hint_and_no_more() {
-    // From one second the encoder goes over to two, which is what segments are meant to last.
-    let source = Source { seconds: 30, gop: 1, ..Source::default() };
-    let live = follow(pictures(&source, |n, sample| {
-        sample.is_sync = n.is_multiple_of(if n < 300 { 30 } else { 60 });
-    }));
-    assert!(live.viewer.all().skip(2).all(|segment| segment.independent()));
-    let belied: Vec<_> = live.hints.iter().zip(&live.parts[1..]).filter(|(h, p)| h != p).collect();
-    assert!(belied.len() <= 1, "{belied:?}");
+    // From one second the encoder goes over to more: with the end of a segment, or in the midst of one,
+    // which then is thought to end where it does not.
+    for (last, gop, belied) in [(300, 60, 0), (330, 40, 1)] {
+        let source = Source { seconds: 30, gop: 1, ..Source::default() };
+        let live = follow(pictures(&source, |n, sample| {
+            sample.is_sync = if n <= last { n % 30 == 0 } else { (n - last) % gop == 0 };
+        }));
+        assert!(live.viewer.all().skip(2).all(|segment| segment.independent()));
+        let wrong = live.hints.iter().zip(&live.parts[1..]).filter(|(hint, part)| hint != part);
+        assert_eq!(wrong.count(), belied);
+        let known_last = "the picture that belies a hint takes it back";
+        assert_eq!(live.last_hints, live.parts[1..], "{known_last}");
+    }
+}
+
+#[test]
+fn a_segment_that_has_no_room_for_another_picture_ends_with_its_last_part() {
+    // GOPs of half a minute, which are cut: with the part after which nothing fits, whatever comes.
+    let live = follow(Source { seconds: 40, gop: 900, ..Source::default() }.events());
+    assert_eq!(live.hints, live.parts[1..]);
 }
 
 #[test]
@@ -145,6 +178,30 @@ fn a_lost_picture_lengthens_the_one_before_it_in_the_lists_too() {
         let length_us = i64::try_from(before.duration_us()).unwrap();
         assert!((between_us - length_us).abs() <= 3_000, "{length_us} µs in {between_us}");
     }
+}
+
+#[test]
+fn a_segment_whose_first_picture_is_late_is_dated_where_the_one_before_ends() {
+    // From the fourth on every IDR is 60 ms late, and so are those after it.
+    let source = Source { seconds: 30, ..Source::default() };
+    let mut events = pictures(&source, |n, sample| {
+        sample.dts_ticks += (n as i64 / 60 - 3).max(0) * 60 * 90;
+    });
+    events.sort_by_key(time_ms);
+    let live = follow(events);
+    let segments: Vec<_> = live.viewer.all().collect();
+    let late = segments.windows(2).skip(1).filter(|pair| {
+        let [before, after] = pair else { unreachable!() };
+        let date_ms = before.program_date_time_ms() + before.duration_us() as i64 / 1_000;
+        let date_off_ms = after.program_date_time_ms() - date_ms;
+        assert!(date_off_ms.abs() <= 3, "{}: {date_off_ms} ms", after.msn());
+        let (pictures, sounds) = read_fmp4(after);
+        let [seen_ms, heard_ms] = [pictures[0].dts / 90, sounds[0].dts / 48];
+        // Of what can be heard, dates are those of before: noon is second 10 of the timeline.
+        assert!((after.program_date_time_ms() - NOON_MS + 10_000 - heard_ms).abs() <= 60);
+        seen_ms > heard_ms + 40
+    });
+    assert!(late.count() > 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use communiconnect_packager::{Packager, Rendition, Segment};
-use media::{Event, Label, Labels, Language, Name, SoundNumber};
+use media::{Event, Kind, Label, Labels, Language, Name, SoundNumber};
 use proptest::prelude::*;
 use support::*;
 
@@ -232,6 +232,36 @@ fn a_sound_that_stops_leaves_gaps_and_the_others_go_on() {
     assert_eq!(viewer.packager.report().discontinuities_total, 0);
     let text = viewer.packager.media_playlist(other()).unwrap();
     assert!(text.contains("GAP=YES"));
+}
+
+#[test]
+fn the_end_of_a_sound_is_kept_where_the_first_has_none_left() {
+    let first_ends = |event: &Event| match event {
+        Event::Sample(sample) if sample.kind == Kind::Audio => sample.dts_ticks < 5 * 48_000,
+        _ => true,
+    };
+    let mut viewer = watch(bilingual(6).into_iter().filter(first_ends).collect());
+    let [source, sounds] =
+        [Rendition::Source, other()].map(|it| viewer.packager.media_playlist(it).unwrap());
+    viewer.interrupt();
+    let heard: Vec<_> = viewer.all().flat_map(|it| read_alone(it, other()).1).collect();
+    let sent = second_sound(0..6);
+    assert_eq!(heard.len(), sent.len());
+    assert_eq!(heard.last().unwrap().data, sent.last().unwrap().data);
+    assert_eq!(viewer.packager.report().samples_dropped_total, 0);
+    // It is a part more, of which the picture has nothing.
+    let newest_part = |text: &str| {
+        text.lines().rfind(|line| line.starts_with("#EXT-X-PART:")).unwrap().to_owned()
+    };
+    let [source, sounds] =
+        [(Rendition::Source, source), (other(), sounds)].map(|(rendition, before)| {
+            let after = viewer.packager.media_playlist(rendition).unwrap();
+            assert_ne!(newest_part(&after), newest_part(&before));
+            newest_part(&after)
+        });
+    assert!(source.ends_with("GAP=YES") && !sounds.ends_with("GAP=YES"), "{source}\n{sounds}");
+    let last = viewer.all().last().unwrap();
+    assert!(!last.is_gap(Rendition::Source) && !last.is_gap(other()));
 }
 
 #[test]

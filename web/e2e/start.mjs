@@ -12,8 +12,8 @@ import { openPage } from './browser.mjs';
 import { observe } from './observe.mjs';
 
 const LINKS = {
-  'slow-3g': { kbits: 400, round_trip_ms: 400 },
-  'fast-3g': { kbits: 1600, round_trip_ms: 150 },
+  'slow-3g': { kbits: 400, up_kbits: 400, round_trip_ms: 400 },
+  'fast-3g': { kbits: 1600, up_kbits: 750, round_trip_ms: 150 },
   none: null,
 };
 const START_MS = 60_000;
@@ -57,12 +57,12 @@ try {
 
 async function slowDown(cdp, link) {
   if (!link) return;
-  const bytesPerSecond = (link.kbits * 1000) / 8;
+  const bytesPerSecond = (kbits) => (kbits * 1000) / 8;
   await cdp.send('Network.emulateNetworkConditions', {
     offline: false,
     latency: link.round_trip_ms,
-    downloadThroughput: bytesPerSecond,
-    uploadThroughput: bytesPerSecond,
+    downloadThroughput: bytesPerSecond(link.kbits),
+    uploadThroughput: bytesPerSecond(link.up_kbits),
     connectionType: 'cellular3g',
   });
 }

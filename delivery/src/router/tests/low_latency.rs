@@ -64,6 +64,30 @@ async fn no_cache_keeps_that_a_hinted_part_did_not_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hint_is_taken_back_with_the_picture_that_belies_it() {
+    let (house, mut publisher) = house();
+    publisher.push(&mut media(4_500..5_970)).unwrap();
+    let hint = |text: &str| {
+        text.split("PART,URI=\"").last().unwrap().split('"').next().unwrap().to_owned()
+    };
+    let playlist = house.get(&house.path("source.m3u8")).await;
+    assert_eq!(hint(playlist.text()), "4.0.m4s");
+    let mut hinted = house.ask(Method::GET, &house.path("4.0.m4s"), &[]);
+    assert!((&mut hinted).now_or_never().is_none());
+    // No IDR, where one is due.
+    let picture = sample(Kind::Video, 6_000 * 90, false, 150);
+    publisher.push(&mut vec![Event::Sample(picture)]).unwrap();
+    assert_eq!(told(hinted, "it does not come").await.status, StatusCode::NOT_FOUND);
+    let next = house.get(&house.path("source.m3u8")).await;
+    assert_eq!(hint(next.text()), "3.10.m4s");
+    assert_ne!(next.header("etag"), playlist.header("etag"));
+    let mut asking = house.ask(Method::GET, &house.path("3.10.m4s"), &[]);
+    assert!((&mut asking).now_or_never().is_none());
+    publisher.push(&mut media(6_010..6_210)).unwrap();
+    assert_eq!(told(asking, "it does").await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_without_a_part_waits_for_the_whole_segment() {
     let (house, mut publisher) = house();
     let mut asking = house.reload("_HLS_msn=3");
