@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -14,6 +14,7 @@ use axum::Router;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
+use recorder::{Library, Recorder, System};
 use storage::Storage;
 use store::Store;
 use tokio::{
@@ -46,6 +47,12 @@ const PURGE: Duration = Duration::from_secs(3_600);
 /// How often the database is asked whether a live has begun whose neighbours are to be told: one
 /// look at a table that is nearly always empty.
 const ANNOUNCE: Duration = Duration::from_secs(2);
+
+/// How often recordings are looked at that may have to give way: in a minute a hundred lives write 2 GB.
+const SWEEP_RECORDINGS: Duration = Duration::from_secs(60);
+
+/// The folder of recordings, below the data folder.
+const RECORDINGS_FOLDER: &str = "recordings";
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
@@ -117,6 +124,15 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
 
+    let recordings = Library::open(config.data_dir.join(RECORDINGS_FOLDER))
+        .context("cannot read the folder of recordings")?;
+    let live_recorder = match config.recording.enabled {
+        true => Some(
+            Recorder::start(recordings.clone(), config.recording.clone(), Arc::new(System))
+                .context("cannot start the recorder")?,
+        ),
+        false => None,
+    };
     let hub = Hub::new();
     let lives = Lives::new(
         store.clone(),
@@ -125,6 +141,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.lives.clone(),
         config.delivery.count_viewers,
         delivery::Tickets::new(&config.delivery, &keys),
+        live_recorder,
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
@@ -134,7 +151,8 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
             .map_err(|setting| anyhow::anyhow!("api.{setting}"))?;
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
-    let media = Arc::new(Delivery::new(hub.clone(), &config.delivery, keys));
+    let media = Delivery::new(hub.clone(), &config.delivery, keys);
+    let media = Arc::new(media.with_recordings(recordings.clone()));
     let pages = Router::new()
         .merge(api::router(
             store.clone(),
@@ -178,6 +196,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
+        tokio::spawn(sweep_recordings(recordings, config.recording)),
         tokio::spawn(async move {
             match pusher {
                 Ok(pusher) => pusher.run().await,
@@ -267,6 +286,20 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
             }
         }
         api::tidy(&store, &storage, now_ms).await;
+    }
+}
+
+/// Has recordings give way that are too old or too much, until the process ends.
+async fn sweep_recordings(recordings: Library, config: recorder::Config) {
+    let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
+    loop {
+        ticks.tick().await;
+        let (recordings, config) = (recordings.clone(), config.clone());
+        let sweep = move || recordings.sweep(&config, SystemTime::now());
+        match tokio::task::spawn_blocking(sweep).await {
+            Ok(Err(error)) => tracing::error!(%error, "cannot look after the recordings"),
+            Ok(Ok(_)) | Err(_) => {}
+        }
     }
 }
 

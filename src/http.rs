@@ -130,9 +130,7 @@ impl Site {
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
         match &self.media {
-            Some(media) if request.uri().path().starts_with(Delivery::ROOT) => {
-                media.answer(request).await
-            }
+            Some(media) if Delivery::answers(request.uri().path()) => media.answer(request).await,
             _ => {
                 let Ok(response) = self.rest.clone().oneshot(request.map(Body::new)).await;
                 response
@@ -231,7 +229,7 @@ impl Front {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let arrival = Arrival::of(&request, &counted);
             let is_h2 = request.version() == Version::HTTP_2;
-            let is_media = request.uri().path().starts_with(Delivery::ROOT);
+            let is_media = Delivery::answers(request.uri().path());
             let told = request.extensions_mut();
             told.insert(ConnectInfo(peer));
             if !is_media {

@@ -24,6 +24,7 @@ use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
+use recorder::Recorder;
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
@@ -86,6 +87,8 @@ struct Inner {
     config: Config,
     counts_viewers: bool,
     tickets: Tickets,
+    /// Who records every live, if anybody does.
+    recorder: Option<Recorder>,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -158,6 +161,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
+        recorder: Option<Recorder>,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -166,6 +170,7 @@ impl Lives {
             config,
             counts_viewers,
             tickets,
+            recorder,
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -231,6 +236,8 @@ impl Lives {
     /// says how many there were. Viewers read ENDLIST: the next run packages under another epoch.
     pub async fn drain(&self) -> usize {
         self.0.draining.store(true, Ordering::Relaxed);
+        // Before the channels end: for recordings it is not the end.
+        let recorded = self.0.recorder.as_ref().map(Recorder::drain);
         let open: Vec<_> = self.0.open.iter().map(|entry| entry.value().clone()).collect();
         let mut publishing = 0;
         for live in &open {
@@ -241,6 +248,11 @@ impl Lives {
         let all_told = tokio::time::timeout(DRAIN, handled.wait_for(|handled| *handled == 0));
         if all_told.await.is_err() {
             warn!("some publishers were still connected when the server stopped");
+        }
+        if let Some(recorded) = recorded
+            && tokio::time::timeout(DRAIN, recorded).await.is_err()
+        {
+            warn!("the disk did not take the end of every recording in time");
         }
         publishing
     }
@@ -263,6 +275,9 @@ impl Lives {
         if self.0.counts_viewers {
             ::metrics::gauge!("lives_viewers").set(viewers as f64);
         }
+        let (recorded, waiting) = self.0.recorder.as_ref().map_or((0, 0), Recorder::counts);
+        ::metrics::gauge!("recorder_lives").set(recorded as f64);
+        ::metrics::gauge!("recorder_lives_waiting").set(waiting as f64);
         ::metrics::gauge!("packager_window_segments").set(segments as f64);
         ::metrics::gauge!("packager_window_bytes").set(bytes as f64);
     }
@@ -422,6 +437,9 @@ impl Lives {
                 return Err(full());
             }
         };
+        if let Some(recorder) = &self.0.recorder {
+            recorder.record(&channel);
+        }
         let live = Arc::new(OpenLive {
             id: row.id,
             author: row.author,
@@ -532,7 +550,8 @@ impl api::LiveControl for Lives {
     fn status(&self, name: &PlaybackName) -> Option<api::Incoming> {
         let live = self.0.open.get(name)?.clone();
         let incoming = lock(&live.incoming);
-        incoming.as_ref().map(|incoming| describe(incoming, &live.channel.report()))
+        let recording = self.0.recorder.as_ref().and_then(|recorder| recorder.progress(name));
+        incoming.as_ref().map(|incoming| describe(incoming, &live.channel.report(), recording))
     }
 
     fn viewers(&self, name: &PlaybackName) -> Option<usize> {

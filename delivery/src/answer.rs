@@ -85,22 +85,36 @@ pub(crate) fn immutable(
     asked: &HeaderMap,
     sent_bytes: Counter,
 ) -> Response {
+    let (response, range) = immutable_head(body.len() as u64, content_type, cache_control, asked);
+    match range {
+        Some(range) => with_body(response, slice(&body, range), sent_bytes),
+        None => response,
+    }
+}
+
+/// The same without its body, and which of its `len` bytes that is to have; none where the answer is
+/// complete without.
+pub(crate) fn immutable_head(
+    len: u64,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+) -> (Response, Option<Range<u64>>) {
     let headers = [
         (ETAG, HeaderValue::from_static(caching::IMMUTABLE_ETAG)),
         (CACHE_CONTROL, cache_control),
         (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
     ];
     if holds(asked, caching::IMMUTABLE_ETAG.as_bytes()) {
-        return answer(StatusCode::NOT_MODIFIED, headers, Body::empty());
+        return (answer(StatusCode::NOT_MODIFIED, headers, Body::empty()), None);
     }
-    let len = body.len() as u64;
-    let (status, body, content_range) = match wanted(asked, len) {
-        Wanted::Whole => (StatusCode::OK, body, None),
+    let (status, range, content_range) = match wanted(asked, len) {
+        Wanted::Whole => (StatusCode::OK, 0..len, None),
         Wanted::Part(range) => {
             let said = format!("bytes {}-{}/{len}", range.start, range.end - 1);
-            (StatusCode::PARTIAL_CONTENT, slice(&body, range), Some(said))
+            (StatusCode::PARTIAL_CONTENT, range, Some(said))
         }
-        Wanted::Nothing => return failure(Failure::Range { len }),
+        Wanted::Nothing => return (failure(Failure::Range { len }), None),
     };
     let mut response = answer(status, headers, Body::empty());
     let filled = response.headers_mut();
@@ -108,7 +122,14 @@ pub(crate) fn immutable(
     if let Some(said) = content_range.and_then(|said| HeaderValue::try_from(said).ok()) {
         filled.insert(CONTENT_RANGE, said);
     }
-    with_body(response, body, sent_bytes)
+    (response, Some(range))
+}
+
+/// An answer with a body of so many bytes.
+pub(crate) fn with_length(mut response: Response, body: Body, len: u64) -> Response {
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+    *response.body_mut() = body;
+    response
 }
 
 /// A failure, told in JSON.

@@ -33,6 +33,12 @@ pub(crate) enum Failure {
     NotInMpegTs,
     /// The live is private, and no good ticket came.
     NoTicket,
+    /// No recording is kept under the name.
+    UnknownRecording,
+    /// It is still being written: its live is on.
+    NotFinished,
+    /// The disk, or what it gave back, is damaged.
+    Unreadable,
     /// Too many requests wait already.
     Busy,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
@@ -55,6 +61,9 @@ impl Failure {
             | Self::Belied
             | Self::NotStarted
             | Self::NotInMpegTs
+            | Self::UnknownRecording
+            | Self::NotFinished
+            | Self::Unreadable
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::NoTicket => StatusCode::FORBIDDEN,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
@@ -96,6 +105,15 @@ impl Failure {
             Self::NoTicket => {
                 r#"{"detail":"Ce direct est réservé, ou votre accès a expiré : rouvrez sa page.","code":"no_ticket"}"#
             }
+            Self::UnknownRecording => {
+                r#"{"detail":"Ce direct n’a pas d’enregistrement, ou il n’est plus gardé.","code":"unknown_recording"}"#
+            }
+            Self::NotFinished => {
+                r#"{"detail":"Ce direct n’est pas terminé : regardez-le en direct.","code":"not_finished"}"#
+            }
+            Self::Unreadable => {
+                r#"{"detail":"Ce passage de l’enregistrement ne peut pas être lu.","code":"unreadable"}"#
+            }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
@@ -123,9 +141,12 @@ impl Failure {
     /// How long caches may repeat the answer.
     pub(crate) fn cache_control(self) -> HeaderValue {
         match self {
-            Self::Belied | Self::NoTicket | Self::Busy | Self::Method | Self::Range { .. } => {
-                caching::NEVER
-            }
+            Self::Unreadable
+            | Self::Belied
+            | Self::NoTicket
+            | Self::Busy
+            | Self::Method
+            | Self::Range { .. } => caching::NEVER,
             _ => caching::FAILURE,
         }
     }

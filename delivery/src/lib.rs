@@ -1,6 +1,6 @@
 //! HLS over HTTP.
 //!
-//! Here: the URLs under `/hls/`, and how what they name is served: waiting, ranges, compression,
+//! Here: the URLs under `/hls/` and `/vod/`, and how what they name is served: waiting, ranges, compression,
 //! caching, CORS. Not here: what a playlist says (`packager`), what is open (`hub`), accounts and
 //! the database (`api`, `store`): a viewer never waits for those.
 //!
@@ -34,6 +34,7 @@ mod router;
 mod session;
 mod ticket;
 mod turns;
+mod vod;
 mod waiting;
 
 pub use config::Config;

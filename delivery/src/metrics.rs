@@ -16,15 +16,18 @@ pub(crate) enum Kind {
     Init,
     Segment,
     Part,
+    /// Anything of a recording.
+    Recording,
     Other,
 }
 
-const KINDS: [(Kind, &str); 6] = [
+const KINDS: [(Kind, &str); 7] = [
     (Kind::Multivariant, "multivariant"),
     (Kind::Media, "media"),
     (Kind::Init, "init"),
     (Kind::Segment, "segment"),
     (Kind::Part, "part"),
+    (Kind::Recording, "recording"),
     (Kind::Other, "other"),
 ];
 
@@ -97,13 +100,14 @@ impl Metrics {
     }
 
     fn of(&self, kind: Kind) -> &OfKind {
-        let [multivariant, media, init, segment, part, other] = &self.kinds;
+        let [multivariant, media, init, segment, part, recording, other] = &self.kinds;
         match kind {
             Kind::Multivariant => multivariant,
             Kind::Media => media,
             Kind::Init => init,
             Kind::Segment => segment,
             Kind::Part => part,
+            Kind::Recording => recording,
             Kind::Other => other,
         }
     }

@@ -86,7 +86,7 @@ impl<'a> MediaPath<'a> {
     pub const MAX_LEN: usize = 192;
 
     /// Longest epoch accepted; ours have eight characters.
-    const MAX_EPOCH_LEN: usize = 16;
+    pub(crate) const MAX_EPOCH_LEN: usize = 16;
 
     /// Reads the path of a URL, query string already removed. `None` when it names nothing of ours.
     ///
@@ -118,14 +118,18 @@ impl<'a> MediaPath<'a> {
         if ticket.is_some_and(|ticket| Ticket::parse(ticket).is_none()) {
             return None;
         }
-        if let Some(stem) = file.strip_suffix(".m3u8") {
-            let rendition = match stem {
-                "source" => Rendition::Source,
-                "source-ts" => Rendition::SourceTs,
-                "video" => Rendition::Video,
-                "audio" => Rendition::SOUND,
-                other => Rendition::Audio(sound_number(other.strip_prefix("audio-")?)?),
-            };
+        Self::file(name, epoch, ticket, file)
+    }
+
+    /// What a file below an epoch is.
+    pub(crate) fn file(
+        name: &'a str,
+        epoch: &'a str,
+        ticket: Option<&'a str>,
+        file: &'a str,
+    ) -> Option<Self> {
+        if file.ends_with(".m3u8") {
+            let rendition = Self::playlist(file)?;
             return Some(Self::Media { name, epoch, ticket, rendition });
         }
         if let Some(msn) = file.strip_suffix(".ts") {
@@ -144,6 +148,17 @@ impl<'a> MediaPath<'a> {
                 let (msn, index) = (number(msn)?, small_number(index)?);
                 Self::Part { name, epoch, ticket, rendition, msn, index }
             }
+        })
+    }
+
+    /// The rendition whose media playlist a file is.
+    pub(crate) fn playlist(file: &str) -> Option<Rendition> {
+        Some(match file.strip_suffix(".m3u8")? {
+            "source" => Rendition::Source,
+            "source-ts" => Rendition::SourceTs,
+            "video" => Rendition::Video,
+            "audio" => Rendition::SOUND,
+            other => Rendition::Audio(sound_number(other.strip_prefix("audio-")?)?),
         })
     }
 
@@ -210,7 +225,7 @@ fn sound_number(text: &str) -> Option<SoundNumber> {
     SoundNumber::new(u8::try_from(index).ok()?)
 }
 
-fn is_word(text: &str, max_len: usize) -> bool {
+pub(crate) fn is_word(text: &str, max_len: usize) -> bool {
     !text.is_empty()
         && text.len() <= max_len
         && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())

@@ -35,6 +35,8 @@ impl Urgency {
             Kind::Init => Some((Self(2), HeaderValue::from_static("u=2"))),
             Kind::Part => Some((Self(2), HeaderValue::from_static("u=2"))),
             Kind::Segment => Some((Self(3), HeaderValue::from_static("u=3"))),
+            // A live cannot wait, and what is over can.
+            Kind::Recording => Some((Self(4), HeaderValue::from_static("u=4"))),
             Kind::Other => None,
         }
     }

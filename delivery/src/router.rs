@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
 use packager::{Edge, Rendition};
+use recorder::Library;
 use tokio::time::Instant;
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
     priority,
     session::{self, Session},
     ticket,
+    vod::VodPath,
     waiting::WaitingRoom,
 };
 
@@ -35,18 +37,22 @@ pub struct Delivery {
     hub: Hub,
     waiting: WaitingRoom,
     metrics: Metrics,
-    tickets: Tickets,
+    pub(crate) tickets: Tickets,
+    /// The recordings of lives that are over, if there may be any.
+    pub(crate) recordings: Option<Library>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
     first_segment_wait: Duration,
     /// How long what is served may be kept: of public lives, of private ones.
-    public: Kept,
-    private: Kept,
+    pub(crate) public: Kept,
+    pub(crate) private: Kept,
 }
 
 impl Delivery {
-    /// Everything it answers is below this path, and everything below it is answered.
-    pub const ROOT: &str = "/hls/";
+    /// Whether it answers a path: everything below `/hls/` and `/vod/`.
+    pub fn answers(path: &str) -> bool {
+        path.starts_with("/hls/") || path.starts_with(VodPath::ROOT)
+    }
 
     /// Serves `hub`. Viewers' sessions and their tickets for private lives are signed by `keys`. Binds
     /// its metrics to the recorder that is installed at this moment.
@@ -56,11 +62,18 @@ impl Delivery {
             waiting: WaitingRoom::new(config),
             metrics: Metrics::new(),
             tickets: Tickets::new(config, &keys),
+            recordings: None,
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
             public: Kept::new(Keeper::Anybody, config),
             private: Kept::new(Keeper::Viewer, config),
         }
+    }
+
+    /// The same, which serves recordings too.
+    pub fn with_recordings(mut self, recordings: Library) -> Self {
+        self.recordings = Some(recordings);
+        self
     }
 
     /// Answers a request, whatever its method and path; its body is nobody's. Where requests carry
@@ -73,11 +86,19 @@ impl Delivery {
             asked.headers.remove(RANGE);
         }
         let path = MediaPath::parse(asked.uri.path());
-        let kind = path.as_ref().map_or(Kind::Other, Kind::of);
+        let vod = VodPath::parse(asked.uri.path());
+        let kind = match vod {
+            Some(_) => Kind::Recording,
+            None => path.as_ref().map_or(Kind::Other, Kind::of),
+        };
         let response = match asked.method {
-            Method::GET | Method::HEAD => match path {
-                Some(path) => self.get(path, kind, &asked).await,
-                None => Err(Failure::UnknownPath),
+            Method::GET | Method::HEAD => match (path, vod) {
+                (Some(path), _) => self.get(path, kind, &asked).await,
+                (None, Some(path)) => {
+                    let sent_bytes = self.metrics.sent_bytes(kind);
+                    self.recorded(path, &asked, sent_bytes).await
+                }
+                (None, None) => Err(Failure::UnknownPath),
             },
             Method::OPTIONS => Ok(answer::preflight()),
             _ => Err(Failure::Method),
@@ -94,7 +115,9 @@ impl Delivery {
         kind: Kind,
         asked: &Parts,
     ) -> Result<Response, Failure> {
-        let channel = self.hub.channel(path.name()).ok_or(Failure::UnknownLive)?;
+        let Some(channel) = self.hub.channel(path.name()) else {
+            return self.recorded_live(path, asked, self.metrics.sent_bytes(kind)).await;
+        };
         match channel.access() {
             Access::Everyone if path.ticket().is_some() => Err(Failure::UnknownPath),
             Access::Everyone => self.found(&channel, path, None, kind, asked).await,
@@ -358,12 +381,12 @@ fn write_own(to: &mut String, uri: &str, ticket: Option<&str>, session: Option<&
     to.extend(session.into_iter().flat_map(|session| ["?", session::PARAMETER, "=", session]));
 }
 
-fn peer(asked: &Parts) -> Option<IpAddr> {
+pub(crate) fn peer(asked: &Parts) -> Option<IpAddr> {
     asked.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip())
 }
 
 /// Now, in Unix seconds.
-fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -371,7 +394,7 @@ fn now_s() -> u64 {
 const BLOCKED_TARGETS: u32 = 3;
 
 /// `video/iso.segment` is as right for fMP4 and known to fewer players and proxies.
-fn content_type(rendition: Rendition) -> &'static str {
+pub(crate) fn content_type(rendition: Rendition) -> &'static str {
     match rendition {
         Rendition::Source | Rendition::Video => "video/mp4",
         Rendition::SourceTs => "video/mp2t",

@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use media::{
-    Event,
+    Event, Labels,
     id::{Epoch, PlaybackName},
 };
 use packager::{Edge, Packager, Progress, Rendition, Report, Segment};
@@ -46,6 +46,8 @@ pub struct Channel {
     access: Access,
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
+    /// What of it a reader of whole segments waits for.
+    complete: watch::Sender<Complete>,
     /// The same for those who wait, who may be many (see [`relay`]).
     relayed: OnceLock<Relayed>,
     reign: watch::Sender<Reign>,
@@ -95,6 +97,15 @@ pub struct State {
     /// Whether a publisher is connected now.
     pub published: bool,
     /// Whether the live is over: the playlists say so, and nothing will change any more.
+    pub ended: bool,
+}
+
+/// What a reader of whole segments waits for a change of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Complete {
+    /// The newest complete segment.
+    pub last_msn: Option<u64>,
+    /// Whether the live is over.
     pub ended: bool,
 }
 
@@ -148,6 +159,7 @@ impl Channel {
             access,
             inner: Mutex::new(inner),
             state: watch::Sender::default(),
+            complete: watch::Sender::default(),
             relayed: OnceLock::new(),
             reign: watch::Sender::default(),
             viewers: Viewers::new(viewers_in_all),
@@ -214,6 +226,17 @@ impl Channel {
             Awaited::Media => media.subscribe(),
             Awaited::Playlist => playlists.subscribe(),
         }
+    }
+
+    /// A receiver for a reader who is no viewer: it sees complete segments and the end alone, and
+    /// nobody is hurried for it.
+    pub fn follow(&self) -> watch::Receiver<Complete> {
+        self.complete.subscribe()
+    }
+
+    /// What the publisher calls its sounds.
+    pub fn labels(&self) -> Arc<Labels> {
+        Arc::clone(self.lock().packager.labels())
     }
 
     /// How many receivers [`Channel::watch`] has given that are still held.
@@ -378,6 +401,15 @@ impl Channel {
             let same_but_newer = State { revision: state.revision, ..*current };
             *current = state;
             state != same_but_newer
+        });
+        self.complete.send_if_modified(|complete| {
+            let newer = Complete { last_msn: state.last_msn, ended: state.ended };
+            let is_newer = newer.last_msn > complete.last_msn || newer.ended && !complete.ended;
+            if is_newer {
+                complete.last_msn = newer.last_msn.max(complete.last_msn);
+                complete.ended |= newer.ended;
+            }
+            is_newer
         });
         if state.ended {
             self.reign.send_if_modified(|reign| !std::mem::replace(&mut reign.ended, true));

@@ -23,7 +23,7 @@ mod publisher;
 mod registry;
 mod viewers;
 
-pub use channel::{Access, Awaited, Channel, State, Targets};
+pub use channel::{Access, Awaited, Channel, Complete, State, Targets};
 pub use playlist::Playlist;
 pub use publisher::{Publisher, Revoked};
 pub use registry::{Hub, OpenError};

@@ -23,7 +23,8 @@ pub struct Playlist {
 }
 
 impl Playlist {
-    pub(crate) fn new(text: String, etag: String, target_duration_s: u32) -> Self {
+    /// A playlist of this text. The entity tag is weak, and quoted.
+    pub fn new(text: String, etag: String, target_duration_s: u32) -> Self {
         Self { text: text.into(), etag: etag.into(), target_duration_s, gzip: OnceLock::new() }
     }
 

@@ -23,6 +23,7 @@ mod output;
 mod packager;
 mod part;
 mod playlist;
+mod recorded;
 mod report;
 mod running;
 mod segment;
@@ -35,6 +36,8 @@ mod window;
 
 pub use config::Config;
 pub use packager::Packager;
+pub use playlist::recorded as vod;
+pub use recorded::{Init, Listed, alone};
 pub use report::{AudioReport, Report, VideoReport};
 pub use segment::Segment;
 

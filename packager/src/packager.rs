@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use media::{
-    Codec, Event, Kind, Sample, Timescale, Track,
+    Codec, Event, Kind, Labels, Sample, Timescale, Track,
     codec::x264,
     id::{Epoch, PlaybackName},
 };
@@ -204,6 +204,11 @@ impl Packager {
         let listing = self.listing(rendition)?;
         let labels = &self.output.sounds.labels;
         playlist::multivariant::render(listing, labels, &self.name, &self.epoch)
+    }
+
+    /// What the publisher calls its sounds.
+    pub fn labels(&self) -> &Arc<Labels> {
+        &self.output.sounds.labels
     }
 
     /// Whether what is listed can be offered as a rendition: MPEG-TS does not carry every codec, the

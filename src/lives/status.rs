@@ -1,5 +1,7 @@
 //! What the broadcaster's page shows of his live, and what it advises him to change.
 
+use recorder::{Progress, State};
+
 use super::Incoming;
 
 /// An IDR every two seconds is what HLS asks for; past this, joining and switching suffer.
@@ -8,7 +10,11 @@ const LONG_GOP_MS: u64 = 4_000;
 const HEAVY_BPS: u64 = 4_500_000;
 
 /// The publisher as it is now.
-pub(super) fn describe(incoming: &Incoming, report: &packager::Report) -> api::Incoming {
+pub(super) fn describe(
+    incoming: &Incoming,
+    report: &packager::Report,
+    recording: Option<Progress>,
+) -> api::Incoming {
     let seconds = |ms: u64| ms as f64 / 1_000.0;
     api::Incoming {
         video: report.video.as_ref().map(|video| api::IncomingVideo {
@@ -27,8 +33,38 @@ pub(super) fn describe(incoming: &Incoming, report: &packager::Report) -> api::I
         dropped_tags: incoming.stats.dropped_tags + report.samples_dropped_total,
         encoder: incoming.stats.hints.encoder.clone().or_else(|| incoming.encoder.clone()),
         connected_ms: incoming.connected_ms,
-        warnings: warnings(report),
+        warnings: warnings(report).into_iter().chain(of_recording(recording)).collect(),
     }
+}
+
+/// What the broadcaster has to know of his recording. He can do nothing, but what is not kept is better
+/// known before the end.
+fn of_recording(recording: Option<Progress>) -> Option<api::Warning> {
+    let Progress { state, lost, .. } = recording?;
+    let (code, message) = match state {
+        State::NoRoom => (
+            "recording_no_room",
+            "L'enregistrement attend : le disque du serveur est presque plein. Votre direct continue, \
+             et l'enregistrement reprendra dès qu'il y aura de la place.",
+        ),
+        State::Failing => (
+            "recording_failing",
+            "L'enregistrement attend : le disque du serveur ne répond pas. Votre direct continue, et \
+             l'enregistrement reprendra dès que possible.",
+        ),
+        State::Behind => (
+            "recording_behind",
+            "L'enregistrement est en retard : le disque du serveur est plus lent que votre direct, qui \
+             continue sans lui.",
+        ),
+        State::Recording if lost > 0 => (
+            "recording_gap",
+            "Un passage manque à l'enregistrement : le disque du serveur était trop lent. Le direct, \
+             lui, n'a rien perdu.",
+        ),
+        State::Recording => return None,
+    };
+    Some(api::Warning { code: code.into(), message: message.into() })
 }
 
 /// What the broadcaster should change, most harmful first.
@@ -171,6 +207,19 @@ mod tests {
             let [(code, message)] = &said("avc1.64001f", audio)[..] else { panic!("{audio}") };
             assert!(code == "audio_codec_rare" && message.contains(name), "{message}");
         }
+    }
+
+    #[test]
+    fn a_broadcaster_is_told_of_whatever_happens_to_his_recording() {
+        let told = |state, lost| {
+            of_recording(Some(Progress { state, lost, written: 5 })).map(|it| it.code)
+        };
+        assert_eq!(told(State::Recording, 0), None);
+        assert_eq!(told(State::Recording, 1).as_deref(), Some("recording_gap"));
+        assert_eq!(told(State::Behind, 1).as_deref(), Some("recording_behind"));
+        assert_eq!(told(State::NoRoom, 0).as_deref(), Some("recording_no_room"));
+        assert_eq!(told(State::Failing, 0).as_deref(), Some("recording_failing"));
+        assert_eq!(of_recording(None), None);
     }
 
     #[test]

@@ -42,6 +42,15 @@ impl<'a> Emsg<'a> {
         out.extend_from_slice(self.tag);
     }
 
+    /// The timescales that the boxes of a row were written in.
+    pub fn timescales(boxes: &'a [u8]) -> impl Iterator<Item = Timescale> {
+        const TIMESCALE: std::ops::Range<usize> = 12..16;
+        super::fragment::boxes(boxes).map_while(|it| {
+            let ticks = it.whole.get(TIMESCALE)?.first_chunk()?;
+            Timescale::new(u32::from_be_bytes(*ticks))
+        })
+    }
+
     /// The boxes of a row written here.
     pub fn read_all(mut boxes: &'a [u8]) -> impl Iterator<Item = Self> {
         const TIME: std::ops::Range<usize> = 16..24;

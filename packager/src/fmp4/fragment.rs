@@ -61,7 +61,8 @@ pub(crate) fn alone_len(kind: Kind, count: usize, payload_len: usize) -> usize {
 pub(crate) fn write_alone(kind: Kind, fragment: &[u8], run: &Run, end: usize, out: &mut Vec<u8>) {
     const SEQUENCE: std::ops::Range<usize> = BOX_LEN + FULL_BOX_LEN..BOX_LEN + MFHD_LEN;
     let shape = Shape::of(kind);
-    let table = run.table..run.table + run.count * shape.entry_len;
+    let table_len = run.count.saturating_mul(shape.entry_len);
+    let table = run.table..run.table.saturating_add(table_len);
     let (Some(sequence), Some(table), Some(payload)) =
         (fragment.get(SEQUENCE), fragment.get(table), fragment.get(run.data..end))
     else {
@@ -76,6 +77,81 @@ pub(crate) fn write_alone(kind: Kind, fragment: &[u8], run: &Run, end: usize, ou
     out.extend_from_slice(table);
     put_box(out, BOX_LEN + payload.len(), b"mdat");
     out.extend_from_slice(payload);
+}
+
+/// A box in a row of boxes.
+pub(crate) struct Box<'a> {
+    pub kind: [u8; 4],
+    /// Its head included.
+    pub whole: &'a [u8],
+}
+
+/// The boxes of a row, up to one that does not fit.
+pub(crate) fn boxes(mut row: &[u8]) -> impl Iterator<Item = Box<'_>> {
+    std::iter::from_fn(move || {
+        let len = u32::from_be_bytes(*row.first_chunk()?) as usize;
+        let kind = *row.get(4..)?.first_chunk()?;
+        let (whole, rest) = row.split_at_checked(len).filter(|_| len >= BOX_LEN)?;
+        row = rest;
+        Some(Box { kind, whole })
+    })
+}
+
+/// The fragment that `bytes` begin with, and what comes after it.
+pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut boxes = boxes(bytes);
+    let moof = boxes.next().filter(|it| it.kind == *b"moof")?;
+    let mdat = boxes.next().filter(|it| it.kind == *b"mdat")?;
+    bytes.split_at_checked(moof.whole.len() + mdat.whole.len())
+}
+
+/// Where the samples of each track lie in a fragment.
+#[derive(Default)]
+pub(crate) struct Runs {
+    pub video: Option<Run>,
+    pub audio: Option<Run>,
+}
+
+/// Finds the samples of a fragment written by [`write()`] again.
+pub(crate) fn read(fragment: &[u8]) -> Option<Runs> {
+    let moof = boxes(fragment).next()?.whole;
+    let mut runs = Runs::default();
+    // Where a box begins in the fragment.
+    let mut at = BOX_LEN;
+    for it in boxes(moof.get(BOX_LEN..)?) {
+        let start = at;
+        at += it.whole.len();
+        if it.kind != *b"traf" {
+            continue;
+        }
+        let (mut track_id, mut dts_ticks, mut table) = (None, None, None);
+        let mut inner_at = start + BOX_LEN;
+        for inner in boxes(it.whole.get(BOX_LEN..)?) {
+            let word = |at| inner.whole.get(at..).and_then(<[u8]>::first_chunk);
+            let number = |at| word(at).copied().map(u32::from_be_bytes);
+            match &inner.kind {
+                b"tfhd" => track_id = number(FULL_BOX_LEN),
+                b"tfdt" => {
+                    let time = inner.whole.get(FULL_BOX_LEN..).and_then(<[u8]>::first_chunk);
+                    dts_ticks = time.copied().map(i64::from_be_bytes);
+                }
+                b"trun" => {
+                    let (count, data) = (number(FULL_BOX_LEN)?, number(FULL_BOX_LEN + 4)?);
+                    table = Some((inner_at + TRUN_HEAD_LEN, count as usize, data as usize));
+                }
+                _ => {}
+            }
+            inner_at += inner.whole.len();
+        }
+        let (table, count, data) = table?;
+        let run = Run { dts_ticks: dts_ticks?, table, count, data };
+        match track_id? {
+            VIDEO_TRACK_ID => runs.video = Some(run),
+            AUDIO_TRACK_ID => runs.audio = Some(run),
+            _ => return None,
+        }
+    }
+    Some(runs)
 }
 
 /// A `trun` entry, read back.

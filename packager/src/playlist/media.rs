@@ -298,7 +298,7 @@ impl Display for PlaylistUri {
 }
 
 /// What the names of its segments, parts and init segments begin with. People count sounds from one.
-struct Prefix(Rendition);
+pub(crate) struct Prefix(pub Rendition);
 
 impl Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,7 +311,7 @@ impl Display for Prefix {
     }
 }
 
-struct SegmentUri(Rendition, u64);
+pub(crate) struct SegmentUri(pub Rendition, pub u64);
 
 impl Display for SegmentUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -329,7 +329,7 @@ impl Display for PartUri {
 }
 
 /// Microseconds as decimal seconds, with no more digits than it takes: data is dear.
-struct Seconds(u64);
+pub(crate) struct Seconds(pub u64);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,4 +6,5 @@
 pub(crate) mod media;
 pub(crate) mod multivariant;
 pub(crate) mod rates;
+pub mod recorded;
 mod wall_clock;

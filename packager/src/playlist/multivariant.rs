@@ -8,6 +8,7 @@ use m3u8_rs::{
 };
 use media::{
     Labels, SoundNumber, Track,
+    codec::Picture,
     id::{Epoch, PlaybackName},
 };
 
@@ -18,7 +19,7 @@ use super::{
 use crate::{Rendition, window::Window};
 
 /// `GROUP-ID` of the sounds to choose from: there is one group.
-const GROUP: &str = "sound";
+pub(crate) const GROUP: &str = "sound";
 
 /// Offers the rendition of `listing`, and after the source its sound alone; where several sounds are
 /// listed, the picture alone and the sounds to choose from (§4.4.6.2.1).
@@ -65,12 +66,23 @@ pub(crate) fn render(
             _ => with_picture(variant, listing.window),
         }
     });
+    let channels = |number| {
+        let track = newest_track(listing.window, Rendition::Audio(number));
+        track.and_then(|track| track.sound()).map(|sound| sound.channels)
+    };
     let alternatives = match several {
-        true => alternatives(&sounds, labels, listing.window, uri),
+        true => alternatives(sounds.iter().map(|it| (*it, channels(*it))), labels, uri),
         false => Vec::new(),
     };
-    let playlist =
-        MasterPlaylist { variants: variants.collect(), alternatives, ..Default::default() };
+    write(variants.collect(), alternatives)
+}
+
+/// The text of a playlist.
+pub(crate) fn write(
+    variants: Vec<VariantStream>,
+    alternatives: Vec<AlternativeMedia>,
+) -> Option<String> {
+    let playlist = MasterPlaylist { variants, alternatives, ..Default::default() };
     let mut text = Vec::with_capacity(512);
     playlist.write_to(&mut text).ok()?;
     String::from_utf8(text).ok()
@@ -84,15 +96,14 @@ fn listed_sounds(window: &Window) -> Vec<SoundNumber> {
     SoundNumber::all().filter(is_listed).collect()
 }
 
-/// The sounds to choose from (§4.4.6.1).
-fn alternatives(
-    sounds: &[SoundNumber],
+/// The sounds to choose from (§4.4.6.1), each with the loudspeakers it feeds.
+pub(crate) fn alternatives(
+    sounds: impl Iterator<Item = (SoundNumber, Option<u8>)>,
     labels: &Labels,
-    window: &Window,
     uri: impl Fn(Rendition) -> String,
 ) -> Vec<AlternativeMedia> {
     let mut alternatives: Vec<AlternativeMedia> = Vec::new();
-    for &number in sounds {
+    for (number, channels) in sounds {
         let label = labels.get(number);
         let language = label.language.as_ref().map(|language| language.as_str().to_owned());
         let place = number.index() + 1;
@@ -108,9 +119,6 @@ fn alternatives(
         let is_default = alternatives.is_empty();
         // A player that chooses by itself must have something to tell them by.
         let is_told = language.is_some() && alternatives.iter().all(|it| it.language != language);
-        let channels = newest_track(window, Rendition::Audio(number))
-            .and_then(|track| track.sound())
-            .map(|sound| sound.channels.to_string());
         alternatives.push(AlternativeMedia {
             media_type: AlternativeMediaType::Audio,
             uri: Some(uri(Rendition::Audio(number))),
@@ -119,7 +127,7 @@ fn alternatives(
             name,
             default: is_default,
             autoselect: is_default || is_told,
-            channels,
+            channels: channels.map(|channels| channels.to_string()),
             ..Default::default()
         });
     }
@@ -142,11 +150,19 @@ fn bandwidth(listing: &Listing<'_>, renditions: &[Rendition]) -> (u64, u64) {
 
 fn with_picture(variant: VariantStream, window: &Window) -> VariantStream {
     let newest = window.newest_with_video().and_then(|segment| segment.tracks().video.as_ref());
-    let resolution = newest
-        .and_then(|track| track.picture())
+    showing(variant, newest.and_then(|track| track.picture()), rates::frame_rate(window))
+}
+
+/// The same variant with what is said of its picture.
+pub(crate) fn showing(
+    variant: VariantStream,
+    picture: Option<Picture>,
+    fps: Option<f64>,
+) -> VariantStream {
+    let resolution = picture
         .map(|picture| Resolution { width: picture.width.into(), height: picture.height.into() });
     // Its own type would write 30 where the standard says 30.000.
-    let frame_rate = rates::frame_rate(window).map(|fps| {
+    let frame_rate = fps.map(|fps| {
         HashMap::from([("FRAME-RATE".to_owned(), QuotedOrUnquoted::Unquoted(format!("{fps:.3}")))])
     });
     VariantStream { resolution, other_attributes: frame_rate, ..variant }

@@ -49,15 +49,22 @@ pub(crate) fn bandwidth(
     target_duration_s: u32,
 ) -> (u64, u64) {
     let size = |segment: &Segment| segment.size_bytes(rendition) as u64;
-    let listed = || window.listed().filter(|segment| !segment.is_gap(rendition));
-    let rate = |segment: &Segment| per_second(size(segment), segment.duration_us());
+    let listed = window.listed().filter(|segment| !segment.is_gap(rendition));
+    bandwidth_of(listed.map(|it| (size(it), it.duration_us())), target_duration_s)
+}
+
+/// The same of segments of so many bytes and microseconds.
+pub(crate) fn bandwidth_of(
+    listed: impl Iterator<Item = (u64, u64)> + Clone,
+    target_duration_s: u32,
+) -> (u64, u64) {
+    let rate = |(bytes, length_us): (u64, u64)| per_second(bytes, length_us);
     // A segment much shorter than the others says nothing about the peak, unless all are.
     let least_us = u64::from(target_duration_s) * 500_000;
-    let typical = listed().filter(|segment| segment.duration_us() >= least_us);
-    let any = listed().map(|segment| rate(segment)).max();
-    let peak = typical.map(|segment| rate(segment)).max().or(any).unwrap_or(0);
-    let bytes: u64 = listed().map(|segment| size(segment)).sum();
-    let length_us: u64 = listed().map(|segment| segment.duration_us()).sum();
+    let typical = listed.clone().filter(|(_, length_us)| *length_us >= least_us);
+    let any = listed.clone().map(rate).max();
+    let peak = typical.map(rate).max().or(any).unwrap_or(0);
+    let (bytes, length_us) = listed.fold((0, 0), |(b, l), (bytes, us)| (b + bytes, l + us));
     let average = per_second(bytes, length_us);
     (with_headroom(peak), with_headroom(average).min(with_headroom(peak)))
 }
@@ -76,8 +83,14 @@ pub(crate) fn frame_rate(window: &Window) -> Option<f64> {
     if pictures == 0 || length_us == 0 {
         return declared;
     }
-    let measured = pictures as f64 * 1e6 / length_us as f64;
-    declared.filter(|fps| (fps / measured - 1.0).abs() < 0.0005).or(Some(known_rate(measured)))
+    Some(measured(pictures, length_us, declared))
+}
+
+/// Pictures per second of so many in so long: as declared when the measure agrees, else as measured.
+pub(crate) fn measured(pictures: u64, length_us: u64, declared: Option<f64>) -> f64 {
+    let measured = pictures as f64 * 1e6 / length_us.max(1) as f64;
+    let agrees = |fps: &f64| (fps / measured - 1.0).abs() < 0.0005;
+    declared.filter(agrees).unwrap_or_else(|| known_rate(measured))
 }
 
 /// The rate that was meant: timestamps in milliseconds blur it by a thousandth.

@@ -1,0 +1,303 @@
+//! Recordings: the URLs under `/vod/`, and how what they name is served.
+//!
+//! Here: paths, tickets, bodies that come from a disk. Not here: what a recording is (`recorder`).
+//!
+//! A body is read in pieces of 256 KiB, each when the socket took the one before: a viewer who takes nothing
+//! costs a piece and an open file. A piece that is damaged ends its body early, so that a player takes it for
+//! a lost connection and never for media.
+
+use std::{ops::Range, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, request::Parts};
+use hub::Access;
+use media::id::PlaybackName;
+use metrics::Counter;
+use packager::Rendition;
+use recorder::{Content, Error, Library, Open, Recording, Standing};
+
+use crate::{
+    MediaPath, Ticket, answer,
+    caching::{self, Kept},
+    directives::parameter,
+    failure::Failure,
+    path::is_word,
+    router::{Delivery, content_type, now_s, peer},
+    ticket,
+};
+
+/// What a path below `/vod/` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VodPath<'a> {
+    pub name: &'a str,
+    pub ticket: Option<&'a str>,
+    pub thing: Thing<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thing<'a> {
+    /// `/vod/{name}/index.m3u8`
+    Multivariant,
+    /// `/vod/{name}/source.m3u8`, `/vod/{name}/{ticket}/source.m3u8`
+    Media(Rendition),
+    /// `/vod/{name}/{epoch}/init-0.mp4`, `/vod/{name}/{ticket}/{epoch}/init-0.mp4`
+    Init(&'a str, Rendition, u32),
+    /// `/vod/{name}/{epoch}/17.m4s`, `/vod/{name}/{ticket}/{epoch}/17.m4s`
+    Segment(&'a str, Rendition, u64),
+}
+
+impl<'a> VodPath<'a> {
+    /// Everything below it is answered.
+    pub const ROOT: &'static str = "/vod/";
+
+    /// Reads the path of a URL. `None` when it names nothing of ours.
+    pub fn parse(path: &'a str) -> Option<Self> {
+        if path.len() > MediaPath::MAX_LEN {
+            return None;
+        }
+        let (name, rest) = path.strip_prefix(Self::ROOT)?.split_once('/')?;
+        let (ticket, rest) = match rest.split_once('/') {
+            Some((ticket, rest)) if Ticket::parse(ticket).is_some() => (Some(ticket), rest),
+            _ => (None, rest),
+        };
+        let thing = match rest.split_once('/') {
+            None if rest == "index.m3u8" && ticket.is_none() => Thing::Multivariant,
+            None => Thing::Media(MediaPath::playlist(rest)?),
+            Some((epoch, file)) if is_word(epoch, MediaPath::MAX_EPOCH_LEN) => {
+                match MediaPath::file(name, epoch, ticket, file)? {
+                    MediaPath::Init { rendition, id, .. } => Thing::Init(epoch, rendition, id),
+                    MediaPath::Segment { rendition, msn, .. } => {
+                        Thing::Segment(epoch, rendition, msn)
+                    }
+                    _ => return None,
+                }
+            }
+            Some(_) => return None,
+        };
+        is_word(name, PlaybackName::MAX_LEN).then_some(Self { name, ticket, thing })
+    }
+}
+
+impl Delivery {
+    /// What a path names in the recordings.
+    pub(crate) async fn recorded(
+        &self,
+        path: VodPath<'_>,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Result<Response, Failure> {
+        let library = self.recordings.as_ref().ok_or(Failure::UnknownRecording)?;
+        let recording = find(library, path.name).await?;
+        let is_private = recording.access() == Access::Ticket;
+        let found = self.found_in(library, &recording, path, asked, sent_bytes).await;
+        match found {
+            Err(failure) if is_private => Ok(answer::unkept(answer::failure(failure))),
+            found => found,
+        }
+    }
+
+    async fn found_in(
+        &self,
+        library: &Library,
+        recording: &Recording,
+        path: VodPath<'_>,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Result<Response, Failure> {
+        let ticket = match (recording.access(), path.thing) {
+            (Access::Everyone, _) if path.ticket.is_some() => return Err(Failure::UnknownPath),
+            (Access::Everyone, _) => None,
+            (Access::Ticket, Thing::Multivariant) => {
+                Some(parameter(asked.uri.query(), ticket::PARAMETER).ok_or(Failure::NoTicket)?)
+            }
+            (Access::Ticket, _) => Some(path.ticket.ok_or(Failure::NoTicket)?),
+        };
+        if ticket.is_some_and(|it| !self.tickets.admits(it, path.name, peer(asked), now_s())) {
+            return Err(Failure::NoTicket);
+        }
+        let kept = if ticket.is_some() { &self.private } else { &self.public };
+        let headers = &asked.headers;
+        let content = match path.thing {
+            Thing::Multivariant => {
+                return offered(recording, "", ticket, kept, headers, sent_bytes);
+            }
+            Thing::Media(rendition) => {
+                let playlist = recording.media_playlist(rendition).ok_or(Failure::UnknownPath)?;
+                let cache_control = kept.blocking(playlist.target_duration_s());
+                return Ok(answer::playlist(&playlist, cache_control, headers, sent_bytes));
+            }
+            Thing::Init(epoch, rendition, id) => {
+                recording.init(epoch, rendition, id).map(|it| (rendition, it))
+            }
+            Thing::Segment(epoch, rendition, msn) => {
+                recording.segment(epoch, rendition, msn).map(|it| (rendition, it))
+            }
+        };
+        let (rendition, content) = content.ok_or(Failure::UnknownSegment)?;
+        let cache_control = kept.segment.clone();
+        stored(
+            library,
+            path.name,
+            content,
+            content_type(rendition),
+            cache_control,
+            headers,
+            sent_bytes,
+        )
+        .await
+    }
+
+    /// The playlist of a recording under the address its live had, whose channel is gone: as it stands, so
+    /// that no player has to follow anywhere.
+    pub(crate) async fn recorded_live(
+        &self,
+        path: MediaPath<'_>,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Result<Response, Failure> {
+        let MediaPath::Multivariant { name, rendition: Rendition::Source } = path else {
+            return Err(Failure::UnknownLive);
+        };
+        let library = self.recordings.as_ref().ok_or(Failure::UnknownLive)?;
+        let recording = match find(library, name).await {
+            Err(Failure::UnknownRecording | Failure::NotFinished) => {
+                return Err(Failure::UnknownLive);
+            }
+            found => found?,
+        };
+        let ticket = match recording.access() {
+            Access::Everyone => None,
+            Access::Ticket => {
+                let ticket = parameter(asked.uri.query(), ticket::PARAMETER);
+                let admits = |it: &&str| self.tickets.admits(it, name, peer(asked), now_s());
+                Some(ticket.filter(admits).ok_or(Failure::NoTicket)?)
+            }
+        };
+        let kept = if ticket.is_some() { &self.private } else { &self.public };
+        let folder = format!("../vod/{name}/");
+        offered(&recording, &folder, ticket, kept, &asked.headers, sent_bytes)
+    }
+}
+
+/// Bytes of a recording.
+async fn stored(
+    library: &Library,
+    name: &str,
+    content: Content,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Result<Response, Failure> {
+    let bytes = match content {
+        Content::Nothing => Bytes::new(),
+        Content::Alone(alone) => {
+            library.read(move || alone.read()).await.map_err(unreadable(name))?
+        }
+        Content::Stored(blob) => {
+            let (response, range) =
+                answer::immutable_head(blob.len(), content_type, cache_control, asked);
+            let Some(range) = range else { return Ok(response) };
+            let from = range.clone();
+            let read = move || {
+                let open = blob.open()?;
+                let first = open.read(from)?;
+                Ok((open, first))
+            };
+            // Before the head is sent: what cannot be read is told.
+            let (open, first) = library.read(read).await.map_err(unreadable(name))?;
+            let len = range.end - range.start;
+            let body = pieces(library, name, open, first, range, sent_bytes);
+            return Ok(answer::with_length(response, body, len));
+        }
+    };
+    Ok(answer::immutable(bytes, content_type, cache_control, asked, sent_bytes))
+}
+
+/// The recording of a name, if it is finished.
+async fn find(library: &Library, name: &str) -> Result<Arc<Recording>, Failure> {
+    match library.standing(name) {
+        Standing::Unknown => Err(Failure::UnknownRecording),
+        Standing::Written => Err(Failure::NotFinished),
+        Standing::Finished => library.recording(name).await.map_err(unreadable(name)),
+    }
+}
+
+/// The multivariant playlist of a recording, whose media playlists are below `folder`.
+fn offered(
+    recording: &Recording,
+    folder: &str,
+    ticket: Option<&str>,
+    kept: &Kept,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Result<Response, Failure> {
+    let playlist = recording.multivariant_playlist().ok_or(Failure::UnknownRecording)?;
+    let cache_control = match ticket {
+        Some(_) => caching::OWN,
+        None => kept.blocking(playlist.target_duration_s()),
+    };
+    if folder.is_empty() && ticket.is_none() {
+        return Ok(answer::playlist(&playlist, cache_control, asked, sent_bytes));
+    }
+    let mark =
+        format!("{}{}", ticket.unwrap_or_default(), if folder.is_empty() { "" } else { "l" });
+    let own = playlist.for_viewer(&mark, |to, uri| {
+        to.push_str(folder);
+        to.extend(ticket.into_iter().flat_map(|ticket| [ticket, "/"]));
+        to.push_str(uri);
+    });
+    Ok(answer::playlist(&own, cache_control, asked, sent_bytes))
+}
+
+/// A body of the bytes of `range`, of which the first were read already.
+fn pieces(
+    library: &Library,
+    name: &str,
+    open: Open,
+    first: Bytes,
+    range: Range<u64>,
+    sent_bytes: Counter,
+) -> Body {
+    let shared = Arc::new((library.clone(), name.to_owned(), open, sent_bytes));
+    Body::from_stream(stream::try_unfold((Some(first), range), move |(ready, range)| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (library, name, _, sent_bytes) = &*shared;
+            let piece = match ready {
+                Some(ready) => ready,
+                None if range.is_empty() => return Ok::<_, Error>(None),
+                None => {
+                    let (shared, wanted) = (Arc::clone(&shared), range.clone());
+                    let read = library.read(move || shared.2.read(wanted)).await;
+                    read.inspect_err(|error| log(name, error))?
+                }
+            };
+            sent_bytes.increment(piece.len() as u64);
+            let rest = range.start + piece.len() as u64..range.end;
+            Ok((!piece.is_empty()).then_some((piece, (None, rest))))
+        }
+    }))
+}
+
+/// What is told of an error in the recording of a name.
+fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
+    move |error| match error {
+        Error::Unknown | Error::Empty => Failure::UnknownRecording,
+        Error::Busy => Failure::Busy,
+        Error::Damaged | Error::Disk(_) => {
+            log(name, &error);
+            Failure::Unreadable
+        }
+    }
+}
+
+fn log(name: &str, error: &Error) {
+    tracing::error!(name, %error, "a recording could not be read");
+    metrics::counter!("delivery_unreadable_recordings_total").increment(1);
+}
+
+#[cfg(test)]
+mod tests;

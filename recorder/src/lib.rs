@@ -1,0 +1,65 @@
+//! Lives written down while they are on, and read back.
+//!
+//! Here: the format of a recording, its one writer, its readers, how many recordings are kept. Not here: how
+//! samples become segments and what playlists say (`packager`), which lives there are (`src`), HTTP
+//! (`delivery`), the database.
+//!
+//! ```text
+//! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/
+//!     window        cursor      threads                      │
+//!                                     Library ──▶ Recording ◀┘
+//! ```
+//!
+//! Segments are written as they are, so that a recording is what its viewers saw: nothing is remuxed again
+//! (ADR 40).
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod config;
+mod disk;
+mod index;
+mod library;
+mod queue;
+mod recorder;
+mod recording;
+mod writer;
+
+use std::io;
+
+pub use config::Config;
+pub use disk::{Disk, System};
+pub use library::{Library, Standing};
+pub use recorder::{Progress, Recorder, State};
+pub use recording::{Alone, Blob, Content, Open, Recording, Summary};
+
+/// Why a recording cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none of this name that is finished.
+    #[error("there is no such recording")]
+    Unknown,
+    /// Nothing of it can be played.
+    #[error("nothing of the recording can be played")]
+    Empty,
+    /// Bytes are not what was written.
+    #[error("the recording is damaged")]
+    Damaged,
+    /// Too many read already.
+    #[error("too many read recordings at once")]
+    Busy,
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Unknown,
+            _ => Self::Disk(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,473 @@
+//! Reads one recording: what it lists, and its bytes.
+//!
+//! Here: what of a folder is whole, its playlists, pieces of its volumes. Not here: which recordings there
+//! are (`library`), HTTP (`delivery`).
+//!
+//! Nothing of a folder is believed. A line counts if its checksum is right, a segment if its volume is long
+//! enough, a piece of it if its own checksum is right when it is read: a byte that turned on the disk makes a
+//! segment unreadable and never another picture.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use hub::{Access, Playlist};
+use media::{Kind, Labels, SoundNumber};
+use packager::{
+    Listed, Rendition,
+    vod::{self, Entry, Offer},
+};
+
+use crate::{
+    Error,
+    index::{self, Index, Place, Record, Stored},
+    writer::{INDEX, has_own_bytes, volume_path},
+};
+
+/// Longest index read: that of a live of a month.
+const MAX_INDEX_BYTES: u64 = 512 * 1024 * 1024;
+/// A recording without its end may have lines on the disk that came there before the bytes they tell of;
+/// what was synced did not. These are of its last seconds, so the newest so many bytes are looked at.
+const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A recording that is not being written.
+#[derive(Debug)]
+pub struct Recording {
+    folder: PathBuf,
+    access: Access,
+    epochs: Vec<String>,
+    inits: HashMap<(usize, Rendition, u32), index::Init>,
+    /// Those with media, in their order, each with the number of its epoch.
+    segments: Vec<(usize, index::Segment)>,
+    by_msn: HashMap<(usize, u64), usize>,
+    labels: Labels,
+    summary: Summary,
+    multivariant: OnceLock<Option<Arc<Playlist>>>,
+    media: [OnceLock<Option<Arc<Playlist>>>; RENDITIONS],
+}
+
+/// What is told of a recording in few words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// How long it plays.
+    pub duration_ms: u64,
+    /// Its bytes as the source.
+    pub bytes: u64,
+    /// Width and height of its last picture, in pixels.
+    pub picture: Option<(u32, u32)>,
+    /// Segments that are there.
+    pub segments: u64,
+    /// Lines, and segments, that were there and cannot be read.
+    pub damaged: u64,
+}
+
+/// Source, picture alone, and a place for each sound.
+const RENDITIONS: usize = 2 + SoundNumber::COUNT;
+
+/// Something of a recording, and its bytes when they are asked for.
+#[derive(Debug)]
+pub enum Content {
+    /// A gap: no bytes.
+    Nothing,
+    /// Bytes as they lie in a volume.
+    Stored(Blob),
+    /// One track of them alone.
+    Alone(Alone),
+}
+
+/// Bytes in a volume. Reading blocks.
+#[derive(Debug)]
+pub struct Blob {
+    path: PathBuf,
+    place: Place,
+}
+
+/// One track of a segment. Reading blocks.
+#[derive(Debug)]
+pub struct Alone {
+    source: Blob,
+    kind: Kind,
+    timescale: media::Timescale,
+}
+
+impl Recording {
+    /// Opens the recording in a folder. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where there is none, [`Error::Empty`] where nothing of it can be played; those of
+    /// the disk.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(INDEX);
+        let len = fs::metadata(&path)?.len();
+        if len > MAX_INDEX_BYTES {
+            return Err(Error::Disk(io::ErrorKind::FileTooLarge.into()));
+        }
+        let index = Index::read(&fs::read(&path)?);
+        let mut recording = Self {
+            folder: folder.to_owned(),
+            // What cannot be read is for nobody who has no ticket.
+            access: Access::Ticket,
+            epochs: Vec::new(),
+            inits: HashMap::new(),
+            segments: Vec::new(),
+            by_msn: HashMap::new(),
+            labels: Labels::default(),
+            summary: Summary { damaged: index.damaged as u64, ..Summary::default() },
+            multivariant: OnceLock::new(),
+            media: Default::default(),
+        };
+        let mut whole = Whole::of(folder, &index.records);
+        for record in index.records {
+            if !record.places().into_iter().all(|place| whole.is_whole(place)) {
+                recording.summary.damaged += u64::from(matches!(record, Record::Segment(_)));
+                continue;
+            }
+            recording.take(record);
+        }
+        recording.link();
+        match recording.segments.is_empty() {
+            true => Err(Error::Empty),
+            false => Ok(recording),
+        }
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Live(live) if live.public => self.access = Access::Everyone,
+            Record::Live(_) => {}
+            Record::Init(init) => {
+                let key = (self.epoch(&init.epoch), init.rendition, init.id);
+                self.inits.entry(key).or_insert(init);
+            }
+            // A silence: see `packager::vod`.
+            Record::Segment(segment) if segment.is_gap() => {}
+            Record::Segment(segment) => {
+                let key = (self.epoch(&segment.epoch), segment.msn);
+                if !self.by_msn.contains_key(&key) {
+                    self.by_msn.insert(key, self.segments.len());
+                    self.segments.push((key.0, segment));
+                }
+            }
+            Record::Labels(called) => self.labels = index::labels(&called),
+            Record::Lost { .. } | Record::End { .. } => {}
+        }
+    }
+
+    /// Leaves out what nothing decodes, tells of breaks where something is missing, and sums up.
+    fn link(&mut self) {
+        let Self { segments, inits, by_msn, .. } = self;
+        segments.retain(|(epoch, segment)| {
+            let init = |stored: &Stored| {
+                stored.init.is_some_and(|id| inits.contains_key(&(*epoch, stored.rendition, id)))
+            };
+            segment.stored(Rendition::Source).is_some_and(init)
+        });
+        by_msn.clear();
+        let mut before = None;
+        for (at, (epoch, segment)) in segments.iter_mut().enumerate() {
+            let follows = before.is_none_or(|(e, msn): (usize, u64)| {
+                (e, msn.saturating_add(1)) == (*epoch, segment.msn)
+            });
+            segment.discontinuity |= !follows;
+            before = Some((*epoch, segment.msn));
+            by_msn.insert((*epoch, segment.msn), at);
+        }
+        let source = || self.segments.iter().filter_map(|(_, it)| it.stored(Rendition::Source));
+        let last_init = self.segments.iter().rev().find_map(|(epoch, segment)| {
+            let init = segment.stored(Rendition::Source)?.init?;
+            self.inits.get(&(*epoch, Rendition::Source, init))?.picture
+        });
+        let duration_us: u64 = source().map(|stored| stored.duration_us).sum();
+        self.summary = Summary {
+            duration_ms: duration_us / 1_000,
+            bytes: source().map(|stored| stored.bytes).sum(),
+            picture: last_init.map(|size| (size.width, size.height)),
+            segments: self.segments.len() as u64,
+            ..self.summary
+        };
+    }
+
+    /// The number of an epoch, a new one for one that is new.
+    fn epoch(&mut self, name: &str) -> usize {
+        let known = self.epochs.iter().rposition(|epoch| epoch == name);
+        known.unwrap_or_else(|| {
+            self.epochs.push(name.to_owned());
+            self.epochs.len() - 1
+        })
+    }
+
+    /// Who may read it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// What it is in few words.
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub(crate) fn held_bytes(&self) -> usize {
+        const SEGMENT_BYTES: usize = 512;
+        const TEXT_BYTES: usize = 256;
+        self.segments.len() * (SEGMENT_BYTES + TEXT_BYTES)
+    }
+
+    /// Its multivariant playlist.
+    pub fn multivariant_playlist(&self) -> Option<Arc<Playlist>> {
+        let make = || {
+            let offers: Vec<Offer> = renditions().filter_map(|it| self.offer(it)).collect();
+            let text = vod::multivariant(&offers, &self.labels)?;
+            Some(self.playlist(text, "m", self.target_duration_s(Rendition::Source)))
+        };
+        self.multivariant.get_or_init(make).clone()
+    }
+
+    /// The media playlist of a rendition; `None` where there is nothing of it.
+    pub fn media_playlist(&self, rendition: Rendition) -> Option<Arc<Playlist>> {
+        let place = renditions().position(|it| it == rendition)?;
+        let make = || {
+            self.is_offered(rendition).then(|| {
+                let entries: Vec<_> = self.entries(rendition).collect();
+                let text = vod::media(rendition, entries.into_iter());
+                self.playlist(text, &place.to_string(), self.target_duration_s(rendition))
+            })
+        };
+        self.media.get(place)?.get_or_init(make).clone()
+    }
+
+    /// A segment, named as while it was live.
+    pub fn segment(&self, epoch: &str, rendition: Rendition, msn: u64) -> Option<Content> {
+        let epoch = self.epochs.iter().position(|it| it == epoch)?;
+        let (_, segment) = self.segments.get(*self.by_msn.get(&(epoch, msn))?)?;
+        let stored = segment.stored(rendition);
+        if stored.is_none_or(|stored| stored.bytes == 0) {
+            return self.is_offered(rendition).then_some(Content::Nothing);
+        }
+        if has_own_bytes(rendition) {
+            return Some(Content::Stored(self.blob(stored?.place.as_ref()?)));
+        }
+        let kind = if rendition == Rendition::Video { Kind::Video } else { Kind::Audio };
+        let timescale = self.inits.get(&(epoch, rendition, stored?.init?))?.timescale();
+        let source = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
+        Some(Content::Alone(Alone { source, kind, timescale }))
+    }
+
+    /// An init segment, named as while it was live.
+    pub fn init(&self, epoch: &str, rendition: Rendition, id: u32) -> Option<Content> {
+        let epoch = self.epochs.iter().position(|it| it == epoch)?;
+        let init = self.inits.get(&(epoch, rendition, id))?;
+        Some(Content::Stored(self.blob(&init.place)))
+    }
+
+    fn blob(&self, place: &Place) -> Blob {
+        Blob { path: volume_path(&self.folder, place.volume), place: place.clone() }
+    }
+
+    fn is_offered(&self, rendition: Rendition) -> bool {
+        let has_media = |stored: &Stored| stored.bytes > 0;
+        self.segments.iter().any(|(_, it)| it.stored(rendition).is_some_and(has_media))
+    }
+
+    /// The segments as a rendition lists them; a gap where it has nothing.
+    fn entries(&self, rendition: Rendition) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
+        self.segments.iter().map(move |(epoch, segment)| {
+            let stored = segment.stored(rendition).or(segment.stored(Rendition::Source));
+            let own = stored.filter(|stored| stored.rendition == rendition);
+            let is_gap = own.is_none_or(|stored| stored.bytes == 0);
+            let init = own.and_then(|stored| stored.init);
+            Entry {
+                epoch: self.epochs.get(*epoch).map_or("", String::as_str),
+                msn: segment.msn,
+                listed: Listed {
+                    duration_us: stored.map_or(0, |stored| stored.duration_us),
+                    program_date_time_ms: stored.map_or(0, |stored| stored.date_ms),
+                    is_gap,
+                    init_id: init,
+                },
+                discontinuity: segment.discontinuity,
+                independent: !segment.dependent,
+            }
+        })
+    }
+
+    fn target_duration_s(&self, rendition: Rendition) -> u32 {
+        vod::target_duration_s(self.entries(rendition))
+    }
+
+    fn offer(&self, rendition: Rendition) -> Option<Offer> {
+        if !self.is_offered(rendition) {
+            return None;
+        }
+        let stored = || {
+            let all = self.segments.iter().filter_map(|(_, it)| it.stored(rendition));
+            all.filter(|stored| stored.bytes > 0)
+        };
+        let sizes = stored().map(|stored| (stored.bytes, stored.duration_us));
+        let inits = || {
+            let named = self.segments.iter().rev().filter_map(|(epoch, segment)| {
+                Some((*epoch, rendition, segment.stored(rendition)?.init?))
+            });
+            named.filter_map(|name| self.inits.get(&name))
+        };
+        let mut codecs: Vec<String> = Vec::new();
+        for codec in inits().flat_map(|init| &init.codecs) {
+            if !codecs.contains(codec) {
+                codecs.push(codec.clone());
+            }
+        }
+        let picture = inits().find_map(|init| init.picture);
+        let shown = self.segments.iter().filter(|(_, segment)| segment.pictures > 0);
+        let (pictures, shown_us) = shown.fold((0, 0), |(pictures, us), (_, segment)| {
+            let source = segment.stored(Rendition::Source);
+            (pictures + segment.pictures, us + source.map_or(0, |it| it.duration_us))
+        });
+        let declared = picture.and_then(|size| size.fps);
+        Some(Offer {
+            rendition,
+            bandwidth: vod::bandwidth(sizes, self.target_duration_s(rendition)),
+            codecs,
+            picture: picture.map(Into::into),
+            fps: picture.and_then(|_| vod::frame_rate(pictures, shown_us, declared)),
+            channels: inits().find_map(|init| init.channels),
+        })
+    }
+
+    fn playlist(&self, text: String, mark: &str, target_duration_s: u32) -> Arc<Playlist> {
+        let etag = format!("W/\"{:08x}.{mark}\"", crc32fast::hash(text.as_bytes()));
+        Arc::new(Playlist::new(text, etag, target_duration_s))
+    }
+}
+
+fn renditions() -> impl Iterator<Item = Rendition> {
+    let sounds = SoundNumber::all().map(Rendition::Audio);
+    [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
+}
+
+impl Blob {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.place.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.place.len == 0
+    }
+
+    /// Opens its volume. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn open(self) -> Result<Open, Error> {
+        Ok(Open { file: File::open(&self.path)?, place: self.place })
+    }
+}
+
+/// Bytes of a volume that is open. Reading blocks.
+#[derive(Debug)]
+pub struct Open {
+    file: File,
+    place: Place,
+}
+
+impl Open {
+    /// The bytes from `range.start` on, to the end of the piece that these are in or to the end of the range:
+    /// at most 256 KiB. Nothing beyond the end.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when they are not what was written; those of the disk.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let range = range.start..range.end.min(self.place.len);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let piece = range.start / Place::PIECE as u64;
+        let start = piece * Place::PIECE as u64;
+        let end = start.saturating_add(Place::PIECE as u64).min(self.place.len);
+        let len = usize::try_from(end - start).map_err(|_| Error::Damaged)?;
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, self.place.at.saturating_add(start)).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => Error::Damaged,
+                _ => error.into(),
+            },
+        )?;
+        let crc = usize::try_from(piece).ok().and_then(|piece| self.place.crc.get(piece));
+        if crc != Some(&crc32fast::hash(&bytes)) {
+            return Err(Error::Damaged);
+        }
+        let within = |at: u64| usize::try_from(at - start).unwrap_or(len).min(len);
+        Ok(Bytes::from(bytes).slice(within(range.start)..within(range.end)))
+    }
+
+    /// All bytes.
+    ///
+    /// # Errors
+    /// As [`Open::read`].
+    pub fn read_all(&self) -> Result<Vec<u8>, Error> {
+        let mut all = Vec::new();
+        while (all.len() as u64) < self.place.len {
+            let piece = self.read(all.len() as u64..self.place.len)?;
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+}
+
+impl Alone {
+    /// Makes its bytes. Blocks.
+    ///
+    /// # Errors
+    /// As [`Open::read`].
+    pub fn read(self) -> Result<Bytes, Error> {
+        let source = self.source.open()?.read_all()?;
+        let alone = packager::alone(self.kind, &source, self.timescale);
+        alone.map(Bytes::from).ok_or(Error::Damaged)
+    }
+}
+
+/// Tells what lies whole in the volumes of a folder.
+struct Whole<'a> {
+    folder: &'a Path,
+    /// Length of each volume that was looked at.
+    lens: HashMap<u32, u64>,
+    /// From where on bytes are looked at: a volume and an offset.
+    unsure_from: Option<(u32, u64)>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(folder: &'a Path, records: &[Record]) -> Self {
+        let has_end = matches!(records.last(), Some(Record::End { .. }));
+        let mut unsure = UNSURE_BYTES;
+        let newest = records.iter().rev().flat_map(Record::places);
+        let unsure_from = newest
+            .take_while(|place| {
+                let is_unsure = unsure > 0;
+                unsure = unsure.saturating_sub(place.len);
+                is_unsure
+            })
+            .map(|place| (place.volume, place.at))
+            .min();
+        let unsure_from = unsure_from.filter(|_| !has_end);
+        Self { folder, lens: HashMap::new(), unsure_from }
+    }
+
+    fn is_whole(&mut self, place: &Place) -> bool {
+        let path = volume_path(self.folder, place.volume);
+        let len = *self
+            .lens
+            .entry(place.volume)
+            .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
+        let is_unsure = self.unsure_from.is_some_and(|from| (place.volume, place.at) >= from);
+        let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
+        place.end() <= len && (!is_unsure || can_be_read().is_ok())
+    }
+}

@@ -1,0 +1,311 @@
+//! Writes one recording: segments into volumes, what is known of them into the index.
+//!
+//! Here: the folder of one live. Not here: when something is written, and by which thread (`recorder`).
+//!
+//! ```text
+//! recordings/k3v9…/index          lines, appended (`index`)
+//!                  00000.volume   init segments and segments, end to end, as viewers got them
+//!                  00001.volume
+//! ```
+//!
+//! Bytes are written at offsets that are counted here, so that what failed half-way is overwritten. A
+//! segment is told of in the index after its bytes are in the volume; both are synced together, and its
+//! checksums tell whether the one came to the disk without the other. A writer that finds a recording goes
+//! on in a new volume, and cuts what the last one left half written off the index.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use media::Labels;
+use packager::Rendition;
+
+use crate::{
+    Config, Disk,
+    index::{self, Index, Place, Record},
+};
+
+/// The file of the index.
+pub(crate) const INDEX: &str = "index";
+const VOLUME_EXTENSION: &str = "volume";
+
+/// What is written of one live, in one go.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub epoch: String,
+    /// Segments before the first of [`Batch::segments`] that never will be.
+    pub lost: Option<(u64, u64)>,
+    pub segments: Vec<Arc<packager::Segment>>,
+    pub labels: Arc<Labels>,
+    /// When the live ended, in Unix milliseconds, if it did.
+    pub ended_ms: Option<i64>,
+}
+
+/// The one writer of a recording.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    folder: PathBuf,
+    disk: Arc<dyn Disk>,
+    volume_max_bytes: u64,
+    volume_max_us: u64,
+    index: File,
+    index_len: u64,
+    volume: Option<Volume>,
+    next_volume: u32,
+    /// Init segments told of.
+    inits: HashSet<(String, Rendition, u32)>,
+    labels: Arc<Labels>,
+    /// Something is missing before the next segment.
+    broken: bool,
+    /// Files were made since the folder was synced.
+    has_new_files: bool,
+}
+
+#[derive(Debug)]
+struct Volume {
+    number: u32,
+    file: File,
+    len: u64,
+    duration_us: u64,
+}
+
+impl Writer {
+    /// Opens the recording in `folder` to add to it, or makes it.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn open(
+        folder: PathBuf,
+        public: bool,
+        config: &Config,
+        disk: Arc<dyn Disk>,
+    ) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let known = match fs::read(folder.join(INDEX)) {
+            Ok(bytes) => Index::read(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Index::default(),
+            Err(error) => return Err(error),
+        };
+        let next_volume = volumes(&folder)?.into_iter().max().map_or(0, |last| last + 1);
+        let index = options().create(true).truncate(false).open(folder.join(INDEX))?;
+        index.set_len(known.whole_len)?;
+        let mut writer = Self {
+            folder,
+            disk,
+            volume_max_bytes: config.volume_max_bytes,
+            volume_max_us: u64::from(config.volume_max_s) * 1_000_000,
+            index,
+            index_len: known.whole_len,
+            volume: None,
+            next_volume,
+            inits: HashSet::new(),
+            labels: Arc::default(),
+            // A new run of the server is a new run of timestamps, whose first segment says nothing of it.
+            broken: known.records.iter().any(|it| matches!(it, Record::Segment(_))),
+            has_new_files: true,
+        };
+        if known.records.is_empty() {
+            let live = Record::Live(index::Live { public }).line();
+            writer.append_lines(&[live.as_str(), &live].concat())?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes a batch, without waiting for it to outlive a power cut: see [`Writer::sync`]. Says how many
+    /// of its segments were written, also when one after them failed.
+    pub fn append(&mut self, batch: &Batch) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        let mut append = || {
+            if let Some((first, last)) = batch.lost {
+                let lost = Record::Lost { epoch: batch.epoch.clone(), first, last };
+                self.append_lines(&lost.line())?;
+                self.broken = true;
+            }
+            if *batch.labels != *self.labels {
+                let called = Record::Labels(index::called(&batch.labels));
+                self.append_lines(&called.line())?;
+                self.labels = Arc::clone(&batch.labels);
+            }
+            for segment in &batch.segments {
+                self.append_segment(&batch.epoch, segment)?;
+                written += 1;
+            }
+            match batch.ended_ms {
+                Some(at_ms) => self.append_lines(&Record::End { at_ms }.line()),
+                None => Ok(()),
+            }
+        };
+        let outcome = append();
+        (written, outcome)
+    }
+
+    /// Has what was written outlive a power cut.
+    ///
+    /// # Errors
+    /// Those of the disk. What was written since the last sync may be lost then, whatever comes later; the
+    /// writer goes on in a new volume.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let synced = self.sync_files();
+        if synced.is_err() {
+            self.volume = None;
+        }
+        synced
+    }
+
+    fn sync_files(&mut self) -> io::Result<()> {
+        if let Some(volume) = &self.volume {
+            self.disk.sync(&volume.file)?;
+        }
+        self.disk.sync(&self.index)?;
+        if self.has_new_files {
+            self.disk.sync(&File::open(&self.folder)?)?;
+            self.has_new_files = false;
+        }
+        Ok(())
+    }
+
+    fn append_segment(&mut self, epoch: &str, segment: &packager::Segment) -> io::Result<()> {
+        let mut renditions = Vec::new();
+        let mut lines = String::new();
+        let mut new_inits = Vec::new();
+        if !segment.is_gap(Rendition::Source) {
+            self.turn_volume()?;
+        }
+        let len_before = self.volume.as_ref().map_or(0, |volume| volume.len);
+        let mut append = || {
+            for rendition in segment.renditions() {
+                let listed = segment.listed(rendition);
+                let init = segment.init(rendition).filter(|_| !segment.is_gap(Rendition::Source));
+                let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
+                if let (Some(init), Some(name)) = (init, name)
+                    && !self.inits.contains(&name)
+                {
+                    // Twice, the bytes too: all segments hang on it.
+                    for _ in 0..2 {
+                        let place = self.append_bytes(&init.bytes)?;
+                        lines.push_str(&Record::Init(told(epoch, &init, place)).line());
+                    }
+                    new_inits.push(name);
+                }
+                let place = match segment.bytes(rendition).filter(|_| has_own_bytes(rendition)) {
+                    Some(bytes) => Some(self.append_bytes(&bytes)?),
+                    None => None,
+                };
+                let bytes = if listed.is_gap { 0 } else { segment.size_bytes(rendition) as u64 };
+                renditions.push(index::Stored {
+                    rendition,
+                    init: listed.init_id,
+                    date_ms: listed.program_date_time_ms,
+                    duration_us: listed.duration_us,
+                    bytes,
+                    place,
+                });
+            }
+            Ok(())
+        };
+        if let Err(error) = append() {
+            // Overwritten by what comes next.
+            if let Some(volume) = &mut self.volume {
+                volume.len = len_before;
+            }
+            return Err(error);
+        }
+        let is_gap = segment.is_gap(Rendition::Source);
+        let record = Record::Segment(index::Segment {
+            epoch: epoch.to_owned(),
+            msn: segment.msn(),
+            discontinuity: segment.discontinuity() || self.broken && !is_gap,
+            dependent: !segment.independent() && !is_gap,
+            pictures: segment.pictures(),
+            renditions,
+        });
+        lines.push_str(&record.line());
+        self.append_lines(&lines)?;
+        self.inits.extend(new_inits);
+        self.broken &= is_gap;
+        if let Some(volume) = &mut self.volume {
+            volume.duration_us += segment.duration_us();
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a volume with room.
+    fn turn_volume(&mut self) -> io::Result<()> {
+        let (max_bytes, max_us) = (self.volume_max_bytes, self.volume_max_us);
+        let has_room = |it: &Volume| it.len < max_bytes && it.duration_us < max_us;
+        if self.volume.as_ref().is_some_and(has_room) {
+            return Ok(());
+        }
+        if let Some(full) = &self.volume {
+            self.disk.sync(&full.file)?;
+        }
+        let number = self.next_volume;
+        let file = options().create_new(true).open(volume_path(&self.folder, number))?;
+        self.next_volume = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.has_new_files = true;
+        self.volume = Some(Volume { number, file, len: 0, duration_us: 0 });
+        Ok(())
+    }
+
+    fn append_bytes(&mut self, bytes: &Bytes) -> io::Result<Place> {
+        let volume = self.volume.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let place = Place::of(bytes, volume.number, volume.len);
+        self.disk.write(&volume.file, bytes, volume.len)?;
+        volume.len = place.end();
+        Ok(place)
+    }
+
+    fn append_lines(&mut self, lines: &str) -> io::Result<()> {
+        self.disk.write(&self.index, lines.as_bytes(), self.index_len)?;
+        self.index_len += lines.len() as u64;
+        Ok(())
+    }
+}
+
+/// Whether a rendition is no other form of the source.
+pub(crate) fn has_own_bytes(rendition: Rendition) -> bool {
+    !matches!(rendition, Rendition::Video | Rendition::SOUND)
+}
+
+/// Where a volume of a recording is.
+pub(crate) fn volume_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:05}.{VOLUME_EXTENSION}"))
+}
+
+/// The numbers of the volumes in a folder.
+pub(crate) fn volumes(folder: &Path) -> io::Result<Vec<u32>> {
+    let number = |entry: io::Result<fs::DirEntry>| {
+        let path = entry.map(|entry| entry.path());
+        path.map(|path| {
+            path.extension().filter(|extension| *extension == VOLUME_EXTENSION)?;
+            path.file_stem()?.to_str()?.parse().ok()
+        })
+    };
+    fs::read_dir(folder)?.filter_map(|entry| number(entry).transpose()).collect()
+}
+
+/// Recordings are for the server alone: not all of them are for everybody.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn told(epoch: &str, init: &packager::Init, place: Place) -> index::Init {
+    index::Init {
+        epoch: epoch.to_owned(),
+        rendition: init.rendition,
+        id: init.id,
+        codecs: init.codecs.clone(),
+        picture: init.picture.map(Into::into),
+        channels: init.channels,
+        timescale: init.timescale.get(),
+        place,
+    }
+}
