@@ -24,6 +24,12 @@ describe('hlsConfig', () => {
     expect(hlsConfig(false, undefined, 150).lowLatencyMode).toBe(false);
   });
 
+  it('shows the first picture of the first segment where it is calm, and the edge where it is quick', () => {
+    const config = (effectiveType: string) => hlsConfig(false, { effectiveType }, null);
+    expect(config('3g').startOnSegmentBoundary).toBe(true);
+    expect(config('4g').startOnSegmentBoundary).toBeUndefined();
+  });
+
   it('is one that hls.js takes', () => {
     for (const soundOnly of [false, true]) {
       expect(() => new Hls(hlsConfig(soundOnly, undefined, null))).not.toThrow();

@@ -42,6 +42,9 @@ const calm: Partial<HlsConfig> = {
   ...common,
   lowLatencyMode: false,
   liveSyncDurationCount: 2,
+  // The first picture is that of the first segment, and not one in the midst of it, or of the next that
+  // has to travel before: half a segment further behind, and as much more in the buffer.
+  startOnSegmentBoundary: true,
   // The window holds 30 s: jump forward before falling out of it. hls.js takes both or none.
   liveMaxLatencyDurationCount: 10,
   // A start on a lone segment plays it out before the next one is listed.
