@@ -196,7 +196,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
-        tokio::spawn(sweep_recordings(recordings, config.recording)),
+        tokio::spawn(sweep_recordings(recordings, store.clone(), config.recording)),
         tokio::spawn(async move {
             match pusher {
                 Ok(pusher) => pusher.run().await,
@@ -290,15 +290,22 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
 }
 
 /// Has recordings give way that are too old or too much, until the process ends.
-async fn sweep_recordings(recordings: Library, config: recorder::Config) {
+async fn sweep_recordings(recordings: Library, store: Store, config: recorder::Config) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
     loop {
         ticks.tick().await;
         let (recordings, config) = (recordings.clone(), config.clone());
+        let mut deleted = Vec::new();
         let sweep = move || recordings.sweep(&config, SystemTime::now());
         match tokio::task::spawn_blocking(sweep).await {
             Ok(Err(error)) => tracing::error!(%error, "cannot look after the recordings"),
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(names)) => deleted = names,
+            Err(_) => {}
+        }
+        for name in deleted {
+            if let Err(error) = store.forget_recording(&name).await {
+                tracing::error!(%name, %error, "a recording that is gone is still shown");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 
 use std::{
     net::IpAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -26,7 +27,7 @@ use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
 use recorder::Recorder;
 use serde::Deserialize;
-use store::{Audience, LiveRow, LiveState, Store};
+use store::{Approval, Audience, LiveRow, LiveState, MediaType, NewMedia, Store};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -76,6 +77,9 @@ const GRACE_TICK: Duration = Duration::from_secs(1);
 /// How long a drain waits for publishers to be told and their lives to be written down.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long the end of a live waits for its recording to be shown: some lines on a disk and in a database.
+const ARCHIVED: Duration = Duration::from_secs(3);
+
 /// All lives of the house. Cloning is cheap: every clone is the same.
 #[derive(Clone)]
 pub struct Lives(Arc<Inner>);
@@ -108,6 +112,8 @@ struct OpenLive {
     /// The database did not take the last change of state.
     unwritten: AtomicBool,
     incoming: Mutex<Option<Incoming>>,
+    /// Set once its recording, if there is one, is media of its post.
+    archived: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -448,6 +454,7 @@ impl Lives {
             ended: AtomicBool::new(false),
             unwritten: AtomicBool::new(false),
             incoming: Mutex::new(None),
+            archived: watch::Sender::new(false),
         });
         self.0.open.insert(row.playback_name.clone(), live.clone());
         Ok(live)
@@ -516,6 +523,13 @@ impl Lives {
         }
         live.channel.end();
         let (lives, live) = (self.clone(), live.clone());
+        tokio::spawn({
+            let (lives, live) = (lives.clone(), live.clone());
+            async move {
+                lives.archive(&live).await;
+                live.archived.send_replace(true);
+            }
+        });
         let window_ms = u64::from(self.0.packager.window_ms);
         let farewell = Duration::from_millis(live.channel.report().listed_ms.max(window_ms));
         tokio::spawn(async move {
@@ -526,6 +540,47 @@ impl Lives {
             let name = live.channel.name();
             lives.0.hub.close(name);
             lives.0.open.remove(name);
+        });
+    }
+
+    /// Makes the recording of a live that is over media of its post.
+    async fn archive(&self, live: &OpenLive) {
+        let Some(recorder) = &self.0.recorder else { return };
+        let name = live.channel.name();
+        recorder.finished(name).await;
+        let recording = match recorder.library().recording(name.as_str()).await {
+            Ok(recording) => recording,
+            // Nobody published.
+            Err(recorder::Error::Unknown) => return,
+            Err(error) => return error!(live.id = %live.id, %error, "cannot read a recording"),
+        };
+        let new = media_of(live, recording.summary());
+        match self.0.store.create_recording(live.id, new).await {
+            Ok(media) => info!(live.id = %live.id, media.id = media.id.get(), "live recorded"),
+            // Its post was deleted meanwhile, and took the live along.
+            Err(store::Error::UnknownPost) => self.unrecord(name.clone()),
+            Err(error) => {
+                error!(live.id = %live.id, %error, "a recording is not shown by its post");
+            }
+        }
+    }
+
+    /// Deletes a recording, once nobody writes it.
+    fn unrecord(&self, name: PlaybackName) {
+        let Some(recorder) = self.0.recorder.clone() else { return };
+        let lives = self.clone();
+        tokio::spawn(async move {
+            recorder.finished(&name).await;
+            let library = recorder.library().clone();
+            // It may have become media since its post was deleted.
+            let forgotten = lives.0.store.forget_recording(&name).await;
+            let deleted = tokio::task::spawn_blocking(move || library.delete(&name)).await;
+            if let Err(error) = forgotten {
+                error!(%error, "a recording that is gone is still shown");
+            }
+            if let Ok(Err(error)) = deleted {
+                error!(%error, "a recording that belongs to nothing is still there");
+            }
         });
     }
 
@@ -569,6 +624,44 @@ impl api::LiveControl for Lives {
         if let Some(live) = self.0.open.get(name).map(|live| live.clone()) {
             self.close(&live);
         }
+    }
+
+    fn recorded(&self, name: &PlaybackName) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let live = self.0.open.get(name).map(|live| live.clone());
+        Box::pin(async move {
+            if let Some(live) = live {
+                let mut archived = live.archived.subscribe();
+                let _ = tokio::time::timeout(ARCHIVED, archived.wait_for(|done| *done)).await;
+            }
+        })
+    }
+
+    fn unrecord(&self, name: &PlaybackName) {
+        self.unrecord(name.clone());
+    }
+}
+
+/// What the post of a live shows of its recording.
+fn media_of(live: &OpenLive, summary: recorder::Summary) -> NewMedia {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    NewMedia {
+        owner: live.author,
+        name: live.channel.name().to_string(),
+        media_type: MediaType::Live,
+        title: "Enregistrement du direct".into(),
+        description: String::new(),
+        size_bytes: signed(summary.bytes).max(1),
+        dimensions: summary.picture.map(|(width, height)| (width.into(), height.into())),
+        duration_ms: Some(signed(summary.duration_ms)),
+        // It was shown as it happened.
+        approval: Approval::Approved,
+        // How much recordings may take is in the settings of the server.
+        owner_max_bytes: i64::MAX,
+        thumbnail: None,
+        blur_hash: None,
+        to_do: None,
+        reason: None,
+        now_ms: now_ms(),
     }
 }
 

@@ -13,6 +13,7 @@ use support::House;
 use support::api::Live;
 use support::enhanced::{AAC, Encoding, Form, H264, OPUS, Sounds, Tone};
 use support::fingerprint::Fingerprint;
+use support::http;
 use support::peer::output_of;
 use support::playlist::resolve;
 use support::rtmp::Client;
@@ -63,6 +64,36 @@ fn a_live_that_is_over_is_watched_again_bit_by_bit() {
         house.get(&live.fmp4()).text().contains("../vod/")
     });
     Fingerprint::of(&house.url(&live.fmp4())).assert_same_as(&original, "the address of the live");
+}
+
+#[test]
+fn a_live_becomes_a_video_of_its_post_and_goes_with_it() {
+    let house = House::start();
+    let live = house.live();
+    publish(&house, &live);
+    let stopped = live.member.stop(live.id).json();
+    assert_eq!(stopped["video_saved"], true, "{stopped}");
+    let post = live.member.get(&format!("/api/posts/{}/", live.id)).json();
+    let shown = &post["live_stream"];
+    assert_eq!(shown["id"], stopped["video_id"], "{post:#}");
+    assert_eq!((&shown["width"], &shown["height"]), (&320.into(), &180.into()), "{shown:#}");
+    assert!(shown["duration"].as_str().is_some_and(|it| it.starts_with("00:00:12")), "{shown:#}");
+    let file = shown["file"].as_str().expect("where it is");
+    assert_eq!(file, house.url(&recording(&live)));
+    assert_eq!(post["hls_url"], house.url(&live.fmp4()), "it goes on");
+    Fingerprint::of(file)
+        .assert_same_as(&Fingerprint::of(&USUAL.flv().display().to_string()), "it");
+
+    // Media of his, like any other.
+    let media = format!("/api/posts/media/{}/", stopped["video_id"]);
+    assert_eq!(live.member.get(&media).status, 200);
+    let path = format!("/api/posts/{}/", live.id);
+    let bearer = live.member.bearer();
+    let deleted = http::send(house.http, "DELETE", &path, &[("Authorization", &bearer)], b"");
+    assert_eq!(deleted.status, 204);
+    wait::until_true("nothing is left of it", KEPT_WITHIN, || {
+        house.get(&recording(&live)).status == 404 && live.member.get(&media).status == 404
+    });
 }
 
 #[test]

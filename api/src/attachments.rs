@@ -253,6 +253,11 @@ async fn delete(
         return Err(Error::NotFound);
     }
     tracing::info!(media.id = id, user.id = user.id.get(), "media was deleted");
+    if media.media_type == MediaType::Live
+        && let Ok(name) = media.name.parse()
+    {
+        api.control.unrecord(&name);
+    }
     for name in [Some(&media.name), media.thumbnail.as_ref()].into_iter().flatten() {
         uploads::discard(&api.store, &api.storage, name).await;
     }
@@ -342,6 +347,9 @@ pub fn gone(error: store::Error) -> Error {
     }
 }
 
+/// What a recording is: a playlist of HLS.
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
 impl MediaBody {
     /// Without what its owner says of it, which may be a file's name: for others, where a post hides
     /// who wrote it.
@@ -349,16 +357,27 @@ impl MediaBody {
         Self { title: String::new(), description: String::new(), ..self }
     }
 
+    /// The same, shown from another address.
+    pub fn watched_at(self, url: String) -> Self {
+        Self { file: url.clone(), file_url: url, ..self }
+    }
+
     /// Shows media to whoever may see it.
     pub fn new(media: &Media, site: &Site) -> Self {
         let is_approved = media.approval == Approval::Approved;
         let kind = media.name.parse::<ObjectName>().ok().map(|name| name.kind());
         let is_picture = media.media_type == MediaType::Image;
+        let is_recording = media.media_type == MediaType::Live;
+        let of_recording = is_recording.then(|| site.vod(&media.name, None));
         Self {
             id: media.id.get(),
-            file: site.media(&media.name),
-            file_url: site.stored(&media.name),
-            file_type: kind.map_or("application/octet-stream", |kind| kind.mime()),
+            file: of_recording.clone().unwrap_or_else(|| site.media(&media.name)),
+            file_url: of_recording.unwrap_or_else(|| site.stored(&media.name)),
+            file_type: match kind {
+                Some(kind) => kind.mime(),
+                None if is_recording => PLAYLIST,
+                None => "application/octet-stream",
+            },
             media_type: media.media_type.as_str(),
             title: media.title.clone(),
             description: media.description.clone(),
@@ -369,7 +388,8 @@ impl MediaBody {
             is_appropriate: media.approval != Approval::Inappropriate,
             approval_status: media.approval.as_str(),
             moderation_score: None,
-            is_live: media.media_type == MediaType::Live,
+            // What is media is over.
+            is_live: false,
             live_viewers_count: 0,
             thumbnail_url: match &media.thumbnail {
                 Some(small) => Some(site.thumbnail(small)),

@@ -45,14 +45,23 @@ impl Visit<'_> {
     /// Where a live is watched by who may. A ticket is this reader's own: never to be kept for
     /// another.
     pub fn playlists(&self, name: &PlaybackName, audience: Audience) -> Playlists {
-        let ticket = match audience {
-            Audience::Public => None,
-            Audience::Quartier => Some(self.api.control.ticket(name, self.client.address)),
-        };
+        let ticket = self.ticket(name, audience);
         let ticket = ticket.as_deref();
         Playlists {
             hls_url: self.site.hls(name, ticket),
             hls_ts_url: self.site.hls_ts(name, ticket),
+        }
+    }
+
+    /// Where the recording of a live is watched by who may, as [`Visit::playlists`].
+    pub fn recording(&self, name: &PlaybackName, audience: Audience) -> String {
+        self.site.vod(name.as_str(), self.ticket(name, audience).as_deref())
+    }
+
+    fn ticket(&self, name: &PlaybackName, audience: Audience) -> Option<String> {
+        match audience {
+            Audience::Public => None,
+            Audience::Quartier => Some(self.api.control.ticket(name, self.client.address)),
         }
     }
 }

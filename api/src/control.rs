@@ -3,7 +3,7 @@
 //! Here: the questions, and the shape of the answers. Not here: the answers (the server gives
 //! them), anything about bytes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, pin::Pin};
 
 use media::id::{LiveId, PlaybackName};
 use schemars::JsonSchema;
@@ -28,6 +28,13 @@ pub trait LiveControl: Send + Sync + 'static {
     /// Ends a live: its publisher is cut, its playlists are closed. Nothing happens if it is not
     /// on the air.
     fn end(&self, id: LiveId, name: &PlaybackName);
+
+    /// Completes when the recording of a live that has ended is media of its post, or when that takes longer
+    /// than anybody should wait; at once where none is made.
+    fn recorded(&self, name: &PlaybackName) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// The recording of a live belongs to nothing any more: it is to be deleted.
+    fn unrecord(&self, name: &PlaybackName);
 }
 
 /// What a publisher sends now.

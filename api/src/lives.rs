@@ -206,6 +206,7 @@ async fn stop(
         return Err(NO_LIVE);
     }
     tracing::info!(live.id = live.id.get(), user.id = user.id.get(), "a live was stopped");
+    api.control.recorded(&live.playback_name).await;
     let post = PostId::new(live.id.get());
     let shown = api.store.media_of_posts(&[post]).await?;
     let recording = shown.values().flatten().find(|shown| shown.is_recording);

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{
-    LiveState, MediaId, NewPost, POST_MEDIA_MAX, Page, Post, PostChange, PostId, PostLive,
-    PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, Store, User,
+    LiveState, MediaId, MediaType, NewPost, POST_MEDIA_MAX, Page, Post, PostChange, PostId,
+    PostLive, PostMedia, PostQuery, PostSort, PostType, Reactions, Scope, Store, User,
 };
 
 use crate::{
@@ -312,6 +312,7 @@ async fn delete(
     }
     if let Some(live) = &post.live {
         api.watched.forget(&live.playback_name);
+        api.control.unrecord(&live.playback_name);
     }
     tracing::info!(post.id = id, user.id = user.id.get(), "a post was deleted");
     Ok(StatusCode::NO_CONTENT)
@@ -461,6 +462,12 @@ impl PostBody {
         let is_named = !post.is_anonymous || post.author.id == reader.id;
         let file = |shown: &PostMedia| {
             let media = MediaBody::new(&shown.media, visit.site);
+            let media = match &post.live {
+                Some(live) if shown.media.media_type == MediaType::Live => {
+                    media.watched_at(visit.recording(&live.playback_name, live.audience))
+                }
+                _ => media,
+            };
             if is_named { media } else { media.unnamed() }
         };
         // A recording is for those the live was for.
@@ -470,6 +477,7 @@ impl PostBody {
         let comment = |comment| CommentBody::new(comment, reader.id, visit.site);
         let like = |like| LikeBody::new(like, post, reader.id, visit.site);
         let live = post.live.as_ref().map(|live| LiveBody::new(post, live, may_watch, visit));
+        let is_recorded = media.iter().any(|shown| shown.media.media_type == MediaType::Live);
         let is_on = post.live.as_ref().is_some_and(|live| live.state != LiveState::Ended);
         Self {
             id: post.id.get(),
@@ -495,7 +503,10 @@ impl PostBody {
             is_liked_by_user: is_liked,
             has_media: !media.is_empty(),
             media_count: media.len(),
-            hls_url: live.as_ref().filter(|_| is_on).and_then(|live| live.hls_url.clone()),
+            hls_url: live
+                .as_ref()
+                .filter(|_| is_on || is_recorded)
+                .and_then(|live| live.hls_url.clone()),
             live,
         }
     }

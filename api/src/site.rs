@@ -53,6 +53,12 @@ impl Site {
         self.playlist(name, "-ts", ticket)
     }
 
+    /// The multivariant playlist of the recording of a live, by its playback name; with a ticket likewise.
+    pub fn vod(&self, name: &str, ticket: Option<&str>) -> String {
+        let query = ticket.map(|ticket| format!("?ticket={ticket}")).unwrap_or_default();
+        format!("{}/vod/{name}/index.m3u8{query}", self.http)
+    }
+
     /// The page where a live is watched.
     pub fn watch(&self, name: &PlaybackName) -> String {
         format!("{}/live/{name}", self.http)

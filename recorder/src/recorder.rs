@@ -124,6 +124,11 @@ impl Recorder {
         self.0.runtime.spawn(async move { follower.follow().await });
     }
 
+    /// The recordings there are.
+    pub fn library(&self) -> &Library {
+        &self.0.library
+    }
+
     /// How the recording of a live goes; `None` if it is not recorded now.
     pub fn progress(&self, name: &PlaybackName) -> Option<Progress> {
         self.running().get(name).map(|progress| *progress.borrow())

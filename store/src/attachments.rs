@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use media::id::{LiveId, UserId};
+use media::id::{LiveId, PlaybackName, UserId};
 
 use crate::{
     Audience, Error, Page, PostId, QuartierId, Role, Store, User,
@@ -122,7 +122,7 @@ pub enum MediaType {
     Image,
     /// A video; also the recording of a live.
     Video,
-    /// Not written today; rows of this type are read.
+    /// What the server recorded of a live. Its name is the playback name, and nothing of it is in the storage.
     Live,
 }
 
@@ -258,11 +258,13 @@ macro_rules! media_columns {
 }
 pub(crate) use media_columns;
 
-/// Bytes of all media of the member `$1`, those that still come in pieces included.
+/// Bytes of all media of the member `$1`, those that still come in pieces included. Recordings that the
+/// server made of lives are not: how much these may take is the server's to say.
 macro_rules! bytes_of_member {
     () => {
         "select cast(
-             (select coalesce(sum(size_bytes), 0) from media where owner_id = $1)
+             (select coalesce(sum(size_bytes), 0) from media
+                 where owner_id = $1 and media_type <> 'live')
              + (select coalesce(sum(length_bytes), 0) from uploads
                  where owner_id = $1 and media_id is null)
          as bigint)"
@@ -627,6 +629,20 @@ impl Store {
             names
         });
         Ok(names.is_some())
+    }
+
+    /// Forgets the media that is the recording of a live, by its playback name, also where posts show it.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_recording(&self, name: &PlaybackName) -> Result<(), Error> {
+        writing!(&self.database, |pool| {
+            sqlx::query("delete from media where name = $1 and media_type = 'live'")
+                .bind(name.as_str())
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
     }
 
     /// Notes a name before anything is stored under it, so that what is never claimed is found

@@ -103,8 +103,12 @@ impl House {
     }
 
     /// Kills the server as a crash would.
+    #[track_caller]
     pub fn crash(&mut self) {
         self.server.kill();
+        // A thread that waits for the disk outlives the signal, and the folder is the server's until then.
+        let lock = std::fs::File::open(self.folder.path().join("data/lock")).expect("it was taken");
+        wait::until_true("the data folder is free", READY_WITHIN, || lock.try_lock().is_ok());
     }
 
     /// Asks the server to end, as an operator does.

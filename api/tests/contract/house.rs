@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -57,6 +58,9 @@ pub struct Member {
 pub struct FakeControl {
     pub created: Mutex<Vec<LiveId>>,
     pub ended: Mutex<Vec<(LiveId, PlaybackName)>>,
+    /// What the recorder makes of the next live that ends.
+    pub recording: Mutex<Option<(Store, LiveId, store::NewMedia)>>,
+    pub unrecorded: Mutex<Vec<PlaybackName>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
     /// How many it gave.
@@ -85,6 +89,19 @@ impl LiveControl for FakeControl {
 
     fn end(&self, id: LiveId, name: &PlaybackName) {
         self.ended.lock().unwrap().push((id, name.clone()));
+    }
+
+    fn recorded(&self, _name: &PlaybackName) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let recording = self.recording.lock().unwrap().take();
+        Box::pin(async move {
+            if let Some((store, live, media)) = recording {
+                store.create_recording(live, media).await.unwrap();
+            }
+        })
+    }
+
+    fn unrecord(&self, name: &PlaybackName) {
+        self.unrecorded.lock().unwrap().push(name.clone());
     }
 }
 

@@ -32,6 +32,7 @@ mod posts;
 mod publishing;
 mod push;
 mod realtime;
+mod recordings;
 mod recovery;
 mod resumable;
 mod security;

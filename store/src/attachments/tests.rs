@@ -282,6 +282,29 @@ on_both! {
         assert_eq!(names_of(&db, post).await.len(), POST_MEDIA_MAX);
     }
 
+    async fn what_the_server_recorded_of_a_live_takes_no_room_of_its_author_and_can_be_forgotten(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let live = db.live_of(owner).await;
+        let name = live.playback_name.to_string();
+        let media_type = MediaType::Live;
+        let new = NewMedia { name, media_type, owner_max_bytes: i64::MAX, ..new_media(owner) };
+        let recording = db.create_recording(live.id, new).await.unwrap();
+        assert_eq!(db.media_bytes_of(owner).await.unwrap(), 0);
+        let upload = db.create_media(new_media(owner)).await.unwrap();
+        let (other, none) = ("someotherlive".parse().unwrap(), Vec::<MediaId>::new());
+        db.forget_recording(&other).await.unwrap();
+        let shown = |media: Option<&Vec<PostMedia>>| -> Vec<MediaId> {
+            media.into_iter().flatten().map(|shown| shown.media.id).collect()
+        };
+        let of_post = db.media_of_posts(&[live.id.into()]).await.unwrap();
+        assert_eq!(shown(of_post.get(&live.id.into())), [recording.id]);
+        db.forget_recording(&live.playback_name).await.unwrap();
+        let of_post = db.media_of_posts(&[live.id.into()]).await.unwrap();
+        assert_eq!(shown(of_post.get(&live.id.into())), none);
+        assert!(db.media(recording.id).await.unwrap().is_none());
+        assert!(db.media(upload.id).await.unwrap().is_some());
+    }
+
     async fn a_later_recording_takes_the_place_of_the_earlier(db: Fixture) {
         let owner = db.user_called("aissatou").await.id;
         let live = db.live_of(owner).await.id;
