@@ -55,6 +55,8 @@ pub struct Config {
     pub api: api::Config,
     /// Where uploaded files live.
     pub storage: storage::Config,
+    /// What servers have in common.
+    pub redis: commons::Config,
     /// The life of a live.
     pub lives: crate::lives::Config,
     /// Prometheus.
@@ -75,6 +77,7 @@ impl Default for Config {
             delivery: Default::default(),
             api: Default::default(),
             storage: Default::default(),
+            redis: Default::default(),
             lives: Default::default(),
             metrics: Default::default(),
             log: Default::default(),
@@ -108,6 +111,7 @@ impl Config {
             ("delivery", self.delivery.validate()),
             ("api", self.api.validate()),
             ("storage", self.storage.validate()),
+            ("redis", self.redis.validate()),
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }

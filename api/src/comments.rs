@@ -157,7 +157,7 @@ async fn write(
     said: Said,
 ) -> Result<Comment, Error> {
     let now_ms = api.clock.now_ms();
-    api.limits.writing(author.id, now_ms)?;
+    api.limits.writing(author.id, now_ms).await?;
     let Said { content, is_anonymous } = said;
     let new = NewComment { post, parent, author, content, is_anonymous, now_ms };
     api.store.create_comment(new).await.map_err(|error| match (error, parent) {

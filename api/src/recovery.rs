@@ -104,11 +104,11 @@ async fn change(
     fields.finish()?;
     let password = auth::confirmed(password, confirmation)?;
     // Whoever found the member's telephone guesses no faster than at the door.
-    let attempt = api.limits.login(&client, &user.email, now_ms)?;
+    let attempt = api.limits.login(&client, &user.email, now_ms).await?;
     let old = Password::new(old.unwrap_or_default());
     let checked = auth::check(&api, &user.email, &old).await;
     if !matches!(checked, Ok((_, None))) {
-        attempt.forgive();
+        attempt.forgive().await;
     }
     if checked?.1.is_none() {
         return Err(Error::field("old_password", "Le mot de passe actuel est incorrect."));
@@ -134,7 +134,7 @@ async fn ask_to_reset(
     fields.finish()?;
     let email = email.unwrap_or_default();
     let place = api.outbox.place()?;
-    api.limits.mail(&client, &email, api.clock.now_ms())?;
+    api.limits.mail(&client, &email, api.clock.now_ms()).await?;
     tokio::spawn(async move {
         match api.store.user_by_email(&email).await {
             Ok(Some((user, _))) => write(&api, place, &user, MailPurpose::Reset).await,
@@ -155,7 +155,7 @@ async fn reset(
     let (password, confirmation) = auth::new_password(&mut fields);
     fields.finish()?;
     let password = auth::confirmed(password, confirmation)?;
-    api.limits.mailed_token(&client, now_ms)?;
+    api.limits.mailed_token(&client, now_ms).await?;
     let token = token::hash(&token.unwrap_or_default());
     let over = || Error::field("token", LINK_IS_OVER);
     // A hash is dear: none for a token that is made up.
@@ -177,7 +177,7 @@ async fn ask_again(
         return Ok(Json(Said { message: "Votre adresse est déjà vérifiée." }));
     }
     let place = api.outbox.place()?;
-    api.limits.mail(&client, &user.email, api.clock.now_ms())?;
+    api.limits.mail(&client, &user.email, api.clock.now_ms()).await?;
     tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
     Ok(Json(Said { message: "Un e-mail vient de vous être envoyé." }))
 }
@@ -190,7 +190,7 @@ async fn verify(
     let now_ms = api.clock.now_ms();
     let token = fields.text("token", Text::REQUIRED);
     fields.finish()?;
-    api.limits.mailed_token(&client, now_ms)?;
+    api.limits.mailed_token(&client, now_ms).await?;
     let by = auth::by(Actor::Visitor, &client, now_ms);
     let verified = api.store.verify_email(token::hash(&token.unwrap_or_default()), &by).await?;
     verified.ok_or_else(|| Error::field("token", LINK_IS_OVER))?;

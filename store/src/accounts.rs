@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownUser`].
     pub async fn set_active(&self, id: UserId, is_active: bool, by: &By) -> Result<bool, Error> {
-        Ok(transaction!(&self.database, |transaction| {
+        let changed = transaction!(&self.database, |transaction| {
             let changed =
                 sqlx::query("update users set is_active = $2 where id = $1 and is_active <> $2")
                     .bind(id.get())
@@ -151,7 +151,11 @@ impl Store {
                 there.ok_or(Error::UnknownUser)?;
             }
             changed
-        }))
+        });
+        if changed && !is_active {
+            self.changes.sessions_ended(id);
+        }
+        Ok(changed)
     }
 
     /// Gives an account another password and ends all its sessions; `action` says how it came about.
@@ -178,6 +182,7 @@ impl Store {
             note!(&mut *transaction, by, action, Some(id), "");
             end_sessions!(transaction, id, by.now_ms);
         });
+        self.changes.sessions_ended(id);
         Ok(())
     }
 
@@ -217,6 +222,7 @@ impl Store {
             note!(&mut *transaction, by, AuditAction::SessionsRevoked, Some(id), "");
             end_sessions!(transaction, id, by.now_ms);
         });
+        self.changes.sessions_ended(id);
         Ok(())
     }
 }
