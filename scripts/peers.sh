@@ -17,6 +17,8 @@ case "${1:-}" in
       chromium
       # The other database; and a hand for the one.
       postgresql sqlite3
+      # What servers have in common.
+      redis-server
       # For the clients of the API that are Python programs.
       python3 python3-venv
     )
@@ -101,12 +103,13 @@ if installs postgresql; then
   undo+=("rm -f $no_cluster" "rmdir --ignore-fail-on-non-empty ${no_cluster%/*} 2>/dev/null")
   quietly sh -c "mkdir -p ${no_cluster%/*} && echo 'create_main_cluster = false' >$no_cluster"
 fi
-if installs nginx; then
-  # The benches start an nginx of their own: the service of the package, which was not here before, shall
-  # not go on, nor come back at the next boot.
-  undo+=('if [ -d /run/systemd/system ]; then systemctl disable --quiet --now nginx' \
-    'else service nginx stop; update-rc.d nginx disable' 'fi >/dev/null 2>&1')
-fi
+for service in nginx redis-server; do
+  # The benches and the tests start servers of their own: the service of a package that was not here
+  # before shall not go on, nor come back at the next boot.
+  installs "$service" || continue
+  undo+=("if [ -d /run/systemd/system ]; then systemctl disable --quiet --now $service" \
+    "else service $service stop; update-rc.d $service disable" 'fi >/dev/null 2>&1')
+done
 
 echo "▸ installing with apt, which takes some minutes the first time: ${missing[*]}"
 quietly apt-get update -qq

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use api::Workshop;
 use axum::Router;
+use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
@@ -92,6 +93,8 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     if config.api.push.vapid_key.is_none() {
         config.api.push.vapid_key = Some(keys::vapid(&config.data_dir)?);
     }
+    config.api.commons = Commons::open(&config.redis, secret.reveal())
+        .map_err(|setting| anyhow::anyhow!("redis.{setting}"))?;
     let keys = delivery::Keys::derive(secret.reveal());
     let recorder = metrics::install()?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;

@@ -57,6 +57,8 @@ pub struct Config {
     pub storage: storage::Config,
     /// What is kept of lives.
     pub recording: recorder::Config,
+    /// What servers have in common.
+    pub redis: commons::Config,
     /// The life of a live.
     pub lives: crate::lives::Config,
     /// Prometheus.
@@ -78,6 +80,7 @@ impl Default for Config {
             api: Default::default(),
             storage: Default::default(),
             recording: Default::default(),
+            redis: Default::default(),
             lives: Default::default(),
             metrics: Default::default(),
             log: Default::default(),
@@ -112,6 +115,7 @@ impl Config {
             ("api", self.api.validate()),
             ("storage", self.storage.validate()),
             ("recording", self.recording.validate()),
+            ("redis", self.redis.validate()),
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }

@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
+use commons::Commons;
 use media::id::UserId;
 use store::{Actor, AuditAction, AuditLine, AuditQuery, By, Role, Store, User};
 
@@ -193,6 +194,7 @@ async fn user(
         UserCommand::Deactivate { member } => {
             let user = meant(store, &member).await?;
             let changed = store.set_active(user.id, false, &by).await?;
+            tell_server(config, user.id).await?;
             said(&user, changed, "account is closed, its sessions have ended")
         }
         UserCommand::Password { member } => {
@@ -200,14 +202,38 @@ async fn user(
             let hash = api::hash_password(&config.api.passwords, password.unwrap_or_default())
                 .map_err(anyhow::Error::msg)?;
             store.set_password(user.id, &hash, AuditAction::PasswordSet, &by).await?;
+            tell_server(config, user.id).await?;
             said(&user, true, "password is set, its sessions have ended")
         }
         UserCommand::Revoke { member } => {
             let user = meant(store, &member).await?;
             store.revoke_sessions(user.id, &by).await?;
+            tell_server(config, user.id).await?;
             said(&user, true, "sessions have ended")
         }
     })
+}
+
+/// Has a running server look at once at the connections of a member whose sessions have ended, where there
+/// is a Redis. Without one, or when it is away, it does so within half a minute.
+async fn tell_server(config: &Config, user: UserId) -> anyhow::Result<()> {
+    let api = &config.api;
+    let secrets = match &api.jwt_secret {
+        Some(secret) => {
+            std::iter::once(secret.clone()).chain(api.jwt_retired_secret.clone()).collect()
+        }
+        None => Keys::load(&config.data_dir)?.map_or_else(Vec::new, |keys| {
+            // It was started with one of them.
+            let retired = keys.retired.into_iter().map(|(secret, _)| secret);
+            std::iter::once(keys.current).chain(retired).collect()
+        }),
+    };
+    for secret in secrets {
+        let commons = Commons::open(&config.redis, secret.reveal()).map_err(anyhow::Error::msg)?;
+        commons.settle().await;
+        commons.tell(user.get()).await;
+    }
+    Ok(())
 }
 
 async fn list(store: &Store, role: Option<RoleName>, page: u32) -> anyhow::Result<String> {

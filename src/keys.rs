@@ -55,7 +55,10 @@ impl Keys {
     }
 
     /// Reads the keys; `None` where there are none yet.
-    fn load(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// As above, but for writing.
+    pub(crate) fn load(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(SECRET_FILE);
         let Some(current) = read(&path)? else { return Ok(None) };
         if current.len() < SECRET_BYTES {

@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("delivery", &["hub", "recorder", "packager", "media"]),
     ("storage", &[]),
     ("store", &["media"]),
-    ("api", &["storage", "store", "worker", "media"]),
+    ("commons", &[]),
+    ("api", &["commons", "storage", "store", "worker", "media"]),
     ("worker", &[]),
     ("media-worker", &["worker"]),
 ];
@@ -29,17 +30,18 @@ const FFMPEG: &str = "ffmpeg-next";
 
 /// A room, and the crates from outside that it must never name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("media", &["tokio", "axum", "hyper", "sqlx", FFMPEG]),
-    ("packager", &["tokio", "axum", "hyper", "sqlx", FFMPEG]),
-    ("ingest", &["axum", "hyper", "sqlx", FFMPEG]),
-    ("hub", &["axum", "hyper", "sqlx", FFMPEG]),
-    ("recorder", &["axum", "hyper", "sqlx", FFMPEG]),
-    ("delivery", &["sqlx", "rustls", "tokio-rustls", FFMPEG]),
-    ("storage", &["axum", "hyper", "sqlx", FFMPEG]),
-    ("store", &["axum", "hyper", "object_store", FFMPEG]),
-    ("api", &["sqlx", "object_store", FFMPEG]),
-    ("worker", &["axum", "hyper", "sqlx", FFMPEG]),
-    ("media-worker", &["axum", "hyper", "sqlx", "tokio"]),
+    ("media", &["tokio", "axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("packager", &["tokio", "axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("ingest", &["axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("hub", &["axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("recorder", &["axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("delivery", &["sqlx", "rustls", "tokio-rustls", "redis", FFMPEG]),
+    ("storage", &["axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("store", &["axum", "hyper", "object_store", "redis", FFMPEG]),
+    ("commons", &["axum", "hyper", "sqlx", FFMPEG]),
+    ("api", &["sqlx", "object_store", "redis", FFMPEG]),
+    ("worker", &["axum", "hyper", "sqlx", "redis", FFMPEG]),
+    ("media-worker", &["axum", "hyper", "sqlx", "tokio", "redis"]),
 ];
 
 /// Packages of ours are called `communiconnect-<folder>`.

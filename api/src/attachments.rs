@@ -148,7 +148,7 @@ async fn upload(
     request: Request,
 ) -> Result<(StatusCode, Json<MediaBody>), Error> {
     const FILE: &str = "file";
-    api.limits.upload(user.id, api.clock.now_ms())?;
+    api.limits.upload(user.id, api.clock.now_ms()).await?;
     let wanted = Wanted {
         name: FILE,
         kinds: &ALL,
@@ -282,7 +282,7 @@ async fn record(
     if live.state == LiveState::Ended && live.ended_ms.is_some_and(is_late) {
         return Err(TOO_LATE);
     }
-    api.limits.upload(user.id, now_ms)?;
+    api.limits.upload(user.id, now_ms).await?;
     let wanted = Wanted {
         name: VIDEO,
         kinds: &RECORDED,

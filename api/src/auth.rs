@@ -127,12 +127,12 @@ async fn register(
 ) -> Result<(StatusCode, Json<SignedIn>), Error> {
     let now_ms = api.clock.now_ms();
     let registration = Registration::read(fields, &api)?;
-    api.limits.register(&client, now_ms)?;
+    api.limits.register(&client, now_ms).await?;
     let email = registration.account.email.clone();
     let password_hash = api.hasher.hash(registration.password).await?;
     let new = NewUser { password_hash, now_ms, ..registration.account };
     let user = api.store.create_user(new).await.map_err(users::refused)?;
-    api.limits.signed_in(&client, &email, now_ms);
+    api.limits.signed_in(&client, &email, now_ms).await;
     let tokens = open_session(&api, &user, now_ms).await?;
     recovery::ask_to_verify(&api, &user);
     let body =
@@ -148,7 +148,7 @@ async fn login(
 ) -> Result<Json<SignedIn>, Error> {
     let now_ms = api.clock.now_ms();
     let (email, password) = credentials(&fields)?;
-    let attempt = api.limits.login(&client, &email, now_ms)?;
+    let attempt = api.limits.login(&client, &email, now_ms).await?;
     let by = |actor| by(actor, &client, now_ms);
     let (known, right) = check(&api, &email, &password, attempt).await?;
     let Some((user, hash)) = right else {
@@ -157,7 +157,7 @@ async fn login(
         api.store.audit(&by(Actor::Visitor), AuditAction::SignInFailed, known, "").await?;
         return Err(Error::SignIn(WRONG_CREDENTIALS));
     };
-    api.limits.signed_in(&client, &email, now_ms);
+    api.limits.signed_in(&client, &email, now_ms).await;
     if !user.is_active {
         let failed = AuditAction::SignInFailed;
         api.store.audit(&by(Actor::Visitor), failed, known, "compte désactivé").await?;
@@ -336,7 +336,7 @@ pub async fn prove(
     password: String,
     field: &str,
 ) -> Result<(), Error> {
-    let attempt = api.limits.login(client, &user.email, api.clock.now_ms())?;
+    let attempt = api.limits.login(client, &user.email, api.clock.now_ms()).await?;
     match check(api, &user.email, &Password::new(password), attempt).await? {
         (_, Some(_)) => Ok(()),
         (_, None) => Err(Error::field(field, "Le mot de passe actuel est incorrect.")),
@@ -359,7 +359,7 @@ async fn check(
     };
     let checked = checked.await;
     if !matches!(checked, Ok((_, None))) {
-        attempt.forgive();
+        attempt.forgive().await;
     }
     checked
 }

@@ -149,9 +149,9 @@ pub async fn speak(
 ) -> Result<ChatMessage, Error> {
     let Wanted { message_type, content, reply_to } = message(fields)?;
     room.admit(Some(user))?;
+    api.limits.writing(user.id, api.clock.now_ms()).await?;
     let _turn = room.turn.lock().await;
     let now_ms = api.clock.now_ms();
-    api.limits.writing(user.id, now_ms)?;
     let new =
         NewMessage { live: room.id, author: user.id, message_type, content, reply_to, now_ms };
     let (id, is_anonymous) = match api.store.say(&new).await? {

@@ -127,7 +127,7 @@ async fn update(
     let id = own(&api, id, &user, NOT_YOURS_TO_CHANGE).await?;
     let Said { content, is_anonymous } = Said::read(fields)?;
     let now_ms = api.clock.now_ms();
-    api.limits.writing(user.id, now_ms)?;
+    api.limits.writing(user.id, now_ms).await?;
     api.store.update_comment(id, &content, is_anonymous, now_ms).await?;
     let comment = api.store.comment(id).await?.ok_or(Error::NotFound)?;
     Ok(Json(CommentBody::new(&comment, user.id, &site)))
@@ -160,7 +160,7 @@ async fn write(
     said: Said,
 ) -> Result<Comment, Error> {
     let now_ms = api.clock.now_ms();
-    api.limits.writing(author.id, now_ms)?;
+    api.limits.writing(author.id, now_ms).await?;
     let Said { content, is_anonymous } = said;
     let new = NewComment { post, parent, author, content, is_anonymous, now_ms };
     api.store.create_comment(new).await.map_err(|error| match (error, parent) {

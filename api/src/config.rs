@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use commons::Commons;
 use http::HeaderValue;
 use serde::Deserialize;
 
@@ -23,6 +24,9 @@ pub struct Config {
     /// The keys in use, when whoever assembles the server keeps them himself; else those above.
     #[serde(skip)]
     pub keyring: Keyring,
+    /// What this server has in common with others, by whoever assembles it: nothing by default.
+    #[serde(skip)]
+    pub commons: Commons,
     /// Life of an access token, in seconds. 1 h: what a stolen one is worth.
     pub access_token_s: u32,
     /// Life of a refresh token, in seconds. 7 days: a member who comes back every week stays
@@ -254,6 +258,7 @@ impl Default for Config {
             jwt_secret: None,
             jwt_retired_secret: None,
             keyring: Keyring::default(),
+            commons: Commons::default(),
             access_token_s: 60 * 60,
             refresh_token_s: 7 * 24 * 60 * 60,
             cors_origins,

@@ -170,7 +170,7 @@ async fn start(
     if user.quartier.is_none() {
         return Err(Error::Invalid(NO_QUARTIER));
     }
-    api.limits.live_start(user.id, now_ms)?;
+    api.limits.live_start(user.id, now_ms).await?;
     let random = |fault: NoRandomness| Error::fault(NOT_STARTED, fault);
     let key = StreamKey::from_random(user.id, random_bytes().map_err(random)?);
     let new = NewLive {

@@ -385,7 +385,7 @@ async fn report(
     let reason = fields.text("reason", REPORT).unwrap_or_default();
     fields.finish()?;
     let now_ms = api.clock.now_ms();
-    api.limits.writing(user.id, now_ms)?;
+    api.limits.writing(user.id, now_ms).await?;
     let noted = api.store.report(user.id, reported, &reason, now_ms).await;
     let is_new = noted.map_err(|error| match error {
         store::Error::UnknownMedia { .. } => Error::NotFound,

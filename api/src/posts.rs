@@ -225,7 +225,7 @@ async fn create(
         return Err(Error::field("non_field_errors", NO_QUARTIER));
     }
     let now_ms = api.clock.now_ms();
-    api.limits.writing(user.id, now_ms)?;
+    api.limits.writing(user.id, now_ms).await?;
     let new = NewPost {
         author: user.id,
         title: title.unwrap_or_default(),
@@ -284,7 +284,7 @@ async fn update(
     }
     fields.finish()?;
     // It may tell as many of what it says as a new one.
-    api.limits.writing(user.id, now_ms)?;
+    api.limits.writing(user.id, now_ms).await?;
     if !api.store.update_post(id, change, now_ms).await? {
         return Err(Error::NotFound);
     }

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use commons::Commons;
 use http::StatusCode;
 use media::id::{LiveId, UserId};
 use serde::Deserialize;
@@ -129,11 +130,46 @@ async fn drained(connection: &mut Option<Connection>) {
     std::future::pending().await
 }
 
+/// A member who is connected.
+#[derive(Debug)]
+pub struct Member {
+    /// What he is notified of.
+    news: Arc<Topic>,
+    /// Changed when his sessions may have ended.
+    sessions: watch::Sender<()>,
+}
+
+impl Member {
+    fn new() -> Self {
+        Self { news: Arc::new(Topic::new()), sessions: watch::Sender::new(()) }
+    }
+}
+
+/// Whether it has to be seen whether a session was ended, now rather than by and by.
+#[derive(Default)]
+struct Doubts(Option<watch::Receiver<()>>);
+
+impl Doubts {
+    /// Of one who has just signed in.
+    fn about(member: &Member) -> Self {
+        Self(Some(member.sessions.subscribe()))
+    }
+
+    /// Waits for the next. May be dropped while it waits.
+    async fn come(&mut self) {
+        let Some(sessions) = &mut self.0 else { return std::future::pending().await };
+        // The member is held by who listens.
+        if sessions.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Who listens to what.
 pub struct Realtime {
     /// The lives that are followed.
     pub rooms: Held<LiveId, Room>,
-    members: Held<UserId, Topic>,
+    members: Held<UserId, Member>,
     places: Arc<Places>,
     pulse: Once,
 }
@@ -147,23 +183,30 @@ impl Realtime {
 
     /// Tells a member of a notification, wherever he is connected.
     pub fn notify(&self, notification: &Notification, now_ms: i64) {
-        if let Some(topic) = self.members.get(notification.recipient) {
+        if let Some(member) = self.members.get(notification.recipient) {
             let body = NotificationBody::new(notification, now_ms);
-            topic.publish(&Event::Notification { notification: &body });
+            member.news.publish(&Event::Notification { notification: &body });
         }
     }
 
-    /// What a member is to be told, for one more of his clients.
+    /// Has all clients of a member see whether his sessions were ended.
+    fn doubt(&self, user: UserId) {
+        if let Some(member) = self.members.get(user) {
+            member.sessions.send_replace(());
+        }
+    }
+
+    /// A member, for one more of his clients.
     ///
     /// # Errors
     ///
     /// 429 when he has as many as he may have.
-    fn member(&self, user: UserId, config: &Config) -> Result<Arc<Topic>, Error> {
-        let topic = self.members.get_or(user, Topic::new);
-        if topic.listeners() >= config.max_clients_per_member {
+    fn member(&self, user: UserId, config: &Config) -> Result<Arc<Member>, Error> {
+        let member = self.members.get_or(user, Member::new);
+        if member.news.listeners() >= config.max_clients_per_member {
             return Err(Error::Status(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
         }
-        Ok(topic)
+        Ok(member)
     }
 
     /// Lets a client in.
@@ -188,6 +231,7 @@ impl Realtime {
                         room.passed(state, at_ms);
                     }
                 }
+                Change::SessionsEnded(user) => self.doubt(user),
                 Change::Notified(Told { id, recipient }) => {
                     ids.extend(self.members.get(recipient).map(|_| id));
                 }
@@ -237,10 +281,12 @@ pub fn router() -> Routes {
 async fn pulse(api: Weak<Api>, mut changes: Receiver<Change>) {
     let mut ticks = tokio::time::interval(PULSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = api.upgrade().and_then(|api| api.config.commons.told());
     loop {
         let change = tokio::select! {
             _ = ticks.tick() => None,
             change = changes.recv() => Some(change),
+            user = by_others(told.as_mut()) => Some(Ok(Change::SessionsEnded(user))),
         };
         let Some(api) = api.upgrade() else { return };
         match change {
@@ -263,6 +309,29 @@ async fn pulse(api: Weak<Api>, mut changes: Receiver<Change>) {
                 }
             }
             Some(Err(RecvError::Closed)) => return,
+        }
+    }
+}
+
+/// The next member whose sessions another server ended. What is missed is seen by and by.
+async fn by_others(told: Option<&mut Receiver<i64>>) -> UserId {
+    let Some(told) = told else { return std::future::pending().await };
+    loop {
+        match told.recv().await {
+            Ok(user) => return UserId::new(user),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// Tells other servers of the members whose sessions this one ended, as long as there is a database.
+pub async fn tell_others(mut changes: Receiver<Change>, commons: Commons) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::SessionsEnded(user)) => commons.tell(user.get()).await,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
         }
     }
 }

@@ -125,7 +125,7 @@ async fn ask_to_reset(
     fields.finish()?;
     let email = email.unwrap_or_default();
     let place = api.outbox.place()?;
-    api.limits.mail(&client, &email, api.clock.now_ms())?;
+    api.limits.mail(&client, &email, api.clock.now_ms()).await?;
     tokio::spawn(async move {
         match api.store.user_by_email(&email).await {
             Ok(Some((user, _))) => write(&api, place, &user, MailPurpose::Reset).await,
@@ -146,7 +146,7 @@ async fn reset(
     let (password, confirmation) = auth::new_password(&mut fields);
     fields.finish()?;
     let password = auth::confirmed(password, confirmation)?;
-    api.limits.mailed_token(&client, now_ms)?;
+    api.limits.mailed_token(&client, now_ms).await?;
     let token = token::hash(&token.unwrap_or_default());
     let over = || Error::field("token", LINK_IS_OVER);
     // A hash is dear: none for a token that is made up.
@@ -168,7 +168,7 @@ async fn ask_again(
         return Ok(Json(Said { message: "Votre adresse est déjà vérifiée." }));
     }
     let place = api.outbox.place()?;
-    api.limits.mail(&client, &user.email, api.clock.now_ms())?;
+    api.limits.mail(&client, &user.email, api.clock.now_ms()).await?;
     tokio::spawn(async move { write(&api, place, &user, MailPurpose::Verification).await });
     Ok(Json(Said { message: "Un e-mail vient de vous être envoyé." }))
 }
@@ -181,7 +181,7 @@ async fn verify(
     let now_ms = api.clock.now_ms();
     let token = fields.text("token", Text::REQUIRED);
     fields.finish()?;
-    api.limits.mailed_token(&client, now_ms)?;
+    api.limits.mailed_token(&client, now_ms).await?;
     let by = auth::by(Actor::Visitor, &client, now_ms);
     let verified = api.store.verify_email(token::hash(&token.unwrap_or_default()), &by).await?;
     verified.ok_or_else(|| Error::field("token", LINK_IS_OVER))?;

@@ -190,7 +190,7 @@ async fn create(
     let title = fields.text("title", TITLE);
     let description = fields.text("description", DESCRIPTION);
     fields.finish()?;
-    api.limits.upload(user.id, now_ms)?;
+    api.limits.upload(user.id, now_ms).await?;
     let number = u128::from_be_bytes(
         random_bytes().map_err(|fault| Error::fault(uploads::NOT_STORED, fault))?,
     );

@@ -155,12 +155,15 @@ pub fn router_at(
         tracing::warn!("push.vapid_key is not set: every browser subscribes again after a start");
     }
     describe_metrics();
+    if config.commons.is_there().is_some() {
+        tokio::spawn(realtime::tell_others(store.changes(), config.commons.clone()));
+    }
     let (routes, document) = routes().finish();
     let api = Arc::new(Api {
         tokens: Tokens::new(&config)?,
         hasher: Hasher::new(&config.passwords)?,
         outbox: Outbox::open(&config.smtp).map_err(Refused::Setting)?,
-        limits: Limits::new(&config.limits),
+        limits: Limits::new(&config.limits, &config.commons),
         slots: Slots::new(&config.uploads),
         turns: Turns::default(),
         watched: Recent::new(lives::WATCHED_MAX),
@@ -252,21 +255,27 @@ struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["on", "off"]))]
     media_processing: Option<&'static str>,
+    /// Whether the Redis answers, where there is one. All is well without it, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["on", "away"]))]
+    redis: Option<&'static str>,
 }
 
 async fn health(State(api): State<Shared>) -> (StatusCode, Json<Health>) {
+    let redis = api.config.commons.is_there();
+    let redis = redis.map(|is_there| if is_there { "on" } else { "away" });
     match api.store.ping().await {
         Ok(()) => {
             let message = "API CommuniConnect is running";
             let media_processing = Some(if api.workshop.is_on() { "on" } else { "off" });
-            (StatusCode::OK, Json(Health { status: "ok", message, media_processing }))
+            (StatusCode::OK, Json(Health { status: "ok", message, media_processing, redis }))
         }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
             let message = "The database does not answer";
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                Json(Health { status: "unavailable", message, media_processing: None }),
+                Json(Health { status: "unavailable", message, media_processing: None, redis }),
             )
         }
     }

@@ -1,15 +1,18 @@
 //! How often somebody may ask.
 //!
 //! Here: a token bucket per key, in one number each (the generic cell rate algorithm, ITU-T I.371
-//! annex A), in a map that cannot outgrow its limit. Not here: who is limited by what (`router`,
-//! `auth`), the clock: every time is an argument.
+//! annex A), in a map that cannot outgrow its limit, and beside it one that other servers take from too.
+//! Not here: who is limited by what (`router`, `auth`), the clock: every time is an argument.
 
 use std::{
     collections::HashMap,
     hash::Hash,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use commons::{Bucket, Commons, Name, Whose};
+use media::id::UserId;
 use serde::Deserialize;
 
 /// How many requests at once, and how many a minute after that.
@@ -39,6 +42,11 @@ impl Rate {
     fn cost_us(self) -> i64 {
         60_000_000 / i64::from(self.per_minute.max(1))
     }
+
+    fn bucket(self) -> Bucket {
+        let cost_us = self.cost_us();
+        Bucket { cost_us, room_us: cost_us.saturating_mul(i64::from(self.burst)) }
+    }
 }
 
 /// Asked too often; the next request is possible in so many seconds, at least 1.
@@ -46,6 +54,12 @@ impl Rate {
 pub struct TooSoon {
     /// For `Retry-After`.
     pub retry_after_s: i64,
+}
+
+impl TooSoon {
+    fn by(wait_us: i64) -> Self {
+        Self { retry_after_s: wait_us.saturating_add(999_999) / 1_000_000 }
+    }
 }
 
 /// One bucket per key.
@@ -70,14 +84,13 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// When the bucket is empty. A refused request costs nothing.
     pub fn take(&self, key: &K, now_ms: i64) -> Result<(), TooSoon> {
         let now_us = now_ms.saturating_mul(1000);
-        let cost_us = self.rate.cost_us();
-        let room_us = cost_us.saturating_mul(i64::from(self.rate.burst));
+        let Bucket { cost_us, room_us } = self.rate.bucket();
         let mut full_at_us = self.lock();
         let full_at = full_at_us.get(key).copied().unwrap_or(now_us).max(now_us);
         let then = full_at.saturating_add(cost_us);
         let wait_us = then.saturating_sub(now_us).saturating_sub(room_us);
         if wait_us > 0 {
-            return Err(TooSoon { retry_after_s: wait_us.saturating_add(999_999) / 1_000_000 });
+            return Err(TooSoon::by(wait_us));
         }
         if !full_at_us.contains_key(key) && full_at_us.len() >= self.max_keys {
             forget(&mut full_at_us, now_us, self.max_keys / 2);
@@ -95,6 +108,87 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, i64>> {
         self.full_at_us.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has a bucket, as other servers name it.
+pub trait Owner: Hash + Eq + Clone {
+    /// Whose it is.
+    fn whose(&self) -> Whose<'_>;
+}
+
+impl Owner for IpAddr {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Address(*self)
+    }
+}
+
+impl Owner for UserId {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Member(self.get())
+    }
+}
+
+/// The hash of an account as it was named.
+impl Owner for [u8; 32] {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Account(self)
+    }
+}
+
+/// One bucket per key, from which other servers take too.
+///
+/// Each server also counts by itself what it lets pass. So it goes on where it was when what they have in
+/// common is lost, and is never more lenient than if it were alone.
+pub struct CommonThrottle<K> {
+    what: &'static str,
+    own: Throttle<K>,
+    commons: Commons,
+}
+
+/// One request that was taken, and stays so unless it is given back.
+pub struct Taken<'a, K: Owner> {
+    from: &'a CommonThrottle<K>,
+    key: K,
+    /// Whether others know of it.
+    in_common: bool,
+}
+
+impl<K: Owner> CommonThrottle<K> {
+    /// Full buckets for everybody, but for whom other servers know of by this word.
+    pub fn new(what: &'static str, rate: Rate, max_keys: usize, commons: &Commons) -> Self {
+        Self { what, own: Throttle::new(rate, max_keys), commons: commons.clone() }
+    }
+
+    /// Takes one request from the bucket of `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the bucket is empty. A refused request costs nothing.
+    pub async fn take(&self, key: &K, now_ms: i64) -> Result<Taken<'_, K>, TooSoon> {
+        self.own.take(key, now_ms)?;
+        let now_us = now_ms.saturating_mul(1000);
+        let wait_us = self.commons.take(&self.name(key), self.own.rate.bucket(), now_us).await;
+        if let Some(wait_us @ 1..) = wait_us {
+            self.own.give_back(key);
+            return Err(TooSoon::by(wait_us));
+        }
+        Ok(Taken { from: self, key: key.clone(), in_common: wait_us.is_some() })
+    }
+
+    fn name<'a>(&self, key: &'a K) -> Name<'a> {
+        Name { what: self.what, whose: key.whose() }
+    }
+}
+
+impl<K: Owner> Taken<'_, K> {
+    /// Puts it back, for a request that turned out harmless.
+    pub async fn give_back(self) {
+        let Self { from, key, in_common } = self;
+        from.own.give_back(&key);
+        if in_common {
+            from.commons.give_back(&from.name(&key), from.own.rate.bucket()).await;
+        }
     }
 }
 

@@ -201,7 +201,7 @@ async fn change_of(
         picture_max_bytes: api.config.uploads.profile_picture_max_bytes,
         video_max_bytes: 0,
     };
-    api.limits.upload(member, api.clock.now_ms())?;
+    api.limits.upload(member, api.clock.now_ms()).await?;
     let form =
         Form::read(request, api, member, &wanted).await.map_err(|failure| match failure {
             Failure::File(Refusal::Kind | Refusal::Broken) => Error::field(PICTURE, NO_PICTURE),

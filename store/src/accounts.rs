@@ -135,7 +135,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownUser`]; [`Error::NotAdmin`] when the member who does it is none any more.
     pub async fn set_active(&self, id: UserId, is_active: bool, by: &By) -> Result<bool, Error> {
-        Ok(transaction!(&self.database, |transaction| {
+        let changed = transaction!(&self.database, |transaction| {
             let (_, was_active) = account_before!(self.database, transaction, id, by);
             let changes = was_active != i64::from(is_active);
             if changes {
@@ -152,7 +152,11 @@ impl Store {
                 }
             }
             changes
-        }))
+        });
+        if changed && !is_active {
+            self.changes.sessions_ended(id);
+        }
+        Ok(changed)
     }
 
     /// Gives an account another password and ends all its sessions; `action` says how it came about.
@@ -179,6 +183,7 @@ impl Store {
             note!(&mut *transaction, by, action, Some(id), "");
             end_sessions!(transaction, id, by.now_ms);
         });
+        self.changes.sessions_ended(id);
         Ok(())
     }
 
@@ -218,6 +223,7 @@ impl Store {
             note!(&mut *transaction, by, AuditAction::SessionsRevoked, Some(id), "");
             end_sessions!(transaction, id, by.now_ms);
         });
+        self.changes.sessions_ended(id);
         Ok(())
     }
 }

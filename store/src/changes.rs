@@ -1,6 +1,6 @@
 //! What has just been written, for whoever tells it at once.
 //!
-//! Here: that a member was notified and that a live changed, each after its commit. Not here: chat,
+//! Here: that a member was notified, that his sessions ended and that a live changed, each after its commit. Not here: chat,
 //! whose order matters and is kept where messages are passed on; to whom anything is told.
 
 use media::id::{LiveId, UserId};
@@ -17,6 +17,8 @@ const WAITING: usize = 4096;
 pub enum Change {
     /// A member was notified.
     Notified(Told),
+    /// All sessions of a member were ended at once.
+    SessionsEnded(UserId),
     /// A live passed into another state.
     Live {
         /// Which.
@@ -53,6 +55,11 @@ impl Changes {
         }
     }
 
+    /// All sessions of a member were ended, and that is committed.
+    pub(crate) fn sessions_ended(&self, user: UserId) {
+        self.send(Change::SessionsEnded(user));
+    }
+
     /// A live passed into another state, and that is committed.
     pub(crate) fn live(&self, id: LiveId, state: LiveState, at_ms: i64) {
         self.send(Change::Live { id, state, at_ms });
@@ -76,7 +83,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::{
-        NotificationKind,
+        AuditAction, By, MailPurpose, NotificationKind, PasswordHash, TokenHash,
         testing::{NOW_MS, on_both},
     };
 
@@ -95,6 +102,27 @@ mod tests {
             assert_eq!(made[0].sender.as_ref().unwrap().id, reader);
             assert!(db.notifications_by_id(&[told.id], NOW_MS - 1).await.unwrap().is_empty());
             assert!(changes.try_recv().is_err(), "nobody is told of what he does himself");
+        }
+
+        async fn who_listens_is_told_of_every_end_of_all_sessions(db: Fixture) {
+            let user = db.user_called("fatou").await.id;
+            let by = By::console(NOW_MS);
+            let mut changes = db.changes();
+            db.revoke_sessions(user, &by).await.unwrap();
+            let hash = PasswordHash::new("phc");
+            db.set_password(user, &hash, AuditAction::PasswordSet, &by).await.unwrap();
+            let token = TokenHash([1; 32]);
+            let reset = MailPurpose::Reset;
+            let until_ms = by.now_ms + 1;
+            assert!(db.issue_mail_token(user, reset, token, by.now_ms, until_ms).await.unwrap());
+            db.reset_password(token, &hash, &by).await.unwrap().unwrap();
+            db.set_active(user, false, &by).await.unwrap();
+            db.set_active(user, false, &by).await.unwrap();
+            db.set_active(user, true, &by).await.unwrap();
+            for _ in 0..4 {
+                assert_eq!(changes.try_recv().unwrap(), Change::SessionsEnded(user));
+            }
+            assert!(changes.try_recv().is_err(), "an account that is opened ends none");
         }
 
         async fn who_listens_is_told_of_each_state_of_a_live(db: Fixture) {

@@ -130,7 +130,9 @@ impl Store {
         password: &PasswordHash,
         by: &By,
     ) -> Result<Option<UserId>, Error> {
-        self.use_mail_token(token, MailPurpose::Reset, Some(password), by).await
+        let user = self.use_mail_token(token, MailPurpose::Reset, Some(password), by).await?;
+        user.inspect(|user| self.changes.sessions_ended(*user));
+        Ok(user)
     }
 
     /// Uses a token up, which verifies the address it was sent to. `None` as above.

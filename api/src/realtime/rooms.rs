@@ -14,6 +14,7 @@ use store::{Audience, Change, LiveState, User};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
+    Member,
     events::Event,
     topic::{Frame, Topic},
 };
@@ -185,7 +186,7 @@ pub struct Listener {
     room: Option<Arc<Room>>,
     state: Option<Receiver<Frame>>,
     chat: Option<Receiver<Frame>>,
-    member: Option<(Arc<Topic>, Receiver<Frame>)>,
+    member: Option<(Arc<Member>, Receiver<Frame>)>,
     /// Up to which message it was told what it had missed.
     caught_up: Option<i64>,
 }
@@ -201,9 +202,9 @@ impl Listener {
     }
 
     /// Listens to what a member is notified of.
-    pub fn follow_member(&mut self, topic: Arc<Topic>) {
-        let receiver = topic.listen();
-        self.member = Some((topic, receiver));
+    pub fn follow_member(&mut self, member: Arc<Member>) {
+        let receiver = member.news.listen();
+        self.member = Some((member, receiver));
     }
 
     /// Follows a live and no other; gives what there is to know first: its state and, where the reader

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{
-    Connection, Place, Realtime, drained,
+    Connection, Doubts, Place, Realtime, drained,
     events::Event,
     rooms::{self, Listener, Wanted},
     topic::Frame,
@@ -115,6 +115,7 @@ pub async fn open(
             messages: Throttle::new(MESSAGES, 2),
             listener: Listener::default(),
             session: None,
+            doubts: Doubts::default(),
             api,
             client,
             socket,
@@ -138,6 +139,7 @@ struct Talk {
     client: Client,
     socket: WebSocket,
     session: Option<Session>,
+    doubts: Doubts,
     listener: Listener,
     messages: Throttle<()>,
     stalled: Duration,
@@ -168,18 +170,16 @@ impl Talk {
                     outcome
                 }
                 _ = pings.tick() => {
-                    // A password was changed, or an account closed.
-                    let has_ended = match &self.session {
-                        Some(session) => session.has_ended(&self.api).await,
-                        None => false,
-                    };
                     if heard.elapsed() >= idle {
                         Err(Parting::Silent)
-                    } else if has_ended {
+                    } else if self.has_ended().await {
                         Err(Parting::Expired)
                     } else {
                         self.write(Message::Ping(Default::default())).await
                     }
+                }
+                () = self.doubts.come() => {
+                    if self.has_ended().await { Err(Parting::Expired) } else { Ok(()) }
                 }
                 () = expired.as_mut(), if self.session.is_some() => Err(Parting::Expired),
                 () = drained.as_mut() => Err(Parting::Restart),
@@ -187,6 +187,14 @@ impl Talk {
             if let Err(parting) = outcome {
                 return parting;
             }
+        }
+    }
+
+    /// Whether a password was changed, or an account closed.
+    async fn has_ended(&mut self) -> bool {
+        match &self.session {
+            Some(session) => session.has_ended(&self.api).await,
+            None => false,
         }
     }
 
@@ -271,8 +279,10 @@ impl Talk {
             }
             Some(_) => {}
             None => {
-                let topic = self.api.realtime.member(session.user.id, &self.api.config.realtime)?;
-                self.listener.follow_member(topic);
+                let member =
+                    self.api.realtime.member(session.user.id, &self.api.config.realtime)?;
+                self.doubts = Doubts::about(&member);
+                self.listener.follow_member(member);
             }
         }
         let user_id = session.user.id.get();

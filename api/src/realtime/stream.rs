@@ -22,7 +22,7 @@ use http::{HeaderName, HeaderValue, request::Parts};
 use media::id::LiveId;
 
 use super::{
-    Connection, Place, Realtime, drained,
+    Connection, Doubts, Place, Realtime, drained,
     events::Event,
     rooms::{self, Listener, Wanted},
     topic::Frame,
@@ -71,11 +71,11 @@ pub async fn open(
         (None, None) => None,
     };
     let place = Realtime::enter(&api, &client)?;
-    let told = told(&api, session.as_ref(), wanted, after).await?;
+    let (told, doubts) = told(&api, session.as_ref(), wanted, after).await?;
     let session = session.map(|session| {
         let left_ms = session.expires_ms - api.clock.now_ms();
         let expires = Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        SignedIn { session, expires, look: Instant::now() + LOOK, api }
+        SignedIn { session, expires, look: Instant::now() + LOOK, doubts, api }
     });
     let connection = connection.map(|Extension(connection)| connection);
     let reading = Reading { told, session, connection, _place: place };
@@ -98,11 +98,14 @@ async fn told(
     session: Option<&Session>,
     wanted: Option<Wanted>,
     after: Option<i64>,
-) -> Result<Told, Error> {
+) -> Result<(Told, Doubts), Error> {
     let (mut first, mut listener) = (VecDeque::new(), Listener::default());
+    let mut doubts = Doubts::default();
     if let Some(session) = session {
         let (user_id, expires_at) = (session.user.id.get(), moment(session.expires_ms));
-        listener.follow_member(api.realtime.member(session.user.id, &api.config.realtime)?);
+        let member = api.realtime.member(session.user.id, &api.config.realtime)?;
+        doubts = Doubts::about(&member);
+        listener.follow_member(member);
         first.extend(Frame::of([&Event::Session { user_id, expires_at }]));
     }
     if let Some(wanted) = wanted {
@@ -110,7 +113,7 @@ async fn told(
         let reader = session.map(|session| &session.user);
         first.extend(listener.join(api, room, reader, after).await?);
     }
-    Ok(Told { first, listener })
+    Ok((Told { first, listener }, doubts))
 }
 
 /// One client that reads.
@@ -127,6 +130,7 @@ struct SignedIn {
     expires: Instant,
     /// When it is next seen whether it was ended.
     look: Instant,
+    doubts: Doubts,
     api: Shared,
 }
 
@@ -134,14 +138,18 @@ impl SignedIn {
     /// Waits until its token is too old, or it was ended.
     async fn end(&mut self) {
         loop {
-            tokio::time::sleep_until(self.expires.min(self.look).into()).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(self.expires.min(self.look).into()) => {}
+                () = self.doubts.come() => self.look = Instant::now(),
+            }
             if Instant::now() >= self.expires {
                 return;
             }
-            self.look = Instant::now() + LOOK;
+            // What is told meanwhile may cut it short: it is then seen the next time.
             if self.session.has_ended(&self.api).await {
                 return;
             }
+            self.look = Instant::now() + LOOK;
         }
     }
 }

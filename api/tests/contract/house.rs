@@ -37,7 +37,7 @@ pub struct House {
     now_ms: Arc<AtomicI64>,
     /// Turned true, it ends what stays.
     pub drain: watch::Sender<bool>,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 pub struct Answer {
@@ -127,12 +127,27 @@ impl House {
     }
 
     pub async fn with_storage(config: Config, storage: storage::Config) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let now_ms = Arc::new(AtomicI64::new(START_MS));
+        Self::on(folder, now_ms, config, storage).await
+    }
+
+    /// Another server on the same database, at the same time.
+    pub async fn beside(&self, config: Config) -> Self {
+        let (folder, now_ms) = (Arc::clone(&self.folder), Arc::clone(&self.now_ms));
+        Self::on(folder, now_ms, config, storage::Config::default()).await
+    }
+
+    async fn on(
+        folder: Arc<TempDir>,
+        now_ms: Arc<AtomicI64>,
+        config: Config,
+        storage: storage::Config,
+    ) -> Self {
         let url = format!("sqlite:{}", folder.path().join("api.db").display());
         let store = Store::open(&url).await.unwrap();
         let storage = Storage::open(&storage, folder.path()).unwrap();
         let control = Arc::new(FakeControl::default());
-        let now_ms = Arc::new(AtomicI64::new(START_MS));
         let clock = {
             let now_ms = Arc::clone(&now_ms);
             Clock::new(move || now_ms.load(Ordering::Relaxed))

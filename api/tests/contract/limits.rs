@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::house::{Answer, House, config, request};
 
-const WRONG: &str = "wrongpass123";
-const RIGHT: &str = "testpass123";
+pub const WRONG: &str = "wrongpass123";
+pub const RIGHT: &str = "testpass123";
 
-async fn login(house: &House, from: &str, email: &str, password: &str) -> Answer {
+pub async fn login(house: &House, from: &str, email: &str, password: &str) -> Answer {
     let form = json!({"email": email, "password": password});
     house
         .send(from_address(request(Method::POST, "/api/users/login/", None, Some(form)), from))
@@ -25,7 +25,7 @@ fn from_address(mut request: Request<Body>, address: &str) -> Request<Body> {
     request
 }
 
-fn assert_slowed(answer: &Answer, retry_after_s: i64) {
+pub fn assert_slowed(answer: &Answer, retry_after_s: i64) {
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answer.headers["retry-after"], retry_after_s.to_string());
     let detail = answer.body["detail"].as_str().unwrap();

@@ -16,6 +16,7 @@ mod anonymity;
 mod audience;
 mod chat;
 mod comments;
+mod commons;
 mod conventions;
 mod defects;
 mod described;

@@ -18,7 +18,10 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-use crate::house::{House, Member, config};
+use crate::{
+    commons::{Redis, shared},
+    house::{House, Member, config},
+};
 
 /// Longer than anything takes, shorter than anybody waits.
 const LONG: Duration = Duration::from_secs(30);
@@ -612,6 +615,13 @@ async fn what_is_said_over_a_socket_counts_with_what_is_written_elsewhere() {
     assert_eq!(client.refusal().await.0, 429);
 }
 
+/// Ends all sessions of a member as somebody beside the server does, of whom it hears nothing.
+async fn revoke_unheard(house: &House, member: &Member) {
+    let by = store::By::console(house.now_ms());
+    let console = house.beside(config()).await;
+    console.store.revoke_sessions(member.user_id(), &by).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_session_that_was_ended_says_nothing_more_and_joins_nothing() {
     let house = House::new().await;
@@ -619,8 +629,7 @@ async fn a_session_that_was_ended_says_nothing_more_and_joins_nothing() {
     let live = house.start_live(&fatou).await;
     let address = house.listen().await;
     let mut client = Client::of(address, &fatou, &live).await;
-    let by = store::By::console(house.now_ms());
-    house.store.revoke_sessions(fatou.user_id(), &by).await.unwrap();
+    revoke_unheard(&house, &fatou).await;
     client.say("Bonjour").await;
     assert_eq!(client.refusal().await.0, 401);
     client.send(json!({"type": "live.join", "live_id": live["id"]})).await;
@@ -636,7 +645,47 @@ async fn a_client_whose_session_was_ended_is_sent_away() {
     let fatou = house.member("fatou").await;
     let live = house.start_live(&fatou).await;
     let mut client = Client::of(house.listen().await, &fatou, &live).await;
-    let by = store::By::console(house.now_ms());
-    house.store.revoke_sessions(fatou.user_id(), &by).await.unwrap();
+    revoke_unheard(&house, &fatou).await;
     assert_eq!(client.closed().await, Some(4401));
+}
+
+/// So rarely that nobody is asked whether he is there, nor looked at, within a test.
+fn unasked(mut config: Config) -> Config {
+    config.realtime.idle_s = 100_000;
+    config
+}
+
+#[tokio::test]
+async fn all_clients_of_a_member_whose_sessions_are_ended_are_sent_away_at_once_and_no_others() {
+    let house = House::with(unasked(config())).await;
+    let address = house.listen().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    let (mut socket, mut other) = (Client::open(address).await, Client::open(address).await);
+    socket.sign_in(&fatou).await;
+    other.sign_in(&binta).await;
+    let mut reader = Reader::of(address, &fatou, "", "").await;
+    assert_eq!(reader.events().await[0]["type"], "session");
+    let by = store::By::console(house.now_ms());
+    house.store.set_active(fatou.user_id(), false, &by).await.unwrap();
+    assert_eq!(socket.closed().await, Some(4401));
+    assert_eq!(reader.line("data: ").await, None, "it ended");
+    other.send(json!({"type": "ping"})).await;
+    other.next("pong").await;
+}
+
+#[tokio::test]
+async fn clients_of_another_server_are_sent_away_at_once_where_there_is_a_redis() {
+    let redis = Redis::start();
+    let one = House::with(unasked(shared(&redis).await)).await;
+    let other = one.beside(unasked(shared(&redis).await)).await;
+    let (fatou, binta) = (one.member("fatou").await, one.member("binta").await);
+    let address = other.listen().await;
+    let (mut socket, mut stays) = (Client::open(address).await, Client::open(address).await);
+    socket.sign_in(&fatou).await;
+    stays.sign_in(&binta).await;
+    let by = store::By::console(one.now_ms());
+    one.store.revoke_sessions(fatou.user_id(), &by).await.unwrap();
+    assert_eq!(socket.closed().await, Some(4401));
+    stays.send(json!({"type": "ping"})).await;
+    stays.next("pong").await;
 }
