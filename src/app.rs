@@ -93,10 +93,10 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     if config.api.push.vapid_key.is_none() {
         config.api.push.vapid_key = Some(keys::vapid(&config.data_dir)?);
     }
-    config.api.commons = Commons::open(&config.redis, secret.reveal())
-        .map_err(|setting| anyhow::anyhow!("redis.{setting}"))?;
     let keys = delivery::Keys::derive(secret.reveal());
     let recorder = metrics::install()?;
+    config.api.commons = Commons::open(&config.redis, secret.reveal())
+        .map_err(|setting| anyhow::anyhow!("redis.{setting}"))?;
     let store = Store::open(&config.database_url()).await.context("cannot open the database")?;
     let _database = store
         .own()
