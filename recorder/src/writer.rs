@@ -61,8 +61,6 @@ pub(crate) struct Writer {
     /// Init segments told of.
     inits: HashSet<(String, Rendition, u32)>,
     labels: Arc<Labels>,
-    /// Something is missing before the next segment.
-    broken: bool,
     /// Files were made since the folder was synced.
     has_new_files: bool,
 }
@@ -106,8 +104,6 @@ impl Writer {
             next_volume,
             inits: HashSet::new(),
             labels: Arc::default(),
-            // A new run of the server is a new run of timestamps, whose first segment says nothing of it.
-            broken: known.records.iter().any(|it| matches!(it, Record::Segment(_))),
             has_new_files: true,
         };
         if known.records.is_empty() {
@@ -125,7 +121,6 @@ impl Writer {
             if let Some((first, last)) = batch.lost {
                 let lost = Record::Lost { epoch: batch.epoch.clone(), first, last };
                 self.append_lines(&lost.line())?;
-                self.broken = true;
             }
             if *batch.labels != *self.labels {
                 let called = Record::Labels(index::called(&batch.labels));
@@ -220,7 +215,7 @@ impl Writer {
         let record = Record::Segment(index::Segment {
             epoch: epoch.to_owned(),
             msn: segment.msn(),
-            discontinuity: segment.discontinuity() || self.broken && !is_gap,
+            discontinuity: segment.discontinuity(),
             dependent: !segment.independent() && !is_gap,
             pictures: segment.pictures(),
             renditions,
@@ -228,7 +223,6 @@ impl Writer {
         lines.push_str(&record.line());
         self.append_lines(&lines)?;
         self.inits.extend(new_inits);
-        self.broken &= is_gap;
         if let Some(volume) = &mut self.volume {
             volume.duration_us += segment.duration_us();
         }
