@@ -13,6 +13,17 @@ export default defineConfig({
     // Phones a few years old are the rule among members: their browsers set the floor, not ours.
     target: ['chrome94', 'firefox93', 'safari15.4'],
     rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // Small, and on nearly every screen: apart they would be a request each.
+          groups: [
+            {
+              name: 'common',
+              test: /src\/(ui\/(Avatar|Field|Icon|Note|Spinner|StatusChip)\.|lib\/(poller|format|form-context|urls)\.)/,
+            },
+          ],
+        },
+      },
       treeshake: {
         // Custom elements and the old component API: never used here, 2 KB that would stay.
         moduleSideEffects: [

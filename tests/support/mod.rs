@@ -1,9 +1,10 @@
 //! The whole house, as tests see it: the real binary on ports of its own, real encoders and players.
 //!
 //! Here: starting the server (`House`), its accounts and lives (`api`), peers as processes (`peer`),
-//! pages in a browser (`page`), an independent RTMP client (`rtmp`), what a playlist promised from one
-//! poll to the next (`playlist`), every other codec (`enhanced`), and bit-exact comparison (`fingerprint`). Not here: what is claimed
-//! of the server; that is said in the tests, one sentence each.
+//! pages in a browser (`page`), a mail server (`mail`), an independent RTMP client (`rtmp`), what a
+//! playlist promised from one poll to the next (`playlist`), every other codec (`enhanced`), and
+//! bit-exact comparison (`fingerprint`). Not here: what is claimed of the server; that is said in the
+//! tests, one sentence each.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
@@ -14,6 +15,7 @@ pub mod fingerprint;
 pub mod flv;
 pub mod gstreamer;
 pub mod http;
+pub mod mail;
 pub mod obs;
 pub mod packets;
 pub mod page;

@@ -14,6 +14,7 @@
 
 import { createInterface } from 'node:readline';
 import { openPage } from './browser.mjs';
+import { signUp } from './people.mjs';
 
 const STEP_MS = 20_000;
 
@@ -30,7 +31,7 @@ const at = (id) => page.getByTestId(id);
 const say = (value) => console.log(JSON.stringify(value));
 
 try {
-  const member = await register();
+  const member = await signUp(page, base);
   const live = await goLive();
   say({ ...live, ...member });
   await obey(live.watch_url);
@@ -39,26 +40,6 @@ try {
   process.exitCode = 1;
 } finally {
   await browser.close();
-}
-
-async function register() {
-  const tag = `${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
-  const [email, password] = [`aissatou.${tag}@example.org`, 'testpass123'];
-  await page.goto(`${base}/`);
-  await at('home-register').click();
-  await at('field-first_name').fill('Aïssatou');
-  await at('field-last_name').fill('Diallo');
-  await at('field-phone_number').fill('+224620000000');
-  await at('geo-region').selectOption({ label: 'Conakry' });
-  await at('geo-commune').selectOption({ label: 'Ratoma' });
-  await at('geo-quartier').selectOption({ index: 1 });
-  await at('field-email').fill(email);
-  await at('field-username').fill(`aissatou.${tag}`);
-  await at('field-password').fill(password);
-  await at('field-password_confirm').fill(password);
-  await at('submit-register').click();
-  await at('account').waitFor();
-  return { email, password };
 }
 
 async function goLive() {

@@ -8,6 +8,9 @@ const KEY = 'cc.alerts';
 /** Whom it is told of. */
 const MEMBER = 'cc.alerts.member';
 const WORKER = '/push-worker.js';
+/** A browser that does not get through to its push service says so late, or never. */
+const SUBSCRIBES_MS = 15_000;
+const UNSUBSCRIBES_MS = 3000;
 
 class Alerts {
   /** `null` until it is known; what cannot be turned on is not offered. */
@@ -40,7 +43,7 @@ class Alerts {
       await subscription.unsubscribe();
       subscription = null;
     }
-    subscription ??= await registration.pushManager.subscribe(options);
+    subscription ??= await inTime(registration.pushManager.subscribe(options), SUBSCRIBES_MS);
     const { id } = await session.api.subscribe(subscription.toJSON());
     write(KEY, String(id));
     write(MEMBER, String(session.user?.id));
@@ -56,8 +59,7 @@ class Alerts {
     this.isOn = false;
     if (id !== null) await session.api.unsubscribe(id).catch(() => {});
     const subscription = await this.#subscription();
-    // A browser that does not get through to its push service takes long to say so.
-    await Promise.race([subscription?.unsubscribe(), after(3000)]);
+    if (subscription) await inTime(subscription.unsubscribe(), UNSUBSCRIBES_MS).catch(() => {});
   }
 
   async #subscription(): Promise<PushSubscription | null> {
@@ -67,8 +69,12 @@ class Alerts {
   }
 }
 
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** What comes of `work`; a `DOMException` where nothing comes of it. */
+function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((done, failed) => {
+    setTimeout(() => failed(new DOMException('', 'TimeoutError')), ms);
+    work.then(done, failed);
+  });
 }
 
 /** A key as keys travel: in base64url. */

@@ -1,61 +1,74 @@
-// What went wrong with a form: per field, as a whole, and for how long to leave it alone.
+// A form: what is typed into it, what is wrong with it, and for how long to leave it alone. How it is
+// drawn is in `ui/Form`; its fields find it by themselves.
 
 import { tick } from 'svelte';
 import { asApiError } from './api/errors';
 
-export class FormState {
-  busy = $state(false);
-  fields = $state.raw<Record<string, string[]>>({});
+export type Values = Record<string, string | number | null>;
+
+export interface Purpose<V> {
+  /** What can be said before the server is asked, by field. */
+  check?: (values: V) => Record<string, string[]>;
+  send: (values: V) => Promise<void>;
+}
+
+export class FormState<V extends Values = Values> {
+  /** By the API's names of the fields: errors of others are told beside the button. */
+  values: V;
+  errors = $state.raw<Record<string, string[]>>({});
   general = $state.raw<string[]>([]);
+  busy = $state(false);
   /** Seconds until the server accepts another try. */
   waitSeconds = $state(0);
+  /** Where it stands on the page, once it does. */
+  element: HTMLElement | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
-    /** The names this form shows errors beside; others go to the general list. */
-    private readonly known: readonly string[],
-    private readonly element: () => HTMLElement | undefined,
-  ) {}
-
-  get hasErrors(): boolean {
-    return this.general.length > 0 || Object.keys(this.fields).length > 0;
+    values: V,
+    private readonly purpose: Purpose<V>,
+  ) {
+    this.values = $state(values);
   }
 
-  /** Runs one submission; true when it went through. */
-  async submit(check: () => Record<string, string[]>, send: () => Promise<void>): Promise<boolean> {
-    if (this.busy || this.waitSeconds > 0) return false;
+  get wrongFields(): number {
+    return Object.keys(this.errors).length;
+  }
+
+  /** Runs one submission. */
+  async submit(): Promise<void> {
+    if (this.busy || this.waitSeconds > 0) return;
     this.general = [];
-    this.fields = check();
-    if (this.hasErrors) {
-      await this.#focusFirst();
-      return false;
-    }
+    this.errors = this.purpose.check?.(this.values) ?? {};
+    if (this.wrongFields > 0) return this.#focusFirst();
     this.busy = true;
     try {
-      await send();
-      return true;
+      await this.purpose.send(this.values);
     } catch (error) {
-      this.take(error);
-      return false;
+      this.#take(error);
     } finally {
       this.busy = false;
     }
   }
 
-  take(error: unknown): void {
-    const { fields, general, status, retryAfterSeconds } = asApiError(error).details;
-    const mine = Object.entries(fields).filter(([name]) => this.known.includes(name));
-    const others = Object.entries(fields).filter(([name]) => !this.known.includes(name));
-    this.fields = Object.fromEntries(mine);
-    this.general = [...general, ...others.flatMap(([, messages]) => messages)];
-    if (status === 429) this.#countDown(retryAfterSeconds ?? 10);
-    void this.#focusFirst();
-  }
-
   /** The user is correcting this field: its error has done its work. */
   touch(name: string): void {
-    if (!(name in this.fields)) return;
-    this.fields = Object.fromEntries(Object.entries(this.fields).filter(([key]) => key !== name));
+    if (!(name in this.errors)) return;
+    this.errors = Object.fromEntries(Object.entries(this.errors).filter(([key]) => key !== name));
+  }
+
+  /** The form has left the page. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #take(error: unknown): void {
+    const { fields, general, status, retryAfterSeconds } = asApiError(error).details;
+    const [mine, others] = sorted(fields, Object.keys(this.values));
+    this.errors = mine;
+    this.general = [...general, ...others];
+    if (status === 429) this.#countDown(retryAfterSeconds ?? 10);
+    void this.#focusFirst();
   }
 
   #countDown(seconds: number): void {
@@ -71,16 +84,17 @@ export class FormState {
 
   async #focusFirst(): Promise<void> {
     await tick();
-    this.element()?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+    this.element?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   }
 }
 
-/** Errors of a client-side check, with the fields that are fine left out. */
-export function problems(
-  checks: Record<string, string | false | null | undefined>,
-): Record<string, string[]> {
-  const found = Object.entries(checks).filter((entry): entry is [string, string] => !!entry[1]);
-  return Object.fromEntries(found.map(([name, message]) => [name, [message]]));
+/** Errors beside fields that are shown, and what is said of all others. */
+export function sorted(
+  fields: Record<string, string[]>,
+  shown: readonly string[],
+): [Record<string, string[]>, string[]] {
+  const entries = Object.entries(fields);
+  const mine = entries.filter(([name]) => shown.includes(name));
+  const others = entries.filter(([name]) => !shown.includes(name));
+  return [Object.fromEntries(mine), others.flatMap(([, messages]) => messages)];
 }
-
-export const looksLikeEmail = (text: string): boolean => /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(text);

@@ -2,6 +2,20 @@
 // who only watch never download them.
 
 export const members = {
+  account: {
+    media: 'Mes photos et vidéos',
+    moderation: 'Modération',
+    signOut: 'Se déconnecter',
+  },
+
+  alerts: {
+    receive: 'Recevoir les alertes',
+    asking: 'Un instant… Répondez à votre navigateur s’il vous pose une question.',
+    denied:
+      'Votre navigateur bloque les notifications de ce site : autorisez-les dans ses réglages.',
+    failed: 'Votre navigateur n’a pas pu activer les alertes. Réessayez dans un instant.',
+  },
+
   auth: {
     signInTitle: 'Se connecter',
     signInText: 'Content de vous revoir.',
@@ -40,6 +54,9 @@ export const members = {
     newLabel: 'Nouveau mot de passe',
     save: 'Enregistrer',
     busy: 'Envoi…',
+    noMail: 'Rien reçu ? Regardez dans les indésirables, ou vérifiez l’adresse.',
+    again: 'Essayer une autre adresse',
+    newLink: 'Demander un nouveau lien',
   },
 
   verification: {

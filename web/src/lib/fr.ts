@@ -17,16 +17,8 @@ export const fr = {
     goLiveShort: 'Direct',
     signIn: 'Se connecter',
     register: 'Créer un compte',
-    signOut: 'Se déconnecter',
     account: (name: string) => `Compte de ${name}`,
     main: 'Navigation principale',
-  },
-
-  alerts: {
-    receive: 'Recevoir les alertes',
-    denied:
-      'Votre navigateur bloque les notifications de ce site : autorisez-les dans ses réglages.',
-    failed: 'Votre navigateur n’a pas pu activer les alertes. Réessayez dans un instant.',
   },
 
   errors: {
@@ -151,19 +143,6 @@ export const fr = {
     startedAgo: (duration: string) => `Commencé il y a ${duration}`,
     home: 'Retour à l’accueil',
     paused: 'En pause : plus rien n’est chargé.',
-  },
-
-  chat: {
-    title: 'Discussion',
-    empty: 'Personne n’a encore écrit.',
-    gap: 'Des messages manquent ici : la connexion n’a pas suivi.',
-    label: 'Votre message',
-    send: 'Envoyer',
-    signIn: 'pour lire la discussion et y écrire.',
-    lost: 'Connexion à la discussion…',
-    over: 'Le direct est terminé : on ne peut plus y écrire.',
-    banned: 'Vous ne pouvez plus écrire dans cette discussion.',
-    slow: (seconds: number) => `Un message toutes les ${wait(seconds)}.`,
   },
 
   share: {

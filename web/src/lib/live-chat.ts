@@ -47,8 +47,15 @@ export interface LiveChat {
   slowSeconds: number;
   canRead: boolean;
   canWrite: boolean;
-  /** Oldest first. */
+  canModerate: boolean;
+  /** What was said, oldest first. */
   messages: readonly ChatMessage[];
+  /** What was put to those messages, oldest first. */
+  reactions: readonly ChatMessage[];
+  /** Members who were seen to be kept from writing. */
+  banned: readonly number[];
+  /** The highest id heard of: who comes back asks for what follows. */
+  newest: number | null;
   /** Whether some were left out between those shown. */
   hasGap: boolean;
 }
@@ -61,18 +68,31 @@ export const EMPTY: LiveChat = {
   slowSeconds: 0,
   canRead: false,
   canWrite: false,
+  canModerate: false,
   messages: [],
+  reactions: [],
+  banned: [],
+  newest: null,
   hasGap: false,
 };
 
 /** Messages a page keeps: some screens to scroll back, whatever is said. */
 export const KEPT = 200;
+/** Reactions a page keeps: they never push a message out. */
+export const REACTIONS_KEPT = 1000;
 
 /** The chat after one frame of events. */
 export function afterAll(chat: LiveChat, events: readonly RealTimeEvent[]): LiveChat {
   const next = events.reduce(after, chat);
-  const excess = next.messages.length - KEPT;
-  return excess > 0 ? { ...next, messages: next.messages.slice(excess) } : next;
+  return {
+    ...next,
+    messages: newestOf(next.messages, KEPT),
+    reactions: newestOf(next.reactions, REACTIONS_KEPT),
+  };
+}
+
+function newestOf<T>(list: readonly T[], kept: number): readonly T[] {
+  return list.length > kept ? list.slice(list.length - kept) : list;
 }
 
 function after(chat: LiveChat, event: RealTimeEvent): LiveChat {
@@ -88,24 +108,34 @@ function after(chat: LiveChat, event: RealTimeEvent): LiveChat {
         slowSeconds: event.slow_mode_s,
         canRead: event.can_read,
         canWrite: event.can_write,
+        canModerate: event.can_moderate,
       };
     case 'live.state':
       return { ...chat, status: event.status, canWrite: chat.canWrite && event.status !== 'ended' };
     case 'live.viewers':
       return { ...chat, viewers: event.viewers_count };
     case 'chat.message':
-      // What is said while somebody joins may come twice, and never out of order.
-      return event.message.id <= (lastId(chat) ?? 0)
-        ? chat
-        : { ...chat, messages: [...chat.messages, event.message] };
+      return heard(chat, event.message);
     case 'chat.deleted':
-      return { ...chat, messages: chat.messages.filter(({ id }) => id !== event.id) };
+      return {
+        ...chat,
+        messages: chat.messages.filter(({ id }) => id !== event.id),
+        reactions: chat.reactions.filter(({ id, reply_to }) => ![id, reply_to].includes(event.id)),
+      };
     case 'chat.gap':
       return { ...chat, hasGap: true };
     case 'chat.banned':
-      return event.user_id === chat.userId ? { ...chat, canWrite: false } : chat;
+      return {
+        ...chat,
+        banned: [...chat.banned.filter((id) => id !== event.user_id), event.user_id],
+        canWrite: chat.canWrite && event.user_id !== chat.userId,
+      };
     case 'chat.unbanned':
-      return event.user_id === chat.userId ? { ...chat, canWrite: chat.status !== 'ended' } : chat;
+      return {
+        ...chat,
+        banned: chat.banned.filter((id) => id !== event.user_id),
+        canWrite: event.user_id === chat.userId ? chat.status !== 'ended' : chat.canWrite,
+      };
     case 'chat.slow_mode':
       return { ...chat, slowSeconds: event.seconds };
     default:
@@ -113,13 +143,52 @@ function after(chat: LiveChat, event: RealTimeEvent): LiveChat {
   }
 }
 
-/** The id after which who comes back asks for more. */
-export function lastId(chat: LiveChat): number | null {
-  return chat.messages[chat.messages.length - 1]?.id ?? null;
+function heard(chat: LiveChat, message: ChatMessage): LiveChat {
+  // What is said while somebody joins may come twice, and never out of order.
+  if (message.id <= (chat.newest ?? 0)) return chat;
+  const next = { ...chat, newest: message.id };
+  const { type, reply_to } = message;
+  if (type !== 'reaction' || reply_to === undefined) {
+    return { ...next, messages: [...chat.messages, message] };
+  }
+  // To a message that this page has not, or not any more: there is nowhere to show it.
+  if (!chat.messages.some(({ id }) => id === reply_to)) return next;
+  return { ...next, reactions: [...chat.reactions, message] };
 }
 
-/** How soon to come back after `failures` broken connections: spread, so that not all come at once. */
-export function comeBackMs(failures: number, random: number): number {
-  const longest = Math.min(1000 * 2 ** failures, 30_000);
-  return Math.round(longest * (0.5 + random / 2));
+/**
+ * When the reader may write again, in Unix milliseconds of the server; in the past where nothing keeps
+ * him. Who moderates is not asked to wait.
+ */
+export function mayWriteAtMs(chat: LiveChat): number {
+  const { slowSeconds, canModerate, userId, messages, reactions } = chat;
+  if (slowSeconds === 0 || canModerate) return 0;
+  const own = [...messages, ...reactions].filter(({ author }) => author.id === userId);
+  return Math.max(0, ...own.map(({ timestamp }) => Date.parse(timestamp) + slowSeconds * 1000));
+}
+
+/** How often one thing was put to a message. */
+export interface Tally {
+  content: string;
+  count: number;
+  /** The reader's own, by which he takes it back. */
+  own: number | null;
+}
+
+/** What was put to each message, each member's of one kind once, in the order of the first. */
+export function tallies(chat: LiveChat): ReadonlyMap<number, readonly Tally[]> {
+  const of = new Map<number, Map<string, { authors: Set<number>; own: number | null }>>();
+  for (const { id, reply_to = 0, content, author } of chat.reactions) {
+    const kinds = of.get(reply_to) ?? new Map();
+    const kind = kinds.get(content) ?? { authors: new Set(), own: null };
+    kind.authors.add(author.id);
+    if (author.id === chat.userId) kind.own = id;
+    of.set(reply_to, kinds.set(content, kind));
+  }
+  return new Map(
+    [...of].map(([message, kinds]) => [
+      message,
+      [...kinds].map(([content, { authors, own }]) => ({ content, count: authors.size, own })),
+    ]),
+  );
 }

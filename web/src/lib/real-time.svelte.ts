@@ -1,14 +1,8 @@
 // The connection that brings a live's chat, state and viewers as they happen. Comes back by itself,
 // with the last message it has, and does without where no WebSocket gets through.
 
-import {
-  afterAll,
-  comeBackMs,
-  EMPTY,
-  lastId,
-  type LiveChat,
-  type RealTimeEvent,
-} from './live-chat';
+import { afterAll, EMPTY, type LiveChat, type RealTimeEvent } from './live-chat';
+import { comeBackMs } from './patience';
 
 /** A refusal of something this page sent. */
 interface Refusal {
@@ -17,95 +11,153 @@ interface Refusal {
   status: number;
   error: Record<string, unknown>;
 }
-type Answer = RealTimeEvent | Refusal | { type: 'chat.said'; ref: string | null };
+type Answer =
+  | RealTimeEvent
+  | Refusal
+  | { type: 'chat.said'; ref: string | null }
+  | { type: 'pong'; ref: string | null };
 
 /** The codes of a close after which coming back is no use. */
 const FINAL = [1002, 1007, 1008, 1009];
 
+/** A link that is gone says nothing, for minutes: one that is silent so long is asked, then given up. */
+const SILENCE_MS = 20_000;
+
+/** What may be said beside the words themselves. */
+export interface Saying {
+  type?: 'text' | 'reaction';
+  reply_to?: number;
+}
+
 export class RealTime {
   chat = $state.raw<LiveChat>(EMPTY);
   connected = $state(false);
+  /** Whether it was connected before: what is lost is told otherwise than what has not begun. */
+  wasConnected = $state(false);
   /** Why the last message was not said, in the server's words; null while there is nothing to say. */
   refusal = $state<string | null>(null);
 
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #watch: ReturnType<typeof setInterval>;
+  #isSilent = false;
+  #isAsked = false;
   #failures = 0;
   #stopped = false;
-  #waiting: { reference: string; done: (said: boolean) => void } | null = null;
+  #waiting = new Map<string, (said: boolean) => void>();
   #sent = 0;
 
   constructor(
     private readonly name: string,
     private readonly access: () => Promise<string | null>,
   ) {
+    addEventListener('online', this.#comeBack);
+    addEventListener('offline', this.#lose);
+    this.#watch = setInterval(() => this.#listen(), SILENCE_MS);
     void this.#open();
   }
 
   /** Says something; whether it was said. */
-  say(content: string): Promise<boolean> {
+  say(content: string, how: Saying = {}): Promise<boolean> {
     this.refusal = null;
-    const reference = `m${(this.#sent += 1)}`;
-    return new Promise((done) => {
-      if (!this.connected || this.#waiting) return done(false);
-      this.#waiting = { reference, done };
-      this.#send({ type: 'chat.say', ref: reference, message: { content } });
-    });
+    if (!this.connected) return Promise.resolve(false);
+    const ref = `m${(this.#sent += 1)}`;
+    const answer = new Promise<boolean>((done) => this.#waiting.set(ref, done));
+    this.#send({ type: 'chat.say', ref, message: { content, ...how } });
+    return answer;
   }
 
   stop(): void {
     this.#stopped = true;
+    removeEventListener('online', this.#comeBack);
+    removeEventListener('offline', this.#lose);
     clearTimeout(this.#timer);
-    this.#settle(false);
+    clearInterval(this.#watch);
+    this.#settleAll();
     this.#socket?.close();
   }
 
   async #open(): Promise<void> {
+    clearTimeout(this.#timer);
     const token = await this.access().catch(() => null);
-    if (this.#stopped) return;
+    if (this.#stopped || this.#socket) return;
     const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/api/realtime/`);
     this.#socket = socket;
+    this.#isSilent = this.#isAsked = false;
     socket.onopen = () => {
       if (token) this.#send({ type: 'auth', token });
-      const after = lastId(this.chat);
+      const after = this.chat.newest;
       const join = { type: 'live.join', playback_name: this.name };
       this.#send(after === null ? join : { ...join, after });
     };
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(String(data)) as Answer[]);
-    socket.onclose = ({ code }) => {
-      this.connected = false;
-      this.#settle(false);
-      if (this.#stopped || FINAL.includes(code)) return;
-      this.#timer = setTimeout(() => void this.#open(), comeBackMs(this.#failures, Math.random()));
-      this.#failures += 1;
-    };
+    socket.onclose = ({ code }) => this.#closed(socket, code);
+  }
+
+  /** Leaves a connection that is over, or that nothing comes of any more, and comes back later. */
+  #closed(socket: WebSocket, code: number): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    this.connected = false;
+    this.#settleAll();
+    if (this.#stopped || FINAL.includes(code)) return;
+    this.#timer = setTimeout(() => void this.#open(), comeBackMs(this.#failures, Math.random()));
+    this.#failures += 1;
+  }
+
+  /** The device says that the network is there again: no reason to wait. */
+  #comeBack = (): void => {
+    if (!this.#socket) void this.#open();
+  };
+
+  #lose = (): void => {
+    const socket = this.#socket;
+    if (!socket) return;
+    socket.close();
+    // A close over a dead link takes minutes to be told.
+    this.#closed(socket, 1006);
+  };
+
+  #listen(): void {
+    if (!this.#socket) return;
+    if (this.#isAsked) return this.#lose();
+    if (this.#isSilent) {
+      this.#isAsked = true;
+      this.#send({ type: 'ping' });
+    }
+    this.#isSilent = true;
   }
 
   #hear(answers: Answer[]): void {
+    this.#isSilent = this.#isAsked = false;
     const events: RealTimeEvent[] = [];
     for (const answer of answers) {
-      if (answer.type === 'chat.said') this.#settle(true);
+      if (answer.type === 'chat.said') this.#settle(answer.ref, true);
       else if (answer.type === 'error') this.#refused(answer);
-      else events.push(answer);
+      else if (answer.type !== 'pong') events.push(answer);
     }
     if (events.some(({ type }) => type === 'live.joined')) {
-      this.connected = true;
+      this.connected = this.wasConnected = true;
       this.#failures = 0;
     }
     this.chat = afterAll(this.chat, events);
   }
 
   #refused({ ref, error }: Refusal): void {
-    if (ref === null || ref !== this.#waiting?.reference) return;
+    if (ref === null || !this.#waiting.has(ref)) return;
     const words = [error['detail'], error['error'], ...Object.values(error).flat()];
     this.refusal = words.find((text): text is string => typeof text === 'string') ?? null;
-    this.#settle(false);
+    this.#settle(ref, false);
   }
 
-  #settle(said: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.done(said);
+  #settle(ref: string | null, said: boolean): void {
+    if (ref === null) return;
+    this.#waiting.get(ref)?.(said);
+    this.#waiting.delete(ref);
+  }
+
+  #settleAll(): void {
+    for (const ref of [...this.#waiting.keys()]) this.#settle(ref, false);
   }
 
   #send(message: object): void {

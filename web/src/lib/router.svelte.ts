@@ -9,6 +9,8 @@ export type Route =
   | { page: 'go-live' }
   | { page: 'password' }
   | { page: 'verification' }
+  | { page: 'media' }
+  | { page: 'moderation' }
   | { page: 'watch'; name: string }
   | { page: 'not-found' };
 
@@ -31,6 +33,10 @@ export function parse(path: string): Route {
       return { page: 'password' };
     case '/verification':
       return { page: 'verification' };
+    case '/medias':
+      return { page: 'media' };
+    case '/moderation':
+      return { page: 'moderation' };
     default:
       return { page: 'not-found' };
   }

@@ -11,7 +11,7 @@ const USER_KEY = 'cc.user';
 /** What is remembered of the user between visits: enough to greet, nothing private. */
 type Remembered = Pick<
   User,
-  'id' | 'first_name' | 'last_name' | 'profile_picture' | 'quartier' | 'location_info'
+  'id' | 'first_name' | 'last_name' | 'profile_picture' | 'quartier' | 'location_info' | 'role'
 >;
 
 class Session {
@@ -74,8 +74,8 @@ class Session {
   }
 
   #remember(user: User): void {
-    const { id, first_name, last_name, profile_picture, quartier, location_info } = user;
-    this.user = { id, first_name, last_name, profile_picture, quartier, location_info };
+    const { id, first_name, last_name, profile_picture, quartier, location_info, role } = user;
+    this.user = { id, first_name, last_name, profile_picture, quartier, location_info, role };
     write(USER_KEY, JSON.stringify(this.user));
   }
 

@@ -1,5 +1,6 @@
-// Every request to the API: one function per endpoint, typed, with the session's token put on and
-// renewed once when it has run out. Not here: what is shown, and who is signed in (`session`).
+// Requests to the API: one function per endpoint, typed, with the session's token put on and renewed
+// once when it has run out. Not here: what is shown, who is signed in (`session`), and what few screens
+// ask for (`chat`, `media`, `moderation`, beside this), which first visits do not download.
 
 import { asApiError, errorFromResponse, errorFromSilence, ApiError } from './errors';
 import type { TokenKeeper } from './tokens';
@@ -44,7 +45,7 @@ export class Api {
     this.#open<SignedIn>('/api/users/login/', { method: 'POST', body: { email, password } });
 
   signOut = (refresh: string | null) =>
-    this.#signed('/api/users/logout/', { method: 'POST', body: refresh ? { refresh } : {} });
+    this.signed('/api/users/logout/', { method: 'POST', body: refresh ? { refresh } : {} });
 
   /** Asks for a link to a new password; what the server says to it. */
   forgotPassword = (email: string) => this.#told('/api/users/password-reset/', { email });
@@ -79,7 +80,7 @@ export class Api {
   };
 
   setQuartier = async (quartier: number): Promise<User> => {
-    const answer = await this.#signed<{ user: User }>('/api/users/my-profile/', {
+    const answer = await this.signed<{ user: User }>('/api/users/my-profile/', {
       method: 'PATCH',
       body: { quartier },
     });
@@ -90,22 +91,22 @@ export class Api {
     (await this.#open<{ regions: Region[] }>('/api/users/geographic-data/')).regions;
 
   livePosts = (page = 1, signal?: AbortSignal) =>
-    this.#signed<Page<LivePost>>(
+    this.signed<Page<LivePost>>(
       `/api/posts/?type=live${page > 1 ? `&page=${page}` : ''}`,
       signal ? { signal } : {},
     );
 
   startLive = (title: string, description: string, audience: Audience) =>
-    this.#signed<StartedLive>('/api/posts/live/start/', {
+    this.signed<StartedLive>('/api/posts/live/start/', {
       method: 'POST',
       body: { ...(title ? { title } : {}), ...(description ? { description } : {}), audience },
     });
 
   stopLive = (id: number) =>
-    this.#signed(`/api/posts/live/${id}/stop/`, { method: 'PUT', body: {} });
+    this.signed(`/api/posts/live/${id}/stop/`, { method: 'PUT', body: {} });
 
   ownLive = (id: number, signal?: AbortSignal) =>
-    this.#signed<OwnLive>(`/api/posts/live/${id}/status/`, signal ? { signal } : {});
+    this.signed<OwnLive>(`/api/posts/live/${id}/status/`, signal ? { signal } : {});
 
   /** A live, for its viewers. Only one that is not for everybody is asked for as somebody. */
   watchedLive = async (name: string, signal?: AbortSignal): Promise<WatchedLive> => {
@@ -116,7 +117,7 @@ export class Api {
     } catch (error) {
       if (asApiError(error).status !== 403 || !this.tokens().hasSession) throw error;
     }
-    return this.#signed<WatchedLive>(path, options);
+    return this.signed<WatchedLive>(path, options);
   };
 
   /** What a browser subscribes to push messages with. */
@@ -124,16 +125,16 @@ export class Api {
     (await this.#open<{ public_key: string }>('/api/notifications/push/key/')).public_key;
 
   subscribe = (subscription: PushSubscriptionJSON) =>
-    this.#signed<{ id: number }>('/api/notifications/push/subscriptions/', {
+    this.signed<{ id: number }>('/api/notifications/push/subscriptions/', {
       method: 'POST',
       body: subscription,
     });
 
   unsubscribe = (id: string) =>
-    this.#signed(`/api/notifications/push/subscriptions/${id}/`, { method: 'DELETE' });
+    this.signed(`/api/notifications/push/subscriptions/${id}/`, { method: 'DELETE' });
 
-  /** A token for the one connection that is no request; null for a stranger. */
-  access = (): Promise<string | null> => this.tokens().access();
+  /** A token for what is no plain request, newer than `stale`; null for a stranger. */
+  access = (stale?: string): Promise<string | null> => this.tokens().access(stale);
 
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {
@@ -144,7 +145,8 @@ export class Api {
     return this.#request<T>(path, options, null);
   }
 
-  async #signed<T = unknown>(path: string, options: RequestOptions = {}): Promise<T> {
+  /** A request of the member who is signed in. */
+  async signed<T = unknown>(path: string, options: RequestOptions = {}): Promise<T> {
     const access = await this.tokens().access();
     if (access === null) return this.#over();
     try {

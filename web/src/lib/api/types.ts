@@ -8,6 +8,7 @@ export interface User {
   profile_picture: string | null;
   quartier: number | null;
   location_info: string;
+  role: 'user' | 'ambassador' | 'admin';
 }
 
 export interface Tokens {
@@ -142,4 +143,28 @@ export interface Page<T> {
   count: number;
   next: string | null;
   results: T[];
+}
+
+export type Approval = 'pending' | 'approved' | 'rejected' | 'inappropriate';
+
+/** A picture or a video of a member. */
+export interface Media {
+  id: number;
+  file: string;
+  media_type: 'image' | 'video' | 'live';
+  title: string;
+  description: string;
+  duration: string | null;
+  file_size: number;
+  width: number | null;
+  height: number | null;
+  approval_status: Approval;
+  thumbnail_url: string | null;
+  /** What the server makes of it, so that every browser can show it. */
+  processing_status: 'waiting' | 'running' | 'done' | 'failed';
+  /** In per cent. */
+  processing_progress: number;
+  /** Why it came to nothing, or is not shown. */
+  status_reason: string | null;
+  created_at: string;
 }

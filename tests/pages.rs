@@ -1,0 +1,307 @@
+//! The pages as people use them, in Chromium: letters, alerts, files, moderation, the chat.
+//!
+//! Here: what each page shows, on a telephone and on a desk, by day and by night, by hand and by keyboard;
+//! that the console stays silent. The scripts of `web/e2e` do what a person would; pictures of every page
+//! are left in `artefacts/`. Not here: going live and watching (`interop.rs`, `players.rs`), what the API
+//! answers (`api`).
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use support::api::{Member, PASSWORD};
+use support::mail::MailServer;
+use support::page::Page;
+use support::peer::output_of;
+use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
+use support::{House, artefacts, http};
+
+/// Where letters say that the site is.
+const SITE: &str = "https://live.example.org";
+/// For anything done at once.
+const SOON: Duration = Duration::from_secs(60);
+/// A worker that was built for tests takes ten times as long.
+const PATIENT: (&str, &str) = ("API__WORKSHOP__PICTURE_CPU_S", "60");
+/// An IDR every second: nobody waits long for a picture.
+const BRISK: Source = Source { video: Some(Video { gop: 30, ..VIDEO }), ..USUAL };
+
+#[test]
+fn letters_lead_to_pages_that_verify_an_address_and_choose_a_password_in_chromium() {
+    let mails = MailServer::start();
+    let settings = mails.settings(SITE);
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|(key, value)| (*key, &**value)).collect();
+    let house = House::start_with(&settings);
+    let folder = pictures("letters");
+    let mut page = Page::open_with("letters.mjs", &house, "", &[&folder]);
+    page.hear();
+
+    page.ask("register fatou@example.org");
+    let letter = mails.next();
+    assert_eq!(letter.to, "fatou@example.org");
+    let link = letter.link(SITE).replace(SITE, &house.url(""));
+    assert!(link.contains("/verification#"), "{link}");
+    let shown = page.ask(&format!("open {link}"));
+    assert!(says(&shown["text"], "Votre adresse est vérifiée"), "{shown}");
+    assert_eq!(shown["address"], house.url("/verification"), "the secret leaves the address bar");
+    assert_eq!(page.ask("look verified")["wide"], json!([]));
+    let again = page.ask(&format!("open {link}"));
+    assert!(says(&again["text"], "n'est plus valable"), "{again}");
+
+    let asked = page.ask("ask fatou@example.org");
+    assert!(says(&asked["said"], "e-mail vient de lui être envoyé"), "{asked}");
+    assert_eq!(page.ask("look password-asked")["wide"], json!([]));
+    let link = mails.next().link(SITE).replace(SITE, &house.url(""));
+    assert!(link.contains("/mot-de-passe#"), "{link}");
+    let shown = page.ask(&format!("open {link}"));
+    assert_eq!(shown["title"], "Nouveau mot de passe");
+    assert_eq!(shown["address"], house.url("/mot-de-passe"));
+    let short = page.ask("choose court court");
+    assert_eq!(short["errors"], json!(["Au moins 8 caractères."]));
+    assert_eq!(short["focused"], "field-password", "who errs may correct at once");
+    let differ = page.ask("choose nouveau-passe autre-passe");
+    assert_eq!(differ["errors"], json!(["Les mots de passe ne correspondent pas."]));
+    assert_eq!(differ["focused"], "field-password_confirm");
+    assert_eq!(page.ask("look password-wrong")["wide"], json!([]));
+    let chosen = page.ask("choose nouveau-passe nouveau-passe");
+    assert!(says(&chosen["said"], "Mot de passe modifié"), "{chosen}");
+    assert_eq!(page.ask("look password-chosen")["wide"], json!([]));
+
+    page.ask(&format!("open {link}"));
+    let over = page.ask("choose encore-un-passe encore-un-passe");
+    assert!(says(&over["errors"], "n'est plus valable"), "{over}");
+    let old = page.ask(&format!("sign-in fatou@example.org {PASSWORD}"));
+    assert_eq!(old["signed_in"], false, "{old}");
+    assert_eq!(page.ask("look sign-in-wrong")["wide"], json!([]));
+    assert_eq!(page.ask("sign-in fatou@example.org nouveau-passe")["signed_in"], true);
+    assert_eq!(page.ask("quit")["errors"], json!([]));
+}
+
+#[test]
+fn alerts_are_offered_and_what_is_pushed_is_shown_in_chromium() {
+    let house = House::start();
+    let seen = Page::open_with("alerts.mjs", &house, "", &[&pictures("alerts")]).hear();
+    assert!(says(&seen["refused"], "bloque les notifications"), "{seen}");
+    // It has no push service to subscribe to: that is said, and the switch is off.
+    assert_eq!(seen["allowed"]["on"], false, "{seen}");
+    assert!(says(&seen["allowed"]["said"], "n'a pas pu activer les alertes"), "{seen}");
+    let mut shown = seen["shown"].as_array().expect("notifications").clone();
+    shown.sort_by_key(|one| one["title"].to_string());
+    assert_eq!(
+        shown,
+        [
+            json!({"title": "CommuniConnect", "body": "Vous avez une nouvelle notification", "tag": ""}),
+            json!({"title": "Fatou a fini", "body": "Madina", "tag": "live-1", "url": "/live/k3nw0d"}),
+        ]
+    );
+    assert_eq!(seen["opened"], house.url("/live/k3nw0d"));
+    assert_clean(&seen);
+}
+
+#[test]
+fn two_people_talk_beside_a_live_in_chromium() {
+    let house = House::start();
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let _encoder = source::push_by_ffmpeg(&BRISK.flv(), &url, Pace::Endless, house.folder());
+    let arguments = [&*pictures("chat"), &live.watch_page(), &live.member.email];
+    let told = Page::open_with("chat.mjs", &house, "", &arguments).hear();
+    let seen = &told["seen"];
+    assert_eq!(seen["spoken"], json!({"author": "Binta Baldé : Bonjour à tous", "viewer": ""}));
+    assert!(says(&seen["reply"], "Vous Bonjour à tous"), "{seen}");
+    assert_eq!(seen["reacted"], "j’adore, 1 personne");
+    assert_eq!(seen["both"], json!({"label": "j’adore, 2 personnes", "own": "true"}));
+    assert_eq!(seen["tookBack"], json!({"label": "j’adore, 1 personne", "own": "false"}));
+    assert!(says(&seen["slow"], "Un message toutes les 60 s"), "{seen}");
+    assert!(says(&seen["slowed"], "Prochain message dans"), "{seen}");
+    assert!(says(&seen["lost"], "Connexion perdue"), "{seen}");
+    assert_eq!(seen["kept"], "Écrit pendant la coupure", "what could not be said is not lost");
+    assert_eq!(seen["twice"], 0, "{seen}");
+    let keys = ["chat-more", "chat-more", "chat-words", "chat-words"];
+    assert_eq!(seen["keys"], json!(keys), "{seen}");
+    assert_eq!(seen["removed"], "Message supprimé.");
+    assert!(says(&seen["orphan"], "un message retiré"), "{seen}");
+    assert!(says(&seen["banned"], "Vous ne pouvez plus écrire"), "{seen}");
+    assert_eq!(seen["silenced"], true);
+    assert!(says(&seen["over"], "terminé"), "{seen}");
+    assert_clean(&told);
+}
+
+#[test]
+fn a_file_goes_on_over_a_broken_link_and_its_conversion_is_followed_in_chromium() {
+    let house = with_worker(&[PATIENT]);
+    let film = film(&house, 3);
+    let size = fs::metadata(&film).expect("the film").len();
+    assert!((12_000_000..48_000_000).contains(&size), "{size} bytes do not break in the middle");
+    let arguments = [&*pictures("media"), &film.display().to_string()];
+    let told = Page::open_with("media.mjs", &house, "", &arguments).hear();
+    let seen = &told["seen"];
+    assert!(says(&seen["refused"], "Ce fichier n'a pas été accepté"), "{seen}");
+    assert_eq!(seen["queued"], 1, "a weak link does not get faster by more");
+    assert_eq!(seen["forgotten"], "{}");
+    assert_eq!(seen["asked"], "beforeunload", "who leaves meanwhile is asked");
+    assert!(says(&seen["broken"], "l'envoi reprendra où il s'est arrêté"), "{seen}");
+    let resent = seen["resent"].as_f64().expect("a share");
+    assert!((0.3..0.8).contains(&resent), "{resent} of the file went after the half that arrived");
+    // Who comes back is shown how far it is, unless it was faster.
+    let is_ready = seen["afterReload"] == "shown";
+    assert!(is_ready || says(&seen["explained"], "le travail continue"), "{seen}");
+    assert!(is_ready || says(&seen["told"], "est prêt"), "{seen}");
+    assert_eq!(seen["removed"], "Fichier supprimé.");
+    assert_clean(&told);
+}
+
+#[test]
+fn a_conversion_that_fails_says_why_also_later_in_chromium() {
+    // A worker that dies of every film, but says of it what is true.
+    let real = Path::new(env!("CARGO_BIN_EXE_communiconnect-live"))
+        .with_file_name("communiconnect-media-worker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let dying = folder.path().join("worker");
+    let text = format!(
+        "#!/bin/sh\nread -r order\ncase \"$order\" in *transcode*) kill -SEGV $$ ;; esac\n\
+         printf '%s' \"$order\" | exec '{}'\n",
+        real.display()
+    );
+    fs::write(&dying, text).expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&dying, mode).expect("a program");
+    let worker = dying.display().to_string();
+    let house =
+        with_worker(&[("API__WORKSHOP__WORKER", &worker), ("API__WORKSHOP__TRIES", "1"), PATIENT]);
+    let arguments = [&*pictures("media"), &film(&house, 1).display().to_string(), "fails"];
+    let told = Page::open_with("media.mjs", &house, "", &arguments).hear();
+    for when in ["failed", "afterReload"] {
+        let said = &told["seen"][when];
+        assert!(says(said, "Envoyez-la dans un autre format"), "{told}");
+    }
+    assert_clean(&told);
+}
+
+#[test]
+fn an_admin_looks_at_what_waits_and_at_what_is_reported_in_chromium() {
+    let house = with_worker(&[("API__MODERATION__REVIEW", "true"), PATIENT]);
+    let (admin, member) = (house.member(), house.member());
+    run(&house, &["user", "role", &admin.email, "admin"]);
+    let pictures_of = |name: &str, filter: &str| {
+        let path = house.folder().join(name);
+        ffmpeg(&["-f", "lavfi", "-i", filter, "-frames:v", "1"], &path);
+        bring(&house, &member, &path)
+    };
+    let first = pictures_of("marche.jpg", "testsrc2=s=1280x720");
+    let second = pictures_of("enfant.jpg", "smptebars=s=640x480");
+    let post = json!({"title": "À vendre", "content": "Deux sacs de riz", "post_type": "info"});
+    let post = send(&house, &member, "/api/posts/", &post);
+    let report = json!({"reason": "C'est une escroquerie."});
+    send(&house, &admin, &format!("/api/posts/{}/report/", post["id"]), &report);
+    let report = json!({"reason": ""});
+    send(&house, &member, &format!("/api/posts/{}/report/", post["id"]), &report);
+
+    let arguments = [&*pictures("moderation"), &admin.email, &member.email];
+    let told = Page::open_with("moderation.mjs", &house, "", &arguments).hear();
+    let seen = &told["seen"];
+    assert_eq!(seen["member"]["linked"], 0, "who is no admin is not led there");
+    assert!(!seen["member"]["said"].as_str().unwrap_or_default().is_empty(), "{seen}");
+    assert_eq!(seen["count"], "2 fichiers");
+    for words in ["marche.jpg", "Envoyé par Aïssatou Diallo"] {
+        assert!(says(&seen["first"], words), "{seen}");
+    }
+    assert_eq!(seen["english"], "Moderation");
+    assert_eq!(seen["approved"], "marche.jpg : accepté.");
+    assert_eq!(seen["next"], "enfant.jpg", "what comes next is at hand");
+    assert!(says(&seen["missing"], "Donnez un motif"), "{seen}");
+    assert!(says(&seen["rejected"], "enfant.jpg : refusé"), "{seen}");
+    assert!(says(&seen["why"], "On y voit le visage d'un enfant."), "{seen}");
+    let reports = &seen["reports"];
+    assert_eq!(reports.as_array().map(Vec::len), Some(2), "{reports}");
+    for words in ["C'est une escroquerie.", "Deux sacs de riz", "Sans motif."] {
+        assert!(says(reports, words), "{words} in {reports}");
+    }
+    assert!(says(&seen["closed"], "classé"), "{seen}");
+    assert_clean(&told);
+    for (media, status) in [(first, "approved"), (second, "rejected")] {
+        let now = member.get(&format!("/api/posts/media/{}/", media["id"])).json();
+        assert_eq!(now["approval_status"], status, "{now}");
+    }
+}
+
+/// Nothing sticks out of the pages, and nobody complained.
+#[track_caller]
+fn assert_clean(told: &Value) {
+    assert_eq!(told["wide"], json!([]));
+    assert_eq!(told["errors"], json!([]));
+}
+
+/// Whether a text, or a list of them, has these words.
+fn says(value: &Value, words: &str) -> bool {
+    value.to_string().replace('\u{a0}', " ").replace('’', "'").contains(&words.replace('’', "'"))
+}
+
+/// A folder that is kept, for the pictures of one subject.
+fn pictures(subject: &str) -> String {
+    let folder = artefacts().join(subject);
+    fs::create_dir_all(&folder).expect("a folder for pictures");
+    folder.display().to_string()
+}
+
+/// A server that has found its media worker.
+fn with_worker(settings: &[(&str, &str)]) -> House {
+    let house = House::start_with(settings);
+    let log = house.log();
+    let hint = "build it first: cargo build -p communiconnect-media-worker";
+    assert!(log.contains("the media worker is there"), "{hint}\n{log}");
+    house
+}
+
+/// A film that no browser plays, of some five megabytes a second.
+fn film(house: &House, seconds: u32) -> PathBuf {
+    let path = house.folder().join("fete-du-quartier.avi");
+    let picture = format!("testsrc2=s=960x540:r=25:d={seconds},noise=alls=24:allf=t");
+    let sound = format!("sine=440:d={seconds}");
+    let codecs = ["-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-c:a", "mp3"];
+    ffmpeg(
+        &[&["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &sound], &codecs[..]].concat(),
+        &path,
+    );
+    path
+}
+
+fn ffmpeg(arguments: &[&str], path: &Path) {
+    let mut command = source::ffmpeg();
+    command.args(arguments).arg("-y").arg(path);
+    output_of(command, SOON);
+}
+
+/// Brings a picture.
+#[track_caller]
+fn bring(house: &House, member: &Member, file: &Path) -> Value {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--fail-with-body"]);
+    command.args(["--header", &format!("Authorization: {}", member.bearer())]);
+    command.args(["--form", &format!("file=@{}", file.display())]);
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    command.args(["--form", &format!("title={name}")]);
+    command.arg(house.url("/api/posts/media/upload/"));
+    serde_json::from_slice(&output_of(command, SOON)).expect("media")
+}
+
+#[track_caller]
+fn send(house: &House, member: &Member, path: &str, body: &Value) -> Value {
+    let headers = [("Authorization", &*member.bearer()), ("Content-Type", "application/json")];
+    let answer = http::send(house.http, "POST", path, &headers, body.to_string().as_bytes());
+    assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+    answer.json()
+}
+
+/// Runs a command of the operator on the data of a server that runs.
+#[track_caller]
+fn run(house: &House, arguments: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_communiconnect-live"));
+    command.envs(house.environment()).args(arguments);
+    output_of(command, SOON);
+}

@@ -1,0 +1,50 @@
+// The sentences of the chat, which comes after the picture.
+
+import { wait } from './format';
+
+export const chatWords = {
+  title: 'Discussion',
+  messages: 'Messages',
+  empty: 'Personne n’a encore écrit.',
+  gap: 'Des messages manquent ici : la connexion n’a pas suivi.',
+  label: 'Votre message',
+  send: 'Envoyer',
+  sending: 'Envoi…',
+  signIn: 'pour lire la discussion et y écrire.',
+  connecting: 'Connexion à la discussion…',
+  lost: 'Connexion perdue : la discussion reprend dès que possible.',
+  over: 'Le direct est terminé : on ne peut plus y écrire.',
+  banned: 'Vous ne pouvez plus écrire dans cette discussion.',
+  slow: (seconds: number) => `Un message toutes les ${wait(seconds)}.`,
+  slowExempt: (seconds: number) =>
+    `Les spectateurs écrivent un message toutes les ${wait(seconds)}.`,
+  slowWait: (seconds: number) => `Prochain message dans ${wait(seconds)}`,
+  you: 'Vous',
+  newer: 'Nouveaux messages',
+
+  actions: (name: string) => `Actions pour le message de ${name}`,
+  reply: 'Répondre',
+  replyTo: (name: string) => `Réponse à ${name}`,
+  replyCancel: 'Ne plus répondre',
+  replied: (name: string) => `En réponse à ${name} :`,
+  gone: 'un message retiré',
+  react: (what: string) => `Réagir : ${what}`,
+  reactions: {
+    '❤️': 'j’adore',
+    '👍': 'bien',
+    '👏': 'bravo',
+    '😂': 'drôle',
+    '😮': 'étonné',
+  } as Record<string, string>,
+  reacted: (what: string, n: number) => `${what}, ${n} ${n < 2 ? 'personne' : 'personnes'}`,
+  remove: 'Supprimer',
+  removed: 'Message supprimé.',
+  ban: 'Exclure',
+  banHint: (name: string) => `Empêcher ${name} d’écrire ici`,
+  unban: 'Laisser écrire',
+  isBanned: 'exclu de la discussion',
+  didBan: (name: string) => `${name} ne peut plus écrire ici.`,
+  didUnban: (name: string) => `${name} peut de nouveau écrire ici.`,
+  slowLabel: 'Rythme',
+  slowChoice: (seconds: number) => (seconds === 0 ? 'libre' : `1 toutes les ${wait(seconds)}`),
+};

@@ -1,0 +1,61 @@
+// The sentences of the member's pictures and videos.
+
+import { bytes, wait } from './format';
+
+export const mediaWords = {
+  title: 'Mes photos et vidéos',
+  text: 'Photos jusqu’à 10 Mo, vidéos jusqu’à une minute et 50 Mo.',
+  choose: 'Choisir des fichiers',
+  drop: 'ou déposez-les ici',
+  limits: 'JPEG, PNG, GIF, WebP ; MP4, MOV, WebM, AVI.',
+  empty: 'Vous n’avez encore rien envoyé.',
+  more: 'Afficher la suite',
+  list: 'Vos fichiers',
+  sendingList: 'Envois en cours',
+
+  progress: (name: string) => `Envoi de ${name}`,
+  amount: (sent: number, total: number) => `${bytes(sent)} sur ${bytes(total)}`,
+  left: (seconds: number) => `encore ${wait(seconds)}`,
+  queued: 'Partira après les autres.',
+  finishing: 'Vérification du fichier…',
+  waiting: 'Connexion perdue : l’envoi reprendra où il s’est arrêté.',
+  stopped: 'L’envoi s’est arrêté. Ce qui est déjà parti n’est pas perdu.',
+  refused: 'Ce fichier n’a pas été accepté.',
+  cancel: 'Annuler',
+  cancelOf: (name: string) => `Annuler l’envoi de ${name}`,
+  retry: 'Reprendre',
+  retryNow: 'Reprendre maintenant',
+  dismiss: 'Fermer',
+  notMedia: (name: string) => `${name} n’est ni une photo ni une vidéo.`,
+
+  states: {
+    waiting: 'En file d’attente',
+    running: 'Conversion',
+    failed: 'Échec',
+    review: 'En attente d’un modérateur',
+    shown: 'Prêt',
+    refused: 'Refusé',
+  },
+  explained: {
+    waiting:
+      'La vidéo sera convertie pour être lisible sur tous les téléphones. D’autres passent avant.',
+    running: 'La vidéo est convertie pour être lisible sur tous les téléphones.',
+    review: 'Les autres membres la verront quand un modérateur l’aura acceptée.',
+    closable: 'Vous pouvez fermer cette page : le travail continue.',
+    failed: 'La vidéo n’a pas pu être convertie.',
+    refused: 'Ce fichier ne sera pas montré aux autres membres.',
+  },
+  conversion: (name: string) => `Conversion de ${name}`,
+  why: (reason: string) => `Motif : ${reason}`,
+  picture: 'Photo',
+  video: 'Vidéo',
+  remove: 'Supprimer',
+  removeOf: (name: string) => `Supprimer ${name}`,
+  removeTitle: 'Supprimer ce fichier ?',
+  removeText: 'Il disparaîtra aussi des publications qui le montrent.',
+  removeNo: 'Garder',
+  removing: 'Suppression…',
+  removed: 'Fichier supprimé.',
+  ready: (name: string) => `${name} est prêt.`,
+  failedOf: (name: string) => `${name} n’a pas pu être converti.`,
+};
