@@ -1,9 +1,8 @@
 //! What waits to be written, and the threads that write it.
 //!
 //! Here: blocking. Each live has one piece of work here at a time, so that the queue is never longer than
-//! there are lives; what comes meanwhile waits in the window of its channel. A thread takes all that waits, up
-//! to [`GROUP`], writes it, and then syncs it: the first sync brings to the disk what the others of the group
-//! share with it, so that a slow disk is asked less often the slower it is.
+//! there are lives; what comes meanwhile waits in the window of its channel. A piece of work is written, then
+//! synced once, however many segments it holds: a disk is asked less often the slower it is.
 
 use std::{
     collections::VecDeque,
@@ -24,8 +23,6 @@ use crate::{
 
 /// Threads that write: while one waits for its syncs another one writes.
 const THREADS: usize = 2;
-/// Lives that are written and then synced together.
-const GROUP: usize = 8;
 
 /// The queue. Its threads end with it.
 #[derive(Debug)]
@@ -114,33 +111,18 @@ impl Drop for Queue {
 
 impl Shared {
     fn work(&self) {
-        while let Some(group) = self.next() {
+        while let Some(work) = self.next() {
             // Who asked learns it from the reply that never comes; the others' lives go on.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.write_group(group)));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.write(work)));
         }
     }
 
-    fn write_group(&self, group: Vec<Work>) {
-        let started = Instant::now();
-        let written: Vec<_> = group.into_iter().map(|work| self.write(work)).collect();
-        for (mut done, reply) in written {
-            if let Some(writer) = &mut done.writer {
-                let synced = writer.sync().map_err(Into::into);
-                done.outcome = done.outcome.and(synced);
-            }
-            // Who asked may have given up.
-            let _ = reply.send(done);
-        }
-        ::metrics::histogram!("recorder_write_seconds").record(started.elapsed());
-    }
-
-    /// The next group; `None` once the queue is closed and empty.
-    fn next(&self) -> Option<Vec<Work>> {
+    /// What waits the longest; `None` once the queue is closed and empty.
+    fn next(&self) -> Option<Work> {
         let mut waiting = self.lock();
         loop {
-            if !waiting.work.is_empty() {
-                let count = waiting.work.len().min(GROUP);
-                return Some(waiting.work.drain(..count).collect());
+            if let Some(work) = waiting.work.pop_front() {
+                return Some(work);
             }
             if waiting.is_closed {
                 return None;
@@ -149,11 +131,18 @@ impl Shared {
         }
     }
 
-    fn write(&self, work: Work) -> (Done, oneshot::Sender<Done>) {
+    fn write(&self, work: Work) {
+        let started = Instant::now();
         let Work { folder, public, writer, batch, done: reply } = work;
         let mut done = Done { writer, written: 0, outcome: Ok(()) };
         done.outcome = self.write_batch(folder, public, &batch, &mut done);
-        (done, reply)
+        if let Some(writer) = &mut done.writer {
+            let synced = writer.sync().map_err(Into::into);
+            done.outcome = done.outcome.and(synced);
+        }
+        ::metrics::histogram!("recorder_write_seconds").record(started.elapsed());
+        // Who asked may have given up.
+        let _ = reply.send(done);
     }
 
     fn write_batch(

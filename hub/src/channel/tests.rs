@@ -346,3 +346,21 @@ fn readers_beside_a_publisher_see_sequence_numbers_grow() {
     // The first part, then every two seconds.
     assert_eq!(channel.report().segments_total, 21);
 }
+
+#[test]
+fn a_reader_of_whole_segments_is_told_of_these_and_of_the_end_and_hurries_nobody() {
+    let (channel, mut publisher) = live(70);
+    let mut complete = channel.follow();
+    let first = *complete.borrow_and_update();
+    assert_eq!(first, Complete { last_msn: channel.state().last_msn, ended: false });
+    assert_eq!(channel.watchers(), 0);
+    let edge = channel.state().edge;
+    publisher.push(&mut pictures(70..110)).unwrap();
+    assert!(channel.state().edge > edge, "parts came");
+    assert!(!complete.has_changed().unwrap(), "which are nothing to it");
+    publisher.push(&mut pictures(110..130)).unwrap();
+    assert!(complete.has_changed().unwrap());
+    assert!(complete.borrow_and_update().last_msn > first.last_msn);
+    channel.end();
+    assert!(complete.borrow_and_update().ended);
+}
