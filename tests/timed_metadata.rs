@@ -294,7 +294,8 @@ fn chromium_hears(rendition: impl Fn(&Live) -> String) {
         let value: Value =
             serde_json::from_str(cue["value"].as_str().expect("text")).expect("JSON");
         let at_ms = value["at_ms"].as_f64().expect("a number");
-        assert!(last.is_none_or(|last| at_ms > last), "in order: {heard}");
+        // hls.js adds its cues again when it loads a part a second time, as it may on a busy machine.
+        assert!(last.is_none_or(|last| at_ms >= last), "in order: {heard}");
         last = Some(at_ms);
         let date = cue["date"].as_f64().expect("a number") - begun_ms;
         assert!((date - at_ms).abs() < 120.0, "said at {at_ms} ms, shown at {date} ms: {heard}");
