@@ -177,6 +177,8 @@ pub struct Figures {
     pub plain: Option<Ingest>,
     /// Publishers, with HLS.
     pub ingest: Option<Ingest>,
+    /// Publishers, with HLS, each live recorded; `files_bytes` is what was.
+    pub recording: Option<Ingest>,
     /// Viewers.
     pub viewing: Option<Viewing>,
     /// Low latency.
@@ -270,6 +272,7 @@ fn nginx(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
         let measured = ingest(plan, &nginx.server, &publishers, WARM_UP, idle)?;
         figures.ingest = Some(Ingest { files_bytes: nginx.files_bytes(), ..measured });
     }
+    figures.recording = Some(nginx_recording(plan, input)?);
     {
         say("nginx: viewers");
         let nginx = Nginx::start()?;
@@ -296,26 +299,68 @@ fn nginx(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
     Ok(figures)
 }
 
+fn nginx_recording(plan: &Plan, input: &Arc<Input>) -> Result<Ingest> {
+    say("nginx: publishers, HLS, recorded");
+    let names: Vec<String> = (0..plan.publishers).map(|n| format!("live{n}")).collect();
+    let nginx = Nginx::start()?;
+    let publishers = Publishers::start(input, nginx.rtmp, nginx::RECORD_APP, &names)?;
+    let measured = ingest(plan, &nginx.server, &publishers, WARM_UP, Memory::default())?;
+    Ok(Ingest { files_bytes: nginx.recorded_bytes(), ..measured })
+}
+
+fn ours_ingest(plan: &Plan, input: &Arc<Input>, ours: &Ours) -> Result<Ingest> {
+    let lives = ours.lives(plan.publishers)?;
+    let keys: Vec<String> = lives.iter().map(|live| live.key.clone()).collect();
+    let idle = account::memory(ours.server.pid())?;
+    let publishers = Publishers::start(input, ours.rtmp, ours::APP, &keys)?;
+    let measured = ingest(plan, &ours.server, &publishers, WARM_UP_MEMORY, idle)?;
+    let sampled = &lives[..WINDOWS_SAMPLED.min(lives.len())];
+    let listed: usize = sampled.iter().map(|live| ours.listed_bytes(live)).sum::<Result<_>>()?;
+    Ok(Ingest {
+        listed_bytes: (listed * lives.len() / sampled.len()) as u64,
+        held_bytes: ours.metric(ours::HELD_BYTES).map(|bytes| bytes as u64),
+        ..measured
+    })
+}
+
+fn ours_recording(plan: &Plan, input: &Arc<Input>, binary: &Path) -> Result<Ingest> {
+    say("ours: publishers, HLS, recorded");
+    let ours = Ours::start_recording(binary)?;
+    let measured = ours_ingest(plan, input, &ours)?;
+    let recorded_bytes = ours.metric(ours::RECORDED_BYTES).unwrap_or(0.0) as u64;
+    Ok(Ingest { files_bytes: recorded_bytes, ..measured })
+}
+
+/// What recording costs: the ingest of nginx and ours without, then with.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_recording(plan: &Plan) -> Result<[(&'static str, Ingest); 4]> {
+    Input::prepare(&plan.input)?;
+    let input = Arc::new(Input::load(&plan.input)?);
+    let binary = plan.ours.as_deref().context("no binary")?;
+    let ours = ours_ingest(plan, &input, &Ours::start(binary)?)?;
+    let recorded = ours_recording(plan, &input, binary)?;
+    let names: Vec<String> = (0..plan.publishers).map(|n| format!("live{n}")).collect();
+    let server = Nginx::start()?;
+    let publishers = Publishers::start(&input, server.rtmp, nginx::HLS_APP, &names)?;
+    let nginx = ingest(plan, &server.server, &publishers, WARM_UP, Memory::default())?;
+    drop((publishers, server));
+    let nginx_recorded = nginx_recording(plan, &input)?;
+    Ok([
+        ("nginx, HLS", nginx),
+        ("nginx, HLS, `record all`", nginx_recorded),
+        ("CommuniConnect Live, HLS", ours),
+        ("CommuniConnect Live, HLS, recorded", recorded),
+    ])
+}
+
 fn ours(plan: &Plan, input: &Arc<Input>) -> Result<Figures> {
     let binary = plan.ours.as_deref().context("no binary")?;
     let mut figures = Figures { version: ours::version(binary), ..Figures::default() };
-    {
-        say("ours: publishers, HLS");
-        let ours = Ours::start(binary)?;
-        let lives = ours.lives(plan.publishers)?;
-        let keys: Vec<String> = lives.iter().map(|live| live.key.clone()).collect();
-        let idle = account::memory(ours.server.pid())?;
-        let publishers = Publishers::start(input, ours.rtmp, ours::APP, &keys)?;
-        let measured = ingest(plan, &ours.server, &publishers, WARM_UP_MEMORY, idle)?;
-        let sampled = &lives[..WINDOWS_SAMPLED.min(lives.len())];
-        let listed: usize =
-            sampled.iter().map(|live| ours.listed_bytes(live)).sum::<Result<_>>()?;
-        figures.ingest = Some(Ingest {
-            listed_bytes: (listed * lives.len() / sampled.len()) as u64,
-            held_bytes: ours.metric(ours::HELD_BYTES).map(|bytes| bytes as u64),
-            ..measured
-        });
-    }
+    say("ours: publishers, HLS");
+    figures.ingest = Some(ours_ingest(plan, input, &Ours::start(binary)?)?);
+    figures.recording = Some(ours_recording(plan, input, binary)?);
     {
         say("ours: viewers");
         let ours = Ours::start(binary)?;

@@ -112,12 +112,17 @@ fn main() -> Result<()> {
         }
         "compare" => run_comparison(&options, input_path)?,
         "api" => run_api(&options)?,
+        "recording" => {
+            for (name, ingest) in compare::run_recording(&plan(&options, input_path)?)? {
+                println!("{}", report::ingest_row(name, &ingest));
+            }
+        }
         "low-latency" => {
             let figures = compare::run_low_latency(&plan(&options, input_path)?)?;
             println!("{:#}", report::low_latency_json(&figures));
         }
         other => bail!(
-            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, low-latency, chat, api"
+            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, recording, low-latency, chat, api"
         ),
     }
     Ok(())

@@ -15,6 +15,8 @@ use crate::server::{Server, free_address};
 
 /// Name of the RTMP application that makes HLS.
 pub const HLS_APP: &str = "hls";
+/// Name of the RTMP application that makes HLS and records.
+pub const RECORD_APP: &str = "record";
 /// Name of the RTMP application that only receives.
 pub const PLAIN_APP: &str = "plain";
 const MODULES: [&str; 2] =
@@ -31,6 +33,8 @@ pub struct Nginx {
     /// Where it serves HLS.
     pub http: SocketAddr,
     folder: TempDir,
+    /// What it records, on the disk.
+    recordings: TempDir,
 }
 
 impl Nginx {
@@ -46,18 +50,19 @@ impl Nginx {
     pub fn start() -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix("communiconnect-load-").tempdir_in(MEMORY_FOLDER)?;
+        let recordings = tempfile::Builder::new().prefix("communiconnect-load-").tempdir()?;
         let (rtmp, http) = (free_address()?, free_address()?);
         let module =
             module().context("the RTMP module of nginx is missing (Debian: libnginx-mod-rtmp)")?;
         fs::create_dir(folder.path().join("hls"))?;
         fs::write(folder.path().join("hls/up"), "up\n")?;
         let path = folder.path().join("nginx.conf");
-        fs::write(&path, configuration(folder.path(), &module, rtmp, http))?;
+        fs::write(&path, configuration(folder.path(), recordings.path(), &module, rtmp, http))?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(folder.path()).arg("-c").arg(&path).args(["-g", "daemon off;"]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let server = Server::start(command, http, "/hls/up")?;
-        Ok(Self { server, rtmp, http, folder })
+        Ok(Self { server, rtmp, http, folder, recordings })
     }
 
     /// What `nginx -v` says.
@@ -69,18 +74,33 @@ impl Nginx {
 
     /// Bytes of the HLS files in memory, which are in no process.
     pub fn files_bytes(&self) -> u64 {
-        let entries = fs::read_dir(self.folder.path().join("hls")).into_iter().flatten().flatten();
-        entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+        bytes_in(&self.folder.path().join("hls"))
     }
+
+    /// Bytes it has recorded.
+    pub fn recorded_bytes(&self) -> u64 {
+        bytes_in(self.recordings.path())
+    }
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
 }
 
 fn module() -> Option<PathBuf> {
     MODULES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
-fn configuration(folder: &Path, module: &Path, rtmp: SocketAddr, http: SocketAddr) -> String {
+fn configuration(
+    folder: &Path,
+    recordings: &Path,
+    module: &Path,
+    rtmp: SocketAddr,
+    http: SocketAddr,
+) -> String {
     let workers = available_parallelism().map_or(1, usize::from);
-    let (folder, module) = (folder.display(), module.display());
+    let (folder, recordings, module) = (folder.display(), recordings.display(), module.display());
     // Only root may name the user of its workers; to others the line is a warning.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
@@ -103,6 +123,15 @@ rtmp {{
             hls_path {folder}/hls;
             hls_fragment 2s;
             hls_playlist_length 30s;
+        }}
+        application {RECORD_APP} {{
+            live on;
+            hls on;
+            hls_path {folder}/hls;
+            hls_fragment 2s;
+            hls_playlist_length 30s;
+            record all;
+            record_path {recordings};
         }}
     }}
 }}

@@ -54,6 +54,17 @@ impl Ours {
         Ok(ours)
     }
 
+    /// The same, and has it record its lives, which it does not elsewhere: what is compared is not the disk.
+    ///
+    /// # Errors
+    /// As [`Ours::start`].
+    pub fn start_recording(binary: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("communiconnect-load-").tempdir()?;
+        let mut ours = Self::start_as(binary, folder.path(), None, true)?;
+        ours._folder = Some(folder);
+        Ok(ours)
+    }
+
     /// Starts `binary` in a data folder that may hold a database already.
     ///
     /// # Errors
@@ -67,9 +78,18 @@ impl Ours {
     /// # Errors
     /// As [`Ours::start`].
     pub fn start_on(binary: &Path, folder: &Path, database: Option<&str>) -> Result<Self> {
+        Self::start_as(binary, folder, database, false)
+    }
+
+    fn start_as(
+        binary: &Path,
+        folder: &Path,
+        database: Option<&str>,
+        is_recording: bool,
+    ) -> Result<Self> {
         let (rtmp, http, metrics) = (free_address()?, free_address()?, free_address()?);
         let file = folder.join("bench.toml");
-        std::fs::write(&file, settings(folder, rtmp, http, metrics))?;
+        std::fs::write(&file, settings(folder, rtmp, http, metrics, is_recording))?;
         let mut command = Command::new(binary);
         command.arg("--config").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
         command.envs(database.map(|url| ("DATABASE_URL", url)));
@@ -142,6 +162,8 @@ const QUARTIERS: usize = 77;
 
 /// The gauge of the bytes of all segments a server holds.
 pub const HELD_BYTES: &str = "packager_window_bytes";
+/// The metric that counts the bytes it has recorded.
+pub const RECORDED_BYTES: &str = "recorder_bytes_total";
 
 /// What `binary --version` says.
 pub fn version(binary: &Path) -> String {
@@ -158,7 +180,13 @@ pub fn default_binary() -> PathBuf {
 
 /// All traffic of the bench comes from one address, so what is limited per address is raised out of the way;
 /// and a hundred accounts are not worth a hundred slow hashes. The rest is the default.
-fn settings(folder: &Path, rtmp: SocketAddr, http: SocketAddr, metrics: SocketAddr) -> String {
+fn settings(
+    folder: &Path,
+    rtmp: SocketAddr,
+    http: SocketAddr,
+    metrics: SocketAddr,
+    is_recording: bool,
+) -> String {
     let rate = "{ burst = 1000000, per_minute = 60000000 }";
     format!(
         r#"data_dir = "{}"
@@ -171,6 +199,8 @@ max_waiting_per_address = 100000
 listen = "{metrics}"
 [ingest]
 listen = "{rtmp}"
+[recording]
+enabled = {is_recording}
 [api]
 public_rtmp_port = {}
 [api.limits]

@@ -22,6 +22,8 @@ const MB: f64 = 1e6;
 /// What we want to reach, relative to nginx in the same run where nginx has a figure.
 const INGEST_OF_NGINX: f64 = 0.65;
 const VIEWING_OF_NGINX: f64 = 1.25;
+/// What recording may cost, relative to not recording.
+const RECORDING: f64 = 1.15;
 const LIVE_MB: f64 = 0.4;
 const PLAYLIST_P99: Duration = Duration::from_millis(5);
 const FIRST_PLAYABLE: Duration = Duration::from_millis(500);
@@ -59,27 +61,19 @@ pub fn page(plan: &Plan, comparison: &Comparison) -> String {
     let _ = writeln!(page, "\n## Behind the table\n");
     let _ = writeln!(
         page,
-        "| | CPU s | Gbit | CPU s per Gbit | resident (PSS) | HLS files | closed by the server | longest wait of a message |\n\
+        "| | CPU s | Gbit | CPU s per Gbit | resident (PSS) | HLS files, or recorded | closed by the server | longest wait of a message |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     let ingests = [
         ("nginx, RTMP without HLS", nginx.and_then(|f| f.plain.as_ref())),
         ("nginx, HLS", nginx.and_then(|f| f.ingest.as_ref())),
+        ("nginx, HLS, `record all`", nginx.and_then(|f| f.recording.as_ref())),
         ("CommuniConnect Live, HLS", ours.and_then(|f| f.ingest.as_ref())),
+        ("CommuniConnect Live, HLS, recorded", ours.and_then(|f| f.recording.as_ref())),
     ];
     for (name, ingest) in ingests {
         let Some(i) = ingest else { continue };
-        let _ = writeln!(
-            page,
-            "| {name} | {:.2} | {:.2} | {:.3} | {} | {} | {} | {} ms |",
-            i.cpu.as_secs_f64(),
-            i.gbit,
-            per_gbit(i.cpu, i.gbit),
-            mb(i.memory.pss_bytes),
-            mb(i.files_bytes),
-            i.lost,
-            i.late_ms
-        );
+        let _ = writeln!(page, "{}", ingest_row(name, i));
     }
     let _ = writeln!(
         page,
@@ -290,6 +284,20 @@ pub fn with_api(page: &str, section: &str) -> String {
     format!("{before}{section}\n{METHOD}{after}")
 }
 
+/// A line about publishers.
+pub fn ingest_row(name: &str, i: &Ingest) -> String {
+    format!(
+        "| {name} | {:.2} | {:.2} | {:.3} | {} | {} | {} | {} ms |",
+        i.cpu.as_secs_f64(),
+        i.gbit,
+        per_gbit(i.cpu, i.gbit),
+        mb(i.memory.pss_bytes),
+        mb(i.files_bytes),
+        i.lost,
+        i.late_ms
+    )
+}
+
 fn viewing_row(name: &str, v: &Viewing) -> String {
     let ms = |us: u32| f64::from(us) / 1e3;
     format!(
@@ -350,6 +358,15 @@ fn rows(plan: &Plan, comparison: &Comparison) -> Vec<String> {
         ours.and_then(|f| f.ingest.as_ref()).map(|i| beyond_mb(i) / plan.publishers as f64);
     let name = "memory of a live beyond its window's bytes";
     rows.push(row(name, (None, beyond), Some(LIVE_MB), "0.4 MB", |v| format!("{v:.2} MB")));
+    let recording = |f: &Figures| f.recording.as_ref().map(|i| per_gbit(i.cpu, i.gbit));
+    let limit = ours.and_then(ingest).map(|value| value * RECORDING);
+    rows.push(row(
+        "the same, each live recorded",
+        both(&recording),
+        limit,
+        &format!("{RECORDING} × not recorded"),
+        |v| format!("{v:.3}"),
+    ));
     let limit = relative(|f| f.viewing.as_ref().map(|v| per_gbit(v.cpu, v.gbit)), VIEWING_OF_NGINX);
     rows.push(row(
         &format!("{} viewers, 2 s segments, CPU s per Gbit", plan.viewers),
@@ -430,6 +447,7 @@ H.264 at 2.5 Mbit/s without B-frames and AAC at 128 kbit/s, an IDR every 2 s, {:
   and include the wait for a core.
 - **Memory** is the proportional set size of the tree with the window full. nginx keeps its window in files
   (tmpfs here), ours is in the process; so ours is counted beyond the bytes of the segments it holds.
+- **Recorded**: nginx writes FLV without syncing, ours its segments, each synced (ADR 40); both to the same disk.
 - **First playable** runs from before the publisher's TCP connect until the first listed segment (and init segment) has been
   downloaded, asked for every 2 ms. Ours lists its first part as a segment of its own (ADR 17).
 - **Low-latency viewers** keep two HTTP/1.1 connections each: one holds a blocking reload (a delta update), the other the part
@@ -466,6 +484,7 @@ fn figures_json(f: &Figures) -> Value {
         "version": f.version,
         "plain": f.plain.as_ref().map(ingest_json),
         "ingest": f.ingest.as_ref().map(ingest_json),
+        "recording": f.recording.as_ref().map(ingest_json),
         "viewing": f.viewing.as_ref().map(viewing_json),
         "low_latency": f.low_latency.as_ref().map(low_latency_json),
         "first_playable_ms": times(&f.first_playable),
