@@ -54,7 +54,9 @@ impl Nginx {
         let (rtmp, http) = (free_address()?, free_address()?);
         let module =
             module().context("the RTMP module of nginx is missing (Debian: libnginx-mod-rtmp)")?;
-        fs::create_dir(folder.path().join("hls"))?;
+        for name in ["hls", "recorded"] {
+            fs::create_dir(folder.path().join(name))?;
+        }
         fs::write(folder.path().join("hls/up"), "up\n")?;
         let path = folder.path().join("nginx.conf");
         fs::write(&path, configuration(folder.path(), recordings.path(), &module, rtmp, http))?;
@@ -127,7 +129,7 @@ rtmp {{
         application {RECORD_APP} {{
             live on;
             hls on;
-            hls_path {folder}/hls;
+            hls_path {folder}/recorded;
             hls_fragment 2s;
             hls_playlist_length 30s;
             record all;
