@@ -36,6 +36,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// Members who ask. The last of them lives nowhere, and is shown the posts of everywhere.
 const MEMBERS: usize = 20;
 
+/// All kinds of questions of that one, told apart: his lists are the longest there are.
+const OF_EVERYWHERE: &str = "all of these, by who lives nowhere";
+
 /// The lists of posts, newest first, as members ask for them.
 const LIST: &str = "/api/posts/";
 /// All places at once.
@@ -218,8 +221,10 @@ fn mixed(server: &Ours, members: &[Member], time: Duration) -> Result<Mixed> {
                     }
                     let due = begun + Duration::from_secs(1) * n as u32 / RATE;
                     sleep(due.saturating_duration_since(Instant::now()));
-                    let member = &members[n * 7 % members.len()];
+                    let turn = n * 7 % members.len();
+                    let member = &members[turn];
                     let (kind, path) = question(n, member.pages);
+                    let kind = if turn + 1 == members.len() { OF_EVERYWHERE } else { kind };
                     let answer = match &mut client {
                         Some(client) => client.get_as(&path, &member.token),
                         None => Err(anyhow::anyhow!("not connected")),
