@@ -125,7 +125,7 @@ impl Recording {
         };
         let mut whole = Whole::of(folder, &index.records);
         for record in index.records {
-            if !record.places().into_iter().all(|place| whole.is_whole(place)) {
+            if !whole.is_whole(&record) {
                 recording.summary.damaged += u64::from(matches!(record, Record::Segment(_)));
                 continue;
             }
@@ -460,13 +460,20 @@ impl<'a> Whole<'a> {
         Self { folder, lens: HashMap::new(), unsure_from }
     }
 
-    fn is_whole(&mut self, place: &Place) -> bool {
+    fn is_whole(&mut self, record: &Record) -> bool {
+        // All segments hang on them, and the second copy is of use only if the first is looked at.
+        let is_init = matches!(record, Record::Init(_));
+        record.places().into_iter().all(|place| self.lies_whole(place, is_init))
+    }
+
+    fn lies_whole(&mut self, place: &Place, is_read: bool) -> bool {
         let path = volume_path(self.folder, place.volume);
         let len = *self
             .lens
             .entry(place.volume)
             .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
-        let is_unsure = self.unsure_from.is_some_and(|from| (place.volume, place.at) >= from);
+        let is_unsure =
+            is_read || self.unsure_from.is_some_and(|from| (place.volume, place.at) >= from);
         let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
         place.end() <= len && (!is_unsure || can_be_read().is_ok())
     }

@@ -188,7 +188,8 @@ impl Writer {
                     }
                     new_inits.push(name);
                 }
-                let place = match segment.bytes(rendition).filter(|_| has_own_bytes(rendition)) {
+                let bytes = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
+                let place = match bytes {
                     Some(bytes) => Some(self.append_bytes(&bytes)?),
                     None => None,
                 };

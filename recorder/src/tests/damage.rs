@@ -7,6 +7,8 @@ struct Sound {
     house: House,
     /// Every segment of every rendition, by its epoch, number and rendition.
     all: Vec<(u64, Rendition, Bytes)>,
+    /// Every init segment, by its rendition and id.
+    inits: Vec<(Rendition, u32, Bytes)>,
 }
 
 impl Sound {
@@ -16,6 +18,17 @@ impl Sound {
         house.end().await;
         let last = house.channel.state().last_msn.unwrap();
         let segments = (0..=last).map(|msn| house.channel.segment(msn).unwrap());
+        let mut inits: Vec<(Rendition, u32, Bytes)> = Vec::new();
+        for segment in segments.clone() {
+            for init in segment.renditions().into_iter().filter_map(|it| segment.init(it)) {
+                if !inits
+                    .iter()
+                    .any(|(rendition, id, _)| (*rendition, *id) == (init.rendition, init.id))
+                {
+                    inits.push((init.rendition, init.id, init.bytes));
+                }
+            }
+        }
         let all = segments
             .flat_map(|segment| {
                 let of = |rendition| {
@@ -25,11 +38,11 @@ impl Sound {
                 segment.renditions().into_iter().map(of).collect::<Vec<_>>()
             })
             .collect();
-        Self { house, all }
+        Self { house, all, inits }
     }
 
-    /// Opens what is left in the folder; fails if it gives other bytes than were written. Says which segments
-    /// are lost in any rendition.
+    /// Opens what is left in the folder; fails if it gives other bytes than were written, or a segment whose init
+    /// segment cannot be read. Says which segments are lost in any rendition.
     fn lost(&self) -> Vec<u64> {
         let recording = match Recording::open(&self.house.recorded()) {
             Ok(recording) => recording,
@@ -51,6 +64,11 @@ impl Sound {
             }
         }
         lost.dedup();
+        for (rendition, id, written) in &self.inits {
+            let init = recording.init(epoch, *rendition, *id);
+            let init = init.map(|init| bytes_of(init).unwrap());
+            assert_eq!(init.as_ref(), Some(written), "{rendition:?}, init segment {id}");
+        }
         let _ = (recording.multivariant_playlist(), recording.media_playlist(Rendition::Source));
         lost
     }

@@ -94,6 +94,15 @@ async fn a_recording_gives_back_every_byte_its_viewers_got() {
 }
 
 #[tokio::test]
+async fn a_live_that_is_recorded_holds_no_more_than_one_that_is_not() {
+    let house = House::new();
+    let other = live(1, packager::Config::default());
+    let _publishers = [&house.channel, &other].map(|channel| publish(channel, 0..4_100));
+    house.until(|progress| progress.written == 3).await;
+    assert_eq!(house.channel.report().bytes_held, other.report().bytes_held);
+}
+
+#[tokio::test]
 async fn a_recording_lists_what_its_live_listed_and_ends() {
     let house = House::new();
     let _publisher = publish(&house.channel, 0..6_500);
