@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use commons::Commons;
 use media::id::UserId;
-use store::{Actor, AuditAction, AuditLine, AuditQuery, By, Role, Store, User};
+use store::{Actor, AuditAction, AuditLine, AuditQuery, By, ProfileChange, Role, Store, User};
 
 use crate::{backup, config::Config, keys::Keys, lives::now_ms};
 
@@ -89,6 +89,13 @@ pub enum UserCommand {
     Deactivate {
         /// Whose
         member: String,
+    },
+    /// Gives an account another e-mail address, which has yet to be verified
+    Email {
+        /// Whose
+        member: String,
+        /// Which
+        address: String,
     },
     /// Sets a password, read from standard input; all sessions of the member end
     Password {
@@ -196,6 +203,19 @@ async fn user(
             let changed = store.set_active(user.id, false, &by).await?;
             tell_server(config, user.id).await?;
             said(&user, changed, "account is closed, its sessions have ended")
+        }
+        UserCommand::Email { member, address } => {
+            let user = meant(store, &member).await?;
+            let address = address.trim();
+            if !api::is_email(address) {
+                bail!("{}: not an e-mail address", printable(address));
+            }
+            let change = ProfileChange { email: Some(address.into()), ..ProfileChange::default() };
+            match store.update_user(user.id, change, &by).await {
+                Ok(_) => said(&user, user.email != address, "address is changed"),
+                Err(store::Error::Taken { .. }) => bail!("another member has this address"),
+                Err(error) => return Err(error.into()),
+            }
         }
         UserCommand::Password { member } => {
             let user = meant(store, &member).await?;

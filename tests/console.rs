@@ -79,11 +79,26 @@ fn an_operator_changes_members_beside_a_running_server() {
     assert_eq!(sign_in(house, &member, PASSWORD), 401);
     assert_eq!(sign_in(house, &member, "a-new-password"), 200);
 
+    let other = format!("other.{email}");
+    assert!(told(house, &["user", "email", &email, &other], "").contains("address is changed"));
+    assert_eq!(sign_in(house, &member, "a-new-password"), 401);
+    assert!(told(house, &["user", "show", &id], "").contains(&other));
+    assert!(told(house, &["user", "email", &id, &other], "").contains("as before"));
+    told(house, &["user", "email", &id, &email], "");
+    assert_eq!(sign_in(house, &member, "a-new-password"), 200);
+
     let shown = told(house, &["user", "show", &email], "");
     assert!(shown.contains("open") && shown.contains(&email), "{shown}");
     let log = told(house, &["audit", "--user", &email], "");
-    let actions =
-        ["password_set", "activated", "deactivated", "role_changed", "sign_in_failed", "sign_in"];
+    let actions = [
+        "email_changed",
+        "password_set",
+        "activated",
+        "deactivated",
+        "role_changed",
+        "sign_in_failed",
+        "sign_in",
+    ];
     for action in actions {
         assert!(log.contains(action), "{action} in {log}");
     }
@@ -95,9 +110,12 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
     let house = House::start();
     let member = house.member();
     let email = member.email.clone();
+    let taken = house.member().email;
     for (arguments, input, said) in [
         (&["user", "show", "nobody@example.org"][..], "", "no such member"),
         (&["user", "role", &email, "root"], "", "possible values: user, ambassador, admin"),
+        (&["user", "email", &email, "fatou"], "", "not an e-mail address"),
+        (&["user", "email", &email, &taken], "", "another member has this address"),
         (&["user", "password", &email], "", "no password on standard input"),
         (&["user", "password", &email], "court\n", "at least 8 characters"),
         (&["user", "list", "--page", "9"], "", "only 1 pages"),

@@ -253,15 +253,20 @@ async fn delete(
         return Err(Error::NotFound);
     }
     tracing::info!(media.id = id, user.id = user.id.get(), "media was deleted");
+    unrecord(&api, &media);
+    for name in [Some(&media.name), media.thumbnail.as_ref()].into_iter().flatten() {
+        uploads::discard(&api.store, &api.storage, name).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has the recording of a live deleted, if this is one: what is served below `/vod/` asks nobody.
+pub fn unrecord(api: &Shared, media: &Media) {
     if media.media_type == MediaType::Live
         && let Ok(name) = media.name.parse()
     {
         api.control.unrecord(&name);
     }
-    for name in [Some(&media.name), media.thumbnail.as_ref()].into_iter().flatten() {
-        uploads::discard(&api.store, &api.storage, name).await;
-    }
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The recording that a browser made of a live, as its owner sends it at the end.

@@ -87,5 +87,6 @@ pub use router::{Refused, document, router, router_at};
 pub use throttle::Rate;
 pub use token::Keyring;
 pub use uploads::{Config as Uploads, tidy};
+pub use users::is_email;
 pub use vapid::{InvalidKey, check_vapid_key, new_vapid_key};
 pub use workshop::Workshop;

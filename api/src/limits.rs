@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use commons::{Commons, Name};
+use commons::{Commons, Name, Whose};
 use media::id::UserId;
 use sha2::{Digest, Sha256};
 
@@ -257,8 +257,9 @@ impl Familiar {
     }
 }
 
+/// Known to this site alone: at another that shares the counts, anybody may register the address.
 fn name(here: &Account) -> Name<'_> {
-    Name { what: "familiar", whose: here.whose() }
+    Name { what: "familiar", whose: Whose::AccountHere(here) }
 }
 
 fn is_lately(at_ms: i64, now_ms: i64) -> bool {

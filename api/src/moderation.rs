@@ -345,6 +345,10 @@ async fn decide(
     }
     let media = api.store.decide_media(id, approval, reason, by).await?;
     let media = media.ok_or(Error::NotFound)?;
+    let is_refused = matches!(approval, Approval::Rejected | Approval::Inappropriate);
+    if is_refused {
+        attachments::unrecord(api, &media);
+    }
     tracing::info!(
         moderation.by = ?by.actor,
         media.id = id.get(),

@@ -150,9 +150,12 @@ impl Member {
 struct Doubts(Option<watch::Receiver<()>>);
 
 impl Doubts {
-    /// Of one who has just signed in.
+    /// Of one who has just signed in. The first comes at once: his session may have ended between being
+    /// looked at and this.
     fn about(member: &Member) -> Self {
-        Self(Some(member.sessions.subscribe()))
+        let mut sessions = member.sessions.subscribe();
+        sessions.mark_changed();
+        Self(Some(sessions))
     }
 
     /// Waits for the next. May be dropped while it waits.

@@ -237,10 +237,10 @@ fn site(api: &Api) -> &str {
 fn farewell(site: &str) -> Letter {
     Letter {
         subject: "Votre adresse e-mail a changé",
-        text: "L'adresse e-mail de votre compte CommuniConnect vient d'être changée, avec votre mot de \
-               passe. Nous n'écrirons plus à celle-ci.",
-        english: "The e-mail address of your CommuniConnect account has just been changed, with your \
-                  password. If it was not you, tell those who run the site at once.",
+        text: "L'adresse e-mail de votre compte CommuniConnect vient d'être changée par quelqu'un \
+               qui a donné votre mot de passe. Nous n'écrirons plus à celle-ci.",
+        english: "The e-mail address of your CommuniConnect account has just been changed by somebody who \
+                  gave your password. If it was not you, tell those who run the site at once.",
         action: "Ouvrir CommuniConnect",
         link: format!("{site}/"),
         otherwise: "Si ce n'était pas vous, prévenez tout de suite ceux qui tiennent ce site.",

@@ -167,7 +167,8 @@ impl Keeper {
     async fn connect(&self) -> Result<(MultiplexedConnection, PubSub), RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(CONNECT));
+            // Each question has a limit of its own.
+            .set_response_timeout(None);
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await?;
         trial().query_async::<()>(&mut connection).await?;

@@ -29,6 +29,9 @@ pub enum Whose<'a> {
     Address(IpAddr),
     /// Of an e-mail address, or more of that kind; likewise.
     Account(&'a [u8]),
+    /// Likewise, but as the servers of one database know it: who proves at one site that an address is his
+    /// has proved nothing at another.
+    AccountHere(&'a [u8]),
     /// Of a member, whose number means something in his own database alone.
     Member(i64),
 }
@@ -40,7 +43,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Hashes members with one secret, and what means the same everywhere with the other.
+    /// Hashes what one database knows with one secret, and what means the same everywhere with the other.
     pub(crate) fn new(site_secret: &[u8], common_secret: &[u8]) -> Self {
         // The secrets sign other things elsewhere.
         let key = |secret| {
@@ -60,6 +63,7 @@ impl Names {
                 named(&self.common, name.what, &address.octets())
             }
             Whose::Account(bytes) => named(&self.common, name.what, bytes),
+            Whose::AccountHere(bytes) => named(&self.site, name.what, bytes),
             Whose::Member(id) => named(&self.site, name.what, &id.to_be_bytes()),
         }
     }
@@ -106,6 +110,9 @@ mod tests {
         let (one, other) = (Names::new(b"one", b"common"), Names::new(b"other", b"common"));
         assert_eq!(one.of(&MAIL), other.of(&MAIL));
         assert_ne!(one.of(&MEMBER), other.of(&MEMBER));
+        let proved = Name { whose: Whose::AccountHere(b"fatou@example.org"), ..MAIL };
+        assert_ne!(one.of(&proved), other.of(&proved));
+        assert_eq!(one.of(&proved), Names::new(b"one", b"another").of(&proved));
         assert_ne!(one.channel(), other.channel());
     }
 

@@ -20,8 +20,9 @@ use tokio::time::timeout;
 
 /// Longer than anything takes, shorter than anybody waits.
 const LONG: Duration = Duration::from_secs(20);
-/// Three at once, then one a second.
-const THREE: Bucket = Bucket { cost_us: 1_000_000, room_us: 3_000_000 };
+const MINUTE_US: i64 = 60_000_000;
+/// Three at once, then one a minute: nothing of it runs out while a busy machine thinks.
+const THREE: Bucket = Bucket { cost_us: MINUTE_US, room_us: 3 * MINUTE_US };
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 const NOW_US: i64 = 1_753_268_700_000_000;
 const ADDRESS: Name<'_> = Name { what: "address", whose: Whose::Address(HERE) };
@@ -59,13 +60,13 @@ async fn two_servers_take_from_one_bucket() {
         assert_eq!(one.take(&name, THREE, NOW_US).await, Some(0));
         assert_eq!(other.take(&name, THREE, NOW_US).await, Some(0));
         assert_eq!(one.take(&name, THREE, NOW_US).await, Some(0));
-        assert_eq!(other.take(&name, THREE, NOW_US).await, Some(1_000_000));
+        assert_eq!(other.take(&name, THREE, NOW_US).await, Some(MINUTE_US));
         // A refused request costs nothing, and the bucket fills at its rate.
-        assert_eq!(other.take(&name, THREE, NOW_US + 400_000).await, Some(600_000));
-        assert_eq!(other.take(&name, THREE, NOW_US + 1_000_000).await, Some(0));
-        assert_eq!(one.take(&name, THREE, NOW_US + 1_000_000).await, Some(1_000_000));
+        assert_eq!(other.take(&name, THREE, NOW_US + MINUTE_US / 4).await, Some(MINUTE_US / 4 * 3));
+        assert_eq!(other.take(&name, THREE, NOW_US + MINUTE_US).await, Some(0));
+        assert_eq!(one.take(&name, THREE, NOW_US + MINUTE_US).await, Some(MINUTE_US));
         one.give_back(&name, THREE).await;
-        assert_eq!(other.take(&name, THREE, NOW_US + 1_000_000).await, Some(0));
+        assert_eq!(other.take(&name, THREE, NOW_US + MINUTE_US).await, Some(0));
     }
 }
 
@@ -87,7 +88,7 @@ async fn a_bucket_outlives_its_server() {
         before.take(&ADDRESS, THREE, NOW_US).await.unwrap();
     }
     drop(before);
-    assert_eq!(server(&redis, "site").await.take(&ADDRESS, THREE, NOW_US).await, Some(1_000_000));
+    assert_eq!(server(&redis, "site").await.take(&ADDRESS, THREE, NOW_US).await, Some(MINUTE_US));
 }
 
 #[tokio::test]
@@ -200,7 +201,7 @@ async fn a_redis_that_forgot_everything_goes_on() {
             "and no more room than there was"
         );
     }
-    assert_eq!(one.take(&ADDRESS, THREE, NOW_US).await, Some(1_000_000));
+    assert_eq!(one.take(&ADDRESS, THREE, NOW_US).await, Some(MINUTE_US));
     assert_eq!(one.is_there(), Some(true));
 }
 

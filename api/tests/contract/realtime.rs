@@ -25,6 +25,8 @@ use crate::{
 
 /// Longer than anything takes, shorter than anybody waits.
 const LONG: Duration = Duration::from_secs(30);
+/// Well before a session that lasts is looked at by and by, 25 s after it opened.
+const UNTOLD: Duration = Duration::from_secs(12);
 
 /// A client with a WebSocket.
 struct Client {
@@ -667,8 +669,11 @@ async fn all_clients_of_a_member_whose_sessions_are_ended_are_sent_away_at_once_
     assert_eq!(reader.events().await[0]["type"], "session");
     let by = store::By::console(house.now_ms());
     house.store.set_active(fatou.user_id(), false, &by).await.unwrap();
-    assert_eq!(socket.closed().await, Some(4401));
-    assert_eq!(reader.line("data: ").await, None, "it ended");
+    let away = async {
+        assert_eq!(socket.closed().await, Some(4401));
+        assert_eq!(reader.line("data: ").await, None, "it ended");
+    };
+    timeout(UNTOLD, away).await.expect("they are told");
     other.send(json!({"type": "ping"})).await;
     other.next("pong").await;
 }

@@ -73,6 +73,30 @@ async fn a_recording_for_a_quartier_is_shown_with_a_ticket_to_those_it_is_for() 
 }
 
 #[tokio::test]
+async fn a_recording_that_an_admin_refuses_is_deleted() {
+    let house = House::new().await;
+    let (member, admin) = (house.member("fatou").await, house.admin("binta").await);
+    let (kept, stopped) = recorded(&house, &member, json!({})).await;
+    let decide = |stopped: &Value, how: &str| {
+        format!("/api/moderation/media/{}/{how}/", stopped["video_id"])
+    };
+    let approve = decide(&stopped, "approve");
+    assert_eq!(house.call(Method::POST, &approve, Some(&admin), Some(json!({}))).await.status, 200);
+    let mut refused = Vec::new();
+    for must_not in [false, true] {
+        let (live, stopped) = recorded(&house, &member, json!({})).await;
+        let why = json!({"reason": "violence", "inappropriate": must_not});
+        let reject = decide(&stopped, "reject");
+        let answer = house.call(Method::POST, &reject, Some(&admin), Some(why)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        refused.push(live["playback_name"].as_str().unwrap().to_owned());
+    }
+    let gone: Vec<_> = house.control.unrecorded.lock().unwrap().clone();
+    let gone: Vec<_> = gone.iter().map(|name| name.as_str()).collect();
+    assert_eq!(gone, refused, "and not {}", kept["playback_name"]);
+}
+
+#[tokio::test]
 async fn a_recording_goes_with_its_post_and_with_its_media() {
     let house = House::new().await;
     let member = house.member("fatou").await;

@@ -4,7 +4,7 @@ import { bytes, wait } from './format';
 
 export const mediaWords = {
   title: 'Mes photos et vidéos',
-  text: 'Photos jusqu’à 10 Mo, vidéos jusqu’à une minute et 50 Mo.',
+  text: 'Vos photos et vos courtes vidéos, pour les montrer dans vos publications.',
   choose: 'Choisir des fichiers',
   drop: 'ou déposez-les ici',
   limits: 'JPEG, PNG, GIF, WebP ; MP4, MOV, WebM, AVI.',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   afterAll,
   EMPTY,
+  isOwn,
   KEPT,
   mayWriteAtMs,
   tallies,
@@ -19,7 +20,12 @@ const said = (id: number): RealTimeEvent => ({
     author: { id: 1, first_name: 'Binta', last_name: 'Diallo', profile_picture: null },
   },
 });
-const put = (id: number, content: string, to: number | undefined, by: number): RealTimeEvent => ({
+const put = (
+  id: number,
+  content: string,
+  to: number | undefined,
+  by: number | null,
+): RealTimeEvent => ({
   type: 'chat.message',
   message: {
     id,
@@ -83,6 +89,21 @@ test('what is put to a message is counted there, once for each member', () => {
   const back = afterAll(chat, [{ type: 'chat.deleted', id: 5 }]);
   expect(tallied(back)[1]?.[0]).toEqual({ content: '❤️', count: 1, own: null });
   expect(tallied(afterAll(chat, [{ type: 'chat.deleted', id: 1 }]))).toEqual({});
+});
+
+test('who is nobody to others knows his own by what he said', () => {
+  const chat = afterAll({ ...EMPTY, userId: 30 }, [
+    put(1, 'Bonjour', undefined, null),
+    put(2, 'Bonsoir', undefined, null),
+    put(3, '❤️', 1, null),
+    { type: 'chat.said', ref: 'm1', id: 2 },
+    { type: 'chat.said', ref: 'm2', id: 3 },
+  ]);
+  expect(chat.messages.map((message) => isOwn(chat, message))).toEqual([false, true]);
+  expect(tallied(chat)).toEqual({ 1: [{ content: '❤️', count: 1, own: 3 }] });
+  // Nobody is not who has not signed in.
+  const stranger = afterAll(EMPTY, [put(1, 'Bonjour', undefined, null)]);
+  expect(stranger.messages.map((message) => isOwn(stranger, message))).toEqual([false]);
 });
 
 test('a reaction to nothing in particular is said as any message', () => {

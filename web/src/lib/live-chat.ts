@@ -9,7 +9,8 @@ export interface ChatMessage {
   content: string;
   timestamp: string;
   author: {
-    id: number;
+    /** Null where nobody is to know: of the author of an anonymous live. */
+    id: number | null;
     first_name: string;
     last_name: string;
     profile_picture: string | null;
@@ -33,6 +34,8 @@ export type RealTimeEvent =
   | { type: 'live.state'; status: LiveStatus }
   | { type: 'live.viewers'; viewers_count: number }
   | { type: 'chat.message'; message: ChatMessage }
+  /** What this page said has this id. */
+  | { type: 'chat.said'; ref: string | null; id: number }
   | { type: 'chat.deleted'; id: number }
   | { type: 'chat.gap'; after: number }
   | { type: 'chat.banned'; user_id: number }
@@ -52,6 +55,8 @@ export interface LiveChat {
   messages: readonly ChatMessage[];
   /** What was put to those messages, oldest first. */
   reactions: readonly ChatMessage[];
+  /** What this page said, oldest first: of somebody without an id there is no other way to tell. */
+  said: readonly number[];
   /** Members who were seen to be kept from writing. */
   banned: readonly number[];
   /** The highest id heard of: who comes back asks for what follows. */
@@ -71,6 +76,7 @@ export const EMPTY: LiveChat = {
   canModerate: false,
   messages: [],
   reactions: [],
+  said: [],
   banned: [],
   newest: null,
   hasGap: false,
@@ -88,6 +94,7 @@ export function afterAll(chat: LiveChat, events: readonly RealTimeEvent[]): Live
     ...next,
     messages: newestOf(next.messages, KEPT),
     reactions: newestOf(next.reactions, REACTIONS_KEPT),
+    said: newestOf(next.said, KEPT + REACTIONS_KEPT),
   };
 }
 
@@ -116,6 +123,8 @@ function after(chat: LiveChat, event: RealTimeEvent): LiveChat {
       return { ...chat, viewers: event.viewers_count };
     case 'chat.message':
       return heard(chat, event.message);
+    case 'chat.said':
+      return { ...chat, said: [...chat.said, event.id] };
     case 'chat.deleted':
       return {
         ...chat,
@@ -156,14 +165,18 @@ function heard(chat: LiveChat, message: ChatMessage): LiveChat {
   return { ...next, reactions: [...chat.reactions, message] };
 }
 
+/** Whether the reader said it. */
+export const isOwn = ({ userId, said }: LiveChat, { id, author }: ChatMessage): boolean =>
+  author.id === null ? said.includes(id) : author.id === userId;
+
 /**
  * When the reader may write again, in Unix milliseconds of the server; in the past where nothing keeps
  * him. Who moderates is not asked to wait.
  */
 export function mayWriteAtMs(chat: LiveChat): number {
-  const { slowSeconds, canModerate, userId, messages, reactions } = chat;
+  const { slowSeconds, canModerate, messages, reactions } = chat;
   if (slowSeconds === 0 || canModerate) return 0;
-  const own = [...messages, ...reactions].filter(({ author }) => author.id === userId);
+  const own = [...messages, ...reactions].filter((message) => isOwn(chat, message));
   return Math.max(0, ...own.map(({ timestamp }) => Date.parse(timestamp) + slowSeconds * 1000));
 }
 
@@ -177,12 +190,13 @@ export interface Tally {
 
 /** What was put to each message, each member's of one kind once, in the order of the first. */
 export function tallies(chat: LiveChat): ReadonlyMap<number, readonly Tally[]> {
-  const of = new Map<number, Map<string, { authors: Set<number>; own: number | null }>>();
-  for (const { id, reply_to = 0, content, author } of chat.reactions) {
+  const of = new Map<number, Map<string, { authors: Set<number | null>; own: number | null }>>();
+  for (const reaction of chat.reactions) {
+    const { id, reply_to = 0, content, author } = reaction;
     const kinds = of.get(reply_to) ?? new Map();
     const kind = kinds.get(content) ?? { authors: new Set(), own: null };
     kind.authors.add(author.id);
-    if (author.id === chat.userId) kind.own = id;
+    if (isOwn(chat, reaction)) kind.own = id;
     of.set(reply_to, kinds.set(content, kind));
   }
   return new Map(

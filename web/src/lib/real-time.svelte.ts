@@ -11,14 +11,13 @@ interface Refusal {
   status: number;
   error: Record<string, unknown>;
 }
-type Answer =
-  | RealTimeEvent
-  | Refusal
-  | { type: 'chat.said'; ref: string | null }
-  | { type: 'pong'; ref: string | null };
+type Answer = RealTimeEvent | Refusal | { type: 'pong'; ref: string | null };
 
 /** The codes of a close after which coming back is no use. */
 const FINAL = [1002, 1007, 1008, 1009];
+/** The code of a close, and the status of a refusal, that say that the token is no good any more. */
+const EXPIRED = 4401;
+const UNAUTHORIZED = 401;
 
 /** A link that is gone says nothing, for minutes: one that is silent so long is asked, then given up. */
 const SILENCE_MS = 20_000;
@@ -38,6 +37,9 @@ export class RealTime {
   refusal = $state<string | null>(null);
 
   #socket: WebSocket | null = null;
+  /** The token that this connection is signed in with, and the one that was turned down last. */
+  #token: string | null = null;
+  #refusedToken: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #watch: ReturnType<typeof setInterval>;
   #isSilent = false;
@@ -49,7 +51,8 @@ export class RealTime {
 
   constructor(
     private readonly name: string,
-    private readonly access: () => Promise<string | null>,
+    /** A token newer than the one that was turned down; null for a stranger. */
+    private readonly access: (refused?: string) => Promise<string | null>,
   ) {
     addEventListener('online', this.#comeBack);
     addEventListener('offline', this.#lose);
@@ -79,8 +82,16 @@ export class RealTime {
 
   async #open(): Promise<void> {
     clearTimeout(this.#timer);
-    const token = await this.access().catch(() => null);
+    let token: string | null;
+    try {
+      token = await this.access(this.#refusedToken);
+    } catch {
+      // A member who cannot be asked for is no stranger: he comes when he can.
+      if (!this.#stopped && !this.#socket) this.#comeBackLater();
+      return;
+    }
     if (this.#stopped || this.#socket) return;
+    this.#token = token;
     const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/api/realtime/`);
     this.#socket = socket;
     this.#isSilent = this.#isAsked = false;
@@ -90,7 +101,9 @@ export class RealTime {
       const join = { type: 'live.join', playback_name: this.name };
       this.#send(after === null ? join : { ...join, after });
     };
-    socket.onmessage = ({ data }) => this.#hear(JSON.parse(String(data)) as Answer[]);
+    socket.onmessage = ({ data }) => {
+      if (this.#socket === socket) this.#hear(JSON.parse(String(data)) as Answer[]);
+    };
     socket.onclose = ({ code }) => this.#closed(socket, code);
   }
 
@@ -100,7 +113,13 @@ export class RealTime {
     this.#socket = null;
     this.connected = false;
     this.#settleAll();
+    if (code === EXPIRED && this.#token !== null) this.#refusedToken = this.#token;
     if (this.#stopped || FINAL.includes(code)) return;
+    this.#comeBackLater();
+  }
+
+  #comeBackLater(): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#open(), comeBackMs(this.#failures, Math.random()));
     this.#failures += 1;
   }
@@ -110,13 +129,15 @@ export class RealTime {
     if (!this.#socket) void this.#open();
   };
 
-  #lose = (): void => {
+  #lose = (): void => this.#leave(1006);
+
+  /** Closes, and does not wait for the answer: over a dead link it takes minutes. */
+  #leave(code: number): void {
     const socket = this.#socket;
     if (!socket) return;
     socket.close();
-    // A close over a dead link takes minutes to be told.
-    this.#closed(socket, 1006);
-  };
+    this.#closed(socket, code);
+  }
 
   #listen(): void {
     if (!this.#socket) return;
@@ -133,9 +154,10 @@ export class RealTime {
     const events: RealTimeEvent[] = [];
     for (const answer of answers) {
       if (answer.type === 'chat.said') this.#settle(answer.ref, true);
-      else if (answer.type === 'error') this.#refused(answer);
+      if (answer.type === 'error') this.#refused(answer);
       else if (answer.type !== 'pong') events.push(answer);
     }
+    if (this.#socket === null) return;
     if (events.some(({ type }) => type === 'live.joined')) {
       this.connected = this.wasConnected = true;
       this.#failures = 0;
@@ -143,7 +165,9 @@ export class RealTime {
     this.chat = afterAll(this.chat, events);
   }
 
-  #refused({ ref, error }: Refusal): void {
+  #refused({ ref, status, error }: Refusal): void {
+    // Staying would be staying as a stranger.
+    if (ref === null && status === UNAUTHORIZED && this.#token !== null) this.#leave(EXPIRED);
     if (ref === null || !this.#waiting.has(ref)) return;
     const words = [error['detail'], error['error'], ...Object.values(error).flat()];
     this.refusal = words.find((text): text is string => typeof text === 'string') ?? null;

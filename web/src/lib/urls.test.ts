@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { listedRun, nameFromInput, nameOfPlaylist, playlistPath, reachable } from './urls';
+import {
+  listedRun,
+  nameFromInput,
+  nameOfPlaylist,
+  nameOfRecording,
+  playlistPath,
+  reachable,
+} from './urls';
 
 test('a loopback address is replaced by the host the page came from', () => {
   expect(reachable('rtmp://localhost/live', '192.168.1.20')).toBe('rtmp://192.168.1.20/live');
@@ -37,6 +44,12 @@ test('the name of a live is read from its playlist, in either container', () => 
   expect(nameOfPlaylist('http://h/hls/k7m2.m3u8')).toBe('k7m2');
   expect(nameOfPlaylist('http://h/hls/k7m2-ts.m3u8')).toBe('k7m2');
   expect(nameOfPlaylist(null)).toBeNull();
+});
+
+test('the name of a live is read from its recording, with a ticket or without', () => {
+  expect(nameOfRecording('http://h/vod/k7m2/index.m3u8')).toBe('k7m2');
+  expect(nameOfRecording('http://h/vod/k7m2/index.m3u8?ticket=10ab')).toBe('k7m2');
+  expect(nameOfRecording('http://h/media/0fe1.mp4')).toBeNull();
 });
 
 test('a live opens by its name, its page or its playlist', () => {

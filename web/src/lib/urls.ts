@@ -44,6 +44,11 @@ export function nameOfPlaylist(hlsUrl: string | null | undefined): string | null
   return /\/hls\/([a-z0-9]{1,64})(?:-ts)?\.m3u8/.exec(hlsUrl ?? '')?.[1] ?? null;
 }
 
+/** The public name of a live out of the address of its recording. */
+export function nameOfRecording(file: string): string | null {
+  return /\/vod\/([a-z0-9]{1,64})\/index\.m3u8/.exec(file)?.[1] ?? null;
+}
+
 /** What somebody types or pastes to open a live: a bare name, or any link that contains one. */
 export function nameFromInput(input: string): string | null {
   const text = input.trim();

@@ -47,6 +47,14 @@ test('a session that is over is announced, and not retried', async () => {
   expect(sent()).toHaveLength(2);
 });
 
+test('a token asked for by itself says too when the session is over', async () => {
+  const { api } = client([401, { code: 'token_not_valid' }]);
+  api.onSignedOut = vi.fn();
+  expect(await api.access('a0')).toBeNull();
+  expect(await api.access('a0')).toBeNull();
+  expect(api.onSignedOut).toHaveBeenCalledOnce();
+});
+
 test('a wrong password is no lost session', async () => {
   const { api, tokens } = client([401, { error: 'Email ou mot de passe incorrect' }]);
   api.onSignedOut = vi.fn();

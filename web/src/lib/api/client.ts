@@ -134,7 +134,12 @@ export class Api {
     this.signed(`/api/notifications/push/subscriptions/${id}/`, { method: 'DELETE' });
 
   /** A token for what is no plain request, newer than `stale`; null for a stranger. */
-  access = (stale?: string): Promise<string | null> => this.tokens().access(stale);
+  access = async (stale?: string): Promise<string | null> => {
+    const hadSession = this.tokens().hasSession;
+    const access = await this.tokens().access(stale);
+    if (access === null && hadSession) this.onSignedOut();
+    return access;
+  };
 
   /** The server's idea of now, in Unix milliseconds. */
   now(): number {

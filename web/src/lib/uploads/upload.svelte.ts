@@ -21,6 +21,8 @@ export class Upload {
   sent = $state(0);
   /** Why it is not taken, or stands still. */
   trouble = $state<string | null>(null);
+  /** Whether it waits for the link, rather than because the server asks it to. */
+  isCut = $state(false);
   /** The media it has become. */
   media = $state<number | null>(null);
 
@@ -90,6 +92,7 @@ export class Upload {
         const { status, message, details } = asApiError(error);
         failures = this.sent > before ? 1 : failures + 1;
         this.trouble = message;
+        this.isCut = status === 0;
         const then = next(status, failures);
         if (then === 'refused' || then === 'anew') this.#remember(null);
         if (then === 'refused' || then === 'stop') {
