@@ -286,7 +286,7 @@ pub(crate) fn volumes(folder: &Path) -> io::Result<Vec<u32>> {
 }
 
 /// Recordings are for the server alone: not all of them are for everybody.
-fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options

@@ -331,17 +331,37 @@ async fn the_oldest_recordings_give_way_and_never_one_that_is_written() {
         deleted.iter().map(ToString::to_string).collect()
     };
     let config = Config { max_age_days: Some(30), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["b"]);
+    assert_eq!(names(library.sweep(&config, now)), ["b"]);
     assert!(!root.join("b").exists() && library.standing("b") == Standing::Unknown);
     let bytes = |name: &str| -> u64 {
         let files = fs::read_dir(root.join(name)).unwrap();
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     };
     let config = Config { max_bytes: Some(bytes("a") + 1_500), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["c"]);
+    assert_eq!(names(library.sweep(&config, now)), ["c"]);
     let config = Config { max_bytes: Some(1), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["d"]);
+    assert_eq!(names(library.sweep(&config, now)), ["d"]);
     assert!(root.join("a").exists(), "its live is on");
+}
+
+#[test]
+fn a_recording_that_cannot_be_deleted_or_looked_at_stays_and_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let now = SystemTime::now();
+    for (name, days) in [("b", 40), ("c", 35)] {
+        fs::create_dir(root.join(name)).unwrap();
+        let index = File::create(root.join(name).join("index")).unwrap();
+        index.set_modified(now - Duration::from_secs(days * 86_400)).unwrap();
+    }
+    // Files where folders should be: neither can be removed as one, nor looked into.
+    fs::write(root.join(".deleted-b"), "").unwrap();
+    fs::write(root.join("d"), "").unwrap();
+    let library = Library::open(root.to_owned()).unwrap();
+    let config = Config { max_age_days: Some(30), ..Config::default() };
+    let deleted = library.sweep(&config, now);
+    assert_eq!(deleted.iter().map(PlaybackName::as_str).collect::<Vec<_>>(), ["c"]);
+    assert!(root.join("b").exists() && root.join("d").exists() && !root.join("c").exists());
 }
 
 #[tokio::test]
