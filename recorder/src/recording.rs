@@ -49,6 +49,8 @@ pub struct Recording {
     by_msn: HashMap<(usize, u64), usize>,
     labels: Labels,
     summary: Summary,
+    /// `EXT-X-TARGETDURATION` of every rendition, in seconds.
+    target_duration_s: OnceLock<u32>,
     multivariant: OnceLock<Option<Arc<Playlist>>>,
     media: [OnceLock<Option<Arc<Playlist>>>; RENDITIONS],
 }
@@ -120,6 +122,7 @@ impl Recording {
             by_msn: HashMap::new(),
             labels: Labels::default(),
             summary: Summary { damaged: index.damaged as u64, ..Summary::default() },
+            target_duration_s: OnceLock::new(),
             multivariant: OnceLock::new(),
             media: Default::default(),
         };
@@ -225,7 +228,7 @@ impl Recording {
         let make = || {
             let offers: Vec<Offer> = renditions().filter_map(|it| self.offer(it)).collect();
             let text = vod::multivariant(&offers, &self.labels)?;
-            Some(self.playlist(text, "m", self.target_duration_s(Rendition::Source)))
+            Some(self.playlist(text, "m", self.target_duration_s()))
         };
         self.multivariant.get_or_init(make).clone()
     }
@@ -236,8 +239,9 @@ impl Recording {
         let make = || {
             self.is_offered(rendition).then(|| {
                 let entries: Vec<_> = self.entries(rendition).collect();
-                let text = vod::media(rendition, entries.into_iter());
-                self.playlist(text, &place.to_string(), self.target_duration_s(rendition))
+                let target_duration_s = self.target_duration_s();
+                let text = vod::media(rendition, target_duration_s, entries.into_iter());
+                self.playlist(text, &place.to_string(), target_duration_s)
             })
         };
         self.media.get(place)?.get_or_init(make).clone()
@@ -298,8 +302,13 @@ impl Recording {
         })
     }
 
-    fn target_duration_s(&self, rendition: Rendition) -> u32 {
-        vod::target_duration_s(self.entries(rendition))
+    /// That of the rendition with the longest segment (rfc8216bis §6.2.4: the same for all).
+    fn target_duration_s(&self) -> u32 {
+        let longest = || {
+            let offered = renditions().filter(|it| self.is_offered(*it));
+            offered.map(|it| vod::target_duration_s(self.entries(it))).max().unwrap_or(1)
+        };
+        *self.target_duration_s.get_or_init(longest)
     }
 
     fn offer(&self, rendition: Rendition) -> Option<Offer> {
@@ -332,7 +341,7 @@ impl Recording {
         let declared = picture.and_then(|size| size.fps);
         Some(Offer {
             rendition,
-            bandwidth: vod::bandwidth(sizes, self.target_duration_s(rendition)),
+            bandwidth: vod::bandwidth(sizes, self.target_duration_s()),
             codecs,
             picture: picture.map(Into::into),
             fps: picture.and_then(|_| vod::frame_rate(pictures, shown_us, declared)),

@@ -145,6 +145,31 @@ async fn a_recording_of_several_sounds_offers_them_as_its_live_did() {
 }
 
 #[tokio::test]
+async fn all_renditions_of_a_recording_say_the_same_target_duration() {
+    let house = House::new();
+    let _publisher = publish_two_sounds(&house.channel, 0..6_000);
+    house.end().await;
+    // As where the second sound of one segment ends long after its picture.
+    let path = house.recorded().join("index");
+    let mut records = index::Index::read(&fs::read(&path).unwrap()).records;
+    for record in &mut records {
+        if let index::Record::Segment(segment) = record
+            && segment.msn == 1
+        {
+            segment.renditions.last_mut().unwrap().duration_us = 5_600_000;
+        }
+    }
+    fs::write(&path, records.iter().map(index::Record::line).collect::<String>()).unwrap();
+    let recording = Recording::open(&house.recorded()).unwrap();
+    for rendition in
+        [Rendition::Source, Rendition::Video, Rendition::SOUND, Rendition::Audio(SECOND)]
+    {
+        let text = text(recording.media_playlist(rendition));
+        assert!(text.contains("#EXT-X-TARGETDURATION:6\n"), "{rendition:?} {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_silence_is_left_out_and_what_comes_after_it_is_a_discontinuity() {
     let house = House::new();
     drop(publish(&house.channel, 0..4_000));
@@ -196,6 +221,7 @@ async fn a_disk_that_stands_still_stops_no_live_and_the_recording_goes_on_with_a
     let oldest_msn = held.peek().unwrap().msn();
     let opens_at = held.find(|segment| segment.independent()).unwrap().msn();
     assert!(oldest_msn < opens_at, "the oldest cannot be decoded alone");
+    house.until(|progress| progress.state == State::Behind).await;
     gate.set(false);
     house.until(|progress| progress.lost > 0 && progress.state == State::Recording).await;
     publisher.push(&mut media_with_idr(10_000, 156_100..161_100)).unwrap();
@@ -378,15 +404,11 @@ async fn recordings_are_for_the_server_alone() {
 
 #[test]
 fn ten_thousand_recordings_are_no_weight_for_a_start() {
-    // In memory: making so many folders is what takes long, and no start does it.
-    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for number in 0..10_000 {
-        fs::create_dir(folder.path().join(format!("k{number}"))).unwrap();
+        // Links to nowhere: whoever looked into one would fail.
+        std::os::unix::fs::symlink("nowhere", folder.path().join(format!("k{number}"))).unwrap();
     }
-    let started = std::time::Instant::now();
     let library = Library::open(folder.path().to_owned()).unwrap();
-    let took = started.elapsed();
-    println!("opened in {took:?}");
-    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(library.standing("k9999"), Standing::Finished);
 }
