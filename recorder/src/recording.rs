@@ -97,6 +97,7 @@ pub struct Alone {
     source: Blob,
     kind: Kind,
     timescale: media::Timescale,
+    len: u64,
 }
 
 impl Recording {
@@ -259,9 +260,10 @@ impl Recording {
             return Some(Content::Stored(self.blob(stored?.place.as_ref()?)));
         }
         let kind = if rendition == Rendition::Video { Kind::Video } else { Kind::Audio };
-        let timescale = self.inits.get(&(epoch, rendition, stored?.init?))?.timescale();
+        let (stored, len) = (stored?, stored?.bytes);
+        let timescale = self.inits.get(&(epoch, rendition, stored.init?))?.timescale();
         let source = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
-        Some(Content::Alone(Alone { source, kind, timescale }))
+        Some(Content::Alone(Alone { source, kind, timescale, len }))
     }
 
     /// An init segment, named as while it was live.
@@ -432,6 +434,16 @@ impl Open {
 }
 
 impl Alone {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Makes its bytes. Blocks.
     ///
     /// # Errors
@@ -439,6 +451,7 @@ impl Alone {
     pub fn read(self) -> Result<Bytes, Error> {
         let source = self.source.open()?.read_all()?;
         let alone = packager::alone(self.kind, &source, self.timescale);
+        let alone = alone.filter(|alone| alone.len() as u64 == self.len);
         alone.map(Bytes::from).ok_or(Error::Damaged)
     }
 }

@@ -73,7 +73,35 @@ impl Disk for Faulty {
 #[tokio::test]
 async fn a_recording_gives_back_every_byte_its_viewers_got() {
     let house = House::new();
-    let _publisher = publish_two_sounds(&house.channel, 0..9_000);
+    let mut publisher = publish_two_sounds(&house.channel, 0..4_500);
+    let (name, value) = ("onCuePoint".into(), "{}".into());
+    let said = media::Metadata { at_ms: 4_600, name, value };
+    publisher.push(&mut vec![Event::Metadata(said)]).unwrap();
+    publisher.push(&mut media_in_two_sounds(4_500..9_000)).unwrap();
+    gives_back_all(&house).await;
+    let last = house.channel.state().last_msn.unwrap();
+    let renditions = house.channel.segment(last).unwrap().renditions();
+    assert_eq!(renditions.len(), 4, "{renditions:?}");
+}
+
+#[tokio::test]
+async fn a_recording_of_one_track_gives_back_every_byte_its_viewers_got() {
+    for kind in [Kind::Video, Kind::Audio] {
+        let is_it = |event: &Event| match event {
+            Event::TrackChanged(track) => track.kind() == kind,
+            Event::Sample(sample) => sample.kind == kind,
+            _ => false,
+        };
+        let house = House::new();
+        let mut publisher = house.channel.claim(1_700_000_000_000);
+        publisher.push(&mut tracks().into_iter().filter(is_it).collect()).unwrap();
+        publisher.push(&mut media(0..9_000).into_iter().filter(is_it).collect()).unwrap();
+        gives_back_all(&house).await;
+    }
+}
+
+/// Ends a live, and compares its window with its recording.
+async fn gives_back_all(house: &House) {
     let recording = house.end().await;
     let epoch = house.channel.epoch().as_str();
     let last = house.channel.state().last_msn.unwrap();
@@ -89,8 +117,6 @@ async fn a_recording_gives_back_every_byte_its_viewers_got() {
             assert_eq!(Some(init), house.channel.init(rendition, id), "{rendition:?} {id}");
         }
     }
-    let renditions = house.channel.segment(last).unwrap().renditions();
-    assert_eq!(renditions.len(), 4, "{renditions:?}");
 }
 
 #[tokio::test]
