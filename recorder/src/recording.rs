@@ -33,8 +33,9 @@ use crate::{
 
 /// Longest index read: that of a live of a month.
 const MAX_INDEX_BYTES: u64 = 512 * 1024 * 1024;
-/// A recording without its end may have lines on the disk that came there before the bytes they tell of;
-/// what was synced did not. These are of its last seconds, so the newest so many bytes are looked at.
+/// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
+/// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
+/// are looked at.
 const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A recording that is not being written.
@@ -461,24 +462,33 @@ struct Whole<'a> {
     folder: &'a Path,
     /// Length of each volume that was looked at.
     lens: HashMap<u32, u64>,
-    /// From where on bytes are looked at: a volume and an offset.
-    unsure_from: Option<(u32, u64)>,
+    /// Bytes that are looked at: in each volume all from an offset on.
+    unsure_from: HashMap<u32, u64>,
 }
 
 impl<'a> Whole<'a> {
+    /// A power cut may have come before each place where another run of the server went on, in an epoch of its
+    /// own, and before the end of what has none.
     fn of(folder: &'a Path, records: &[Record]) -> Self {
+        let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
-        let mut unsure = UNSURE_BYTES;
-        let newest = records.iter().rev().flat_map(Record::places);
-        let unsure_from = newest
-            .take_while(|place| {
-                let is_unsure = unsure > 0;
+        let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
+        let mut epoch = None;
+        for record in records.iter().rev() {
+            if let Some(of) = record.epoch()
+                && epoch.replace(of).is_some_and(|later| later != of)
+            {
+                unsure = UNSURE_BYTES;
+            }
+            for place in record.places() {
+                if unsure == 0 {
+                    break;
+                }
+                let from = unsure_from.entry(place.volume).or_insert(place.at);
+                *from = place.at.min(*from);
                 unsure = unsure.saturating_sub(place.len);
-                is_unsure
-            })
-            .map(|place| (place.volume, place.at))
-            .min();
-        let unsure_from = unsure_from.filter(|_| !has_end);
+            }
+        }
         Self { folder, lens: HashMap::new(), unsure_from }
     }
 
@@ -495,7 +505,7 @@ impl<'a> Whole<'a> {
             .entry(place.volume)
             .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
         let is_unsure =
-            is_read || self.unsure_from.is_some_and(|from| (place.volume, place.at) >= from);
+            is_read || self.unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
         let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
         place.end() <= len && (!is_unsure || can_be_read().is_ok())
     }
