@@ -55,6 +55,8 @@ struct Known {
     is_written: bool,
     is_shown: bool,
     size: Option<Size>,
+    /// Whose turn it is to open it: the others find it open.
+    opening: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a recording takes on the disk.
@@ -111,9 +113,15 @@ impl Library {
     /// [`Error::Unknown`], [`Error::Empty`], [`Error::Busy`]; those of the disk.
     pub async fn recording(&self, name: &str) -> Result<Arc<Recording>, Error> {
         let name: PlaybackName = name.parse().map_err(|_| Error::Unknown)?;
-        if self.standing(name.as_str()) != Standing::Finished {
-            return Err(Error::Unknown);
-        }
+        let opening = {
+            let mut shelves = self.lock();
+            if let Some(open) = shelves.find(&name) {
+                return Ok(open);
+            }
+            let known = shelves.known.get(name.as_str()).filter(|known| !known.is_written);
+            Arc::clone(&known.ok_or(Error::Unknown)?.opening)
+        };
+        let _turn = timeout(PLACE_WITHIN, opening.lock()).await.map_err(|_| Error::Busy)?;
         if let Some(open) = self.lock().find(&name) {
             return Ok(open);
         }

@@ -31,8 +31,8 @@ use crate::{
     writer::{INDEX, has_own_bytes, volume_path},
 };
 
-/// Longest index read: that of a live of a month.
-const MAX_INDEX_BYTES: u64 = 512 * 1024 * 1024;
+/// Longest index read: that of a live of a week.
+const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.

@@ -347,6 +347,18 @@ async fn a_live_that_nobody_published_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn those_who_ask_for_a_recording_at_once_read_it_once() {
+    let house = House::new();
+    let _publisher = publish(&house.channel, 0..4_100);
+    house.channel.end();
+    house.recorder.finished(house.channel.name()).await;
+    let ask = || house.library.recording("a");
+    let (first, second, third) = tokio::join!(ask(), ask(), ask());
+    let first = first.unwrap();
+    assert!([second, third].iter().all(|it| Arc::ptr_eq(it.as_ref().unwrap(), &first)));
+}
+
+#[tokio::test]
 async fn a_long_recording_lies_in_few_files_of_a_decent_size() {
     let config = Config { free_min_bytes: 0, volume_max_s: 20, ..Config::default() };
     let house = House::with(config, Arc::new(System));
