@@ -31,7 +31,7 @@ use crate::{
     http,
     https::{Certificate, redirect},
     keys::{self, Keys},
-    lives::{Lives, now_ms},
+    lives::{Lives, Recordings, now_ms},
     metrics, web,
 };
 
@@ -144,7 +144,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.lives.clone(),
         config.delivery.count_viewers,
         delivery::Tickets::new(&config.delivery, &keys),
-        live_recorder,
+        Recordings { library: recordings.clone(), recorder: live_recorder },
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
@@ -199,7 +199,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
-        tokio::spawn(sweep_recordings(recordings, store.clone(), config.recording)),
+        tokio::spawn(sweep_recordings(lives.clone(), recordings, store.clone(), config.recording)),
         tokio::spawn(async move {
             match pusher {
                 Ok(pusher) => pusher.run().await,
@@ -292,20 +292,21 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
     }
 }
 
-/// Has recordings give way that are too old or too much, until the process ends.
-async fn sweep_recordings(recordings: Library, store: Store, config: recorder::Config) {
+/// Has recordings go that belong to nothing, give way that are too old or too much, and be shown that are not,
+/// until the process ends.
+async fn sweep_recordings(
+    lives: Lives,
+    recordings: Library,
+    store: Store,
+    config: recorder::Config,
+) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
     loop {
         ticks.tick().await;
+        lives.settle_recordings().await;
         let (recordings, config) = (recordings.clone(), config.clone());
-        let mut deleted = Vec::new();
         let sweep = move || recordings.sweep(&config, SystemTime::now());
-        match tokio::task::spawn_blocking(sweep).await {
-            Ok(Err(error)) => tracing::error!(%error, "cannot look after the recordings"),
-            Ok(Ok(names)) => deleted = names,
-            Err(_) => {}
-        }
-        for name in deleted {
+        for name in tokio::task::spawn_blocking(sweep).await.unwrap_or_default() {
             if let Err(error) = store.forget_recording(&name).await {
                 tracing::error!(%name, %error, "a recording that is gone is still shown");
             }

@@ -25,9 +25,9 @@ use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
-use recorder::Recorder;
+use recorder::{Library, Recorder};
 use serde::Deserialize;
-use store::{Approval, Audience, LiveRow, LiveState, MediaType, NewMedia, Store};
+use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -38,6 +38,7 @@ use self::{
 use crate::throttle::Throttle;
 
 mod pump;
+mod recordings;
 mod status;
 
 /// How long a live waits for its publisher.
@@ -80,6 +81,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long the end of a live waits for its recording to be shown: some lines on a disk and in a database.
 const ARCHIVED: Duration = Duration::from_secs(3);
 
+/// What is recorded.
+pub struct Recordings {
+    /// All recordings, also those of a time when somebody recorded.
+    pub library: Library,
+    /// Who records every live, if anybody does.
+    pub recorder: Option<Recorder>,
+}
+
 /// All lives of the house. Cloning is cheap: every clone is the same.
 #[derive(Clone)]
 pub struct Lives(Arc<Inner>);
@@ -93,6 +102,7 @@ struct Inner {
     tickets: Tickets,
     /// Who records every live, if anybody does.
     recorder: Option<Recorder>,
+    recordings: Library,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -167,7 +177,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
-        recorder: Option<Recorder>,
+        Recordings { library: recordings, recorder }: Recordings,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -177,6 +187,7 @@ impl Lives {
             counts_viewers,
             tickets,
             recorder,
+            recordings,
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -526,7 +537,7 @@ impl Lives {
         tokio::spawn({
             let (lives, live) = (lives.clone(), live.clone());
             async move {
-                lives.archive(&live).await;
+                lives.archive(live.id, live.author, live.channel.name()).await;
                 live.archived.send_replace(true);
             }
         });
@@ -540,47 +551,6 @@ impl Lives {
             let name = live.channel.name();
             lives.0.hub.close(name);
             lives.0.open.remove(name);
-        });
-    }
-
-    /// Makes the recording of a live that is over media of its post.
-    async fn archive(&self, live: &OpenLive) {
-        let Some(recorder) = &self.0.recorder else { return };
-        let name = live.channel.name();
-        recorder.finished(name).await;
-        let recording = match recorder.library().recording(name.as_str()).await {
-            Ok(recording) => recording,
-            // Nobody published.
-            Err(recorder::Error::Unknown) => return,
-            Err(error) => return error!(live.id = %live.id, %error, "cannot read a recording"),
-        };
-        let new = media_of(live, recording.summary());
-        match self.0.store.create_recording(live.id, new).await {
-            Ok(media) => info!(live.id = %live.id, media.id = media.id.get(), "live recorded"),
-            // Its post was deleted meanwhile, and took the live along.
-            Err(store::Error::UnknownPost) => self.unrecord(name.clone()),
-            Err(error) => {
-                error!(live.id = %live.id, %error, "a recording is not shown by its post");
-            }
-        }
-    }
-
-    /// Deletes a recording, once nobody writes it.
-    fn unrecord(&self, name: PlaybackName) {
-        let Some(recorder) = self.0.recorder.clone() else { return };
-        let lives = self.clone();
-        tokio::spawn(async move {
-            recorder.finished(&name).await;
-            let library = recorder.library().clone();
-            // It may have become media since its post was deleted.
-            let forgotten = lives.0.store.forget_recording(&name).await;
-            let deleted = tokio::task::spawn_blocking(move || library.delete(&name)).await;
-            if let Err(error) = forgotten {
-                error!(%error, "a recording that is gone is still shown");
-            }
-            if let Ok(Err(error)) = deleted {
-                error!(%error, "a recording that belongs to nothing is still there");
-            }
         });
     }
 
@@ -638,30 +608,6 @@ impl api::LiveControl for Lives {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecord(name.clone());
-    }
-}
-
-/// What the post of a live shows of its recording.
-fn media_of(live: &OpenLive, summary: recorder::Summary) -> NewMedia {
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    NewMedia {
-        owner: live.author,
-        name: live.channel.name().to_string(),
-        media_type: MediaType::Live,
-        title: "Enregistrement du direct".into(),
-        description: String::new(),
-        size_bytes: signed(summary.bytes).max(1),
-        dimensions: summary.picture.map(|(width, height)| (width.into(), height.into())),
-        duration_ms: Some(signed(summary.duration_ms)),
-        // It was shown as it happened.
-        approval: Approval::Approved,
-        // How much recordings may take is in the settings of the server.
-        owner_max_bytes: i64::MAX,
-        thumbnail: None,
-        blur_hash: None,
-        to_do: None,
-        reason: None,
-        now_ms: now_ms(),
     }
 }
 

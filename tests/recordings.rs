@@ -97,6 +97,50 @@ fn a_live_becomes_a_video_of_its_post_and_goes_with_it() {
 }
 
 #[test]
+fn what_a_crash_prevented_is_done_after_the_next_start_also_where_nothing_is_recorded_any_more() {
+    let mut house = House::start_with(&[("PACKAGER__WINDOW_MS", "12000")]);
+    let [unshown, deleted, lost] = std::array::from_fn(|_| {
+        let live = house.live();
+        publish(&house, &live);
+        assert_eq!(live.member.stop(live.id).json()["video_saved"], true);
+        live
+    });
+    house.crash();
+    // As after a crash before one became media, and before two were deleted.
+    let said = format!(
+        "delete from media where name in ('{}', '{}'); delete from lives where playback_name = '{}'",
+        unshown.name, deleted.name, lost.name
+    );
+    let mut python = Command::new("python3");
+    let run = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(\
+        'pragma foreign_keys = on; ' + sys.argv[2])";
+    let data = house.folder().join("data");
+    python.args(["-c", run]).arg(data.join("communiconnect.sqlite")).arg(said);
+    output_of(python, KEPT_WITHIN);
+    let folder = |live: &Live| data.join("recordings").join(&live.name);
+    std::fs::remove_file(folder(&unshown).join("shown")).expect("it was shown");
+    let [of_unshown, of_deleted, of_lost] = [&unshown, &deleted, &lost].map(folder);
+
+    house.restart_in_place_with(&[("RECORDING__ENABLED", "false")]);
+    wait::until_true("the deleted ones are gone", KEPT_WITHIN, || {
+        !of_deleted.exists() && !of_lost.exists()
+    });
+    wait::until_true("the other one is shown", KEPT_WITHIN, || of_unshown.join("shown").exists());
+    for live in [&deleted, &lost] {
+        assert_eq!(house.get(&recording(live)).status, 404);
+    }
+    let path = format!("/api/posts/{}/", unshown.id);
+    let post = unshown.member.get(&path).json();
+    assert_eq!(post["live_stream"]["file"], house.url(&recording(&unshown)), "{post:#}");
+    let bearer = unshown.member.bearer();
+    let gone = http::send(house.http, "DELETE", &path, &[("Authorization", &bearer)], b"");
+    assert_eq!(gone.status, 204);
+    wait::until_true("it goes with its post", KEPT_WITHIN, || {
+        house.get(&recording(&unshown)).status == 404 && !of_unshown.exists()
+    });
+}
+
+#[test]
 fn every_sound_of_a_live_is_in_its_recording() {
     const SOUNDS: Sounds = Sounds {
         first: Encoding { video: H264, audio: AAC },

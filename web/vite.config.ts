@@ -39,7 +39,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 450,
   },
   server: {
-    proxy: { '/api': SERVER, '/hls': SERVER },
+    proxy: { '/api': SERVER, '/hls': SERVER, '/vod': SERVER },
   },
   test: {
     include: ['src/**/*.test.ts'],

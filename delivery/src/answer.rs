@@ -158,6 +158,7 @@ pub(crate) fn failure(failure: Failure) -> Response {
 pub(crate) fn head(mut response: Response) -> Response {
     let body = std::mem::take(response.body_mut());
     if response.status() != StatusCode::NOT_MODIFIED
+        && !response.headers().contains_key(CONTENT_LENGTH)
         && let Some(len) = body.size_hint().exact()
     {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
@@ -207,7 +208,7 @@ fn with_body(mut response: Response, body: Bytes, sent_bytes: Counter) -> Respon
 }
 
 /// The bytes of `range`, not copied. What lies beyond the end is not there.
-fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
+pub(crate) fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
     let within = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     let (start, end) = (within(range.start), within(range.end));
     if start < end { bytes.slice(start..end) } else { Bytes::new() }

@@ -15,7 +15,7 @@ use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
 use packager::{Edge, Rendition};
 use recorder::Library;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     Config, Directives, Keys, Malformed, MediaPath, Position, Tickets, answer,
@@ -27,7 +27,7 @@ use crate::{
     priority,
     session::{self, Session},
     ticket,
-    vod::VodPath,
+    vod::{self, VodPath},
     waiting::WaitingRoom,
 };
 
@@ -40,6 +40,8 @@ pub struct Delivery {
     pub(crate) tickets: Tickets,
     /// The recordings of lives that are over, if there may be any.
     pub(crate) recordings: Option<Library>,
+    /// Places for bodies of recordings on their way.
+    pub(crate) bodies: Arc<Semaphore>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
     first_segment_wait: Duration,
@@ -63,6 +65,7 @@ impl Delivery {
             metrics: Metrics::new(),
             tickets: Tickets::new(config, &keys),
             recordings: None,
+            bodies: Arc::new(Semaphore::new(vod::BODIES_AT_ONCE)),
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
             public: Kept::new(Keeper::Anybody, config),

@@ -3,7 +3,7 @@
 //! Here: paths, tickets, bodies that come from a disk. Not here: what a recording is (`recorder`).
 //!
 //! A body is read in pieces of 256 KiB, each when the socket took the one before: a viewer who takes nothing
-//! costs a piece and an open file. A piece that is damaged ends its body early, so that a player takes it for
+//! costs a piece and an open file, of which there are as many at once as [`BODIES_AT_ONCE`]. A piece that is damaged ends its body early, so that a player takes it for
 //! a lost connection and never for media.
 
 use std::{ops::Range, sync::Arc};
@@ -11,12 +11,13 @@ use std::{ops::Range, sync::Arc};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, request::Parts};
+use http::{HeaderMap, Method, request::Parts};
 use hub::Access;
 use media::id::PlaybackName;
 use metrics::Counter;
 use packager::Rendition;
 use recorder::{Content, Error, Library, Open, Recording, Standing};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     MediaPath, Ticket, answer,
@@ -27,6 +28,9 @@ use crate::{
     router::{Delivery, content_type, now_s, peer},
     ticket,
 };
+
+/// Bodies of recordings on their way at once. Each is an open file and a piece, or one track of a segment.
+pub(crate) const BODIES_AT_ONCE: usize = 1_000;
 
 /// What a path below `/vod/` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,17 +140,51 @@ impl Delivery {
             }
         };
         let (rendition, content) = content.ok_or(Failure::UnknownSegment)?;
-        let cache_control = kept.segment.clone();
-        stored(
-            library,
-            path.name,
-            content,
-            content_type(rendition),
-            cache_control,
-            headers,
-            sent_bytes,
-        )
-        .await
+        let len = match &content {
+            Content::Nothing => 0,
+            Content::Alone(alone) => alone.len(),
+            Content::Stored(blob) => blob.len(),
+        };
+        let (content_type, cache_control) = (content_type(rendition), kept.segment.clone());
+        let (response, range) = answer::immutable_head(len, content_type, cache_control, headers);
+        let Some(range) = range else { return Ok(response) };
+        // What nobody reads is not read.
+        let body = match asked.method == Method::HEAD || range.is_empty() {
+            true => Body::empty(),
+            false => self.body(library, path.name, content, range.clone(), sent_bytes).await?,
+        };
+        Ok(answer::with_length(response, body, range.end - range.start))
+    }
+
+    /// The bytes of `range`, where there is a place for them.
+    async fn body(
+        &self,
+        library: &Library,
+        name: &str,
+        content: Content,
+        range: Range<u64>,
+        sent_bytes: Counter,
+    ) -> Result<Body, Failure> {
+        let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| Failure::Busy)?;
+        let from = range.clone();
+        // Before the head is sent: what cannot be read is told.
+        let (open, first) = match content {
+            Content::Nothing => return Ok(Body::empty()),
+            Content::Alone(alone) => {
+                let whole = library.read(move || alone.read()).await.map_err(unreadable(name))?;
+                (None, answer::slice(&whole, from))
+            }
+            Content::Stored(blob) => {
+                let read = move || {
+                    let open = blob.open()?;
+                    let first = open.read(from)?;
+                    Ok((Some(open), first))
+                };
+                library.read(read).await.map_err(unreadable(name))?
+            }
+        };
+        let reader = Reader { library: library.clone(), name: name.to_owned(), open, sent_bytes };
+        Ok(pieces(reader, place, first, range))
     }
 
     /// The playlist of a recording under the address its live had, whose channel is gone: as it stands, so
@@ -179,41 +217,6 @@ impl Delivery {
         let folder = format!("../vod/{name}/");
         offered(&recording, &folder, ticket, kept, &asked.headers, sent_bytes)
     }
-}
-
-/// Bytes of a recording.
-async fn stored(
-    library: &Library,
-    name: &str,
-    content: Content,
-    content_type: &'static str,
-    cache_control: HeaderValue,
-    asked: &HeaderMap,
-    sent_bytes: Counter,
-) -> Result<Response, Failure> {
-    let bytes = match content {
-        Content::Nothing => Bytes::new(),
-        Content::Alone(alone) => {
-            library.read(move || alone.read()).await.map_err(unreadable(name))?
-        }
-        Content::Stored(blob) => {
-            let (response, range) =
-                answer::immutable_head(blob.len(), content_type, cache_control, asked);
-            let Some(range) = range else { return Ok(response) };
-            let from = range.clone();
-            let read = move || {
-                let open = blob.open()?;
-                let first = open.read(from)?;
-                Ok((open, first))
-            };
-            // Before the head is sent: what cannot be read is told.
-            let (open, first) = library.read(read).await.map_err(unreadable(name))?;
-            let len = range.end - range.start;
-            let body = pieces(library, name, open, first, range, sent_bytes);
-            return Ok(answer::with_length(response, body, len));
-        }
-    };
-    Ok(answer::immutable(bytes, content_type, cache_control, asked, sent_bytes))
 }
 
 /// The recording of a name, if it is finished.
@@ -252,27 +255,33 @@ fn offered(
     Ok(answer::playlist(&own, cache_control, asked, sent_bytes))
 }
 
-/// A body of the bytes of `range`, of which the first were read already.
-fn pieces(
-    library: &Library,
-    name: &str,
-    open: Open,
-    first: Bytes,
-    range: Range<u64>,
+/// Who reads a body.
+struct Reader {
+    library: Library,
+    name: String,
+    /// None where all is read already.
+    open: Option<Open>,
     sent_bytes: Counter,
-) -> Body {
-    let shared = Arc::new((library.clone(), name.to_owned(), open, sent_bytes));
+}
+
+/// A body of the bytes of `range`, of which the first were read already. It keeps its place as long as it is
+/// there.
+fn pieces(reader: Reader, place: OwnedSemaphorePermit, first: Bytes, range: Range<u64>) -> Body {
+    let shared = Arc::new((reader, place));
     Body::from_stream(stream::try_unfold((Some(first), range), move |(ready, range)| {
         let shared = Arc::clone(&shared);
         async move {
-            let (library, name, _, sent_bytes) = &*shared;
+            let (Reader { library, name, sent_bytes, .. }, _) = &*shared;
             let piece = match ready {
                 Some(ready) => ready,
                 None if range.is_empty() => return Ok::<_, Error>(None),
                 None => {
                     let (shared, wanted) = (Arc::clone(&shared), range.clone());
-                    let read = library.read(move || shared.2.read(wanted)).await;
-                    read.inspect_err(|error| log(name, error))?
+                    let read = move || match &shared.0.open {
+                        Some(open) => open.read(wanted),
+                        None => Ok(Bytes::new()),
+                    };
+                    library.read(read).await.inspect_err(|error| log(name, error))?
                 }
             };
             sent_bytes.increment(piece.len() as u64);

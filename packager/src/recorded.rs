@@ -148,5 +148,7 @@ pub fn alone(kind: Kind, segment: &[u8], timescale: Timescale) -> Option<Vec<u8>
         }
         fragment::write_alone(kind, fragment, &run, end, &mut out);
     }
+    // A sound is a tenth of the whole.
+    out.shrink_to_fit();
     Some(out)
 }

@@ -169,6 +169,16 @@ impl Record {
         }
     }
 
+    /// The epoch whose media it tells of.
+    pub fn epoch(&self) -> Option<&str> {
+        match self {
+            Self::Init(init) => Some(&init.epoch),
+            Self::Segment(segment) => Some(&segment.epoch),
+            Self::Lost { epoch, .. } => Some(epoch),
+            Self::Live(_) | Self::Labels(_) | Self::End { .. } => None,
+        }
+    }
+
     /// The line of it, with an end of line on both sides.
     pub fn line(&self) -> String {
         let json = serde_json::to_string(self).expect("records have no map with odd keys");

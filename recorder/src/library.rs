@@ -11,7 +11,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use media::id::PlaybackName;
@@ -28,6 +28,8 @@ const OPEN_MAX: usize = 256;
 const OPEN_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// What a folder is called from when it is to go until it is gone.
 const DELETED: &str = ".deleted-";
+/// The empty file that says that a recording became media of its post.
+const SHOWN: &str = "shown";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All recordings. Cloning is cheap: every clone is the same.
@@ -51,15 +53,18 @@ struct Shelves {
 #[derive(Debug, Default)]
 struct Known {
     is_written: bool,
+    is_shown: bool,
     size: Option<Size>,
+    /// Whose turn it is to open it: the others find it open.
+    opening: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a recording takes on the disk.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Size {
     bytes: u64,
     /// When it was last written to.
-    changed: Option<SystemTime>,
+    changed: SystemTime,
 }
 
 /// Where the recording of a name stands.
@@ -108,9 +113,15 @@ impl Library {
     /// [`Error::Unknown`], [`Error::Empty`], [`Error::Busy`]; those of the disk.
     pub async fn recording(&self, name: &str) -> Result<Arc<Recording>, Error> {
         let name: PlaybackName = name.parse().map_err(|_| Error::Unknown)?;
-        if self.standing(name.as_str()) != Standing::Finished {
-            return Err(Error::Unknown);
-        }
+        let opening = {
+            let mut shelves = self.lock();
+            if let Some(open) = shelves.find(&name) {
+                return Ok(open);
+            }
+            let known = shelves.known.get(name.as_str()).filter(|known| !known.is_written);
+            Arc::clone(&known.ok_or(Error::Unknown)?.opening)
+        };
+        let _turn = timeout(PLACE_WITHIN, opening.lock()).await.map_err(|_| Error::Busy)?;
         if let Some(open) = self.lock().find(&name) {
             return Ok(open);
         }
@@ -138,6 +149,45 @@ impl Library {
         spawn_blocking(run).await.map_err(|_| Error::Busy)?
     }
 
+    /// The names of all recordings that can be read.
+    pub fn finished(&self) -> Vec<PlaybackName> {
+        let shelves = self.lock();
+        let finished = shelves.known.iter().filter(|(_, known)| !known.is_written);
+        finished.filter_map(|(name, _)| name.parse().ok()).collect()
+    }
+
+    /// Whether [`Library::set_shown`] was ever told of a recording, also by an earlier run of the server. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn is_shown(&self, name: &PlaybackName) -> io::Result<bool> {
+        if self.lock().known.get(name.as_str()).is_some_and(|known| known.is_shown) {
+            return Ok(true);
+        }
+        let is_shown = self.folder(name).join(SHOWN).try_exists()?;
+        self.note_shown(name, is_shown);
+        Ok(is_shown)
+    }
+
+    /// Notes that a recording became media of its post, so that one whose media was deleted is not taken for one
+    /// that never was. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn set_shown(&self, name: &PlaybackName) -> io::Result<()> {
+        let folder = self.folder(name);
+        writer::options().create(true).truncate(false).open(folder.join(SHOWN))?;
+        fs::File::open(&folder)?.sync_all()?;
+        self.note_shown(name, true);
+        Ok(())
+    }
+
+    fn note_shown(&self, name: &PlaybackName, is_shown: bool) {
+        if let Some(known) = self.lock().known.get_mut(name.as_str()) {
+            known.is_shown = is_shown;
+        }
+    }
+
     /// Deletes a recording that is finished; says whether there was one. Blocks. What is read of it now is
     /// read to its end.
     ///
@@ -160,18 +210,15 @@ impl Library {
         }
     }
 
-    /// Deletes what is too old, and the oldest of what is too much; never what is being written. Gives the
-    /// names of what it deleted. Blocks.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn sweep(&self, config: &Config, now: SystemTime) -> io::Result<Vec<PlaybackName>> {
-        self.remove_deleted()?;
+    /// Deletes what is too old, and the oldest of what is too much; never what is being written, nor what cannot be
+    /// looked at. Gives the names of what it deleted. What fails is logged, and holds up no other. Blocks.
+    pub fn sweep(&self, config: &Config, now: SystemTime) -> Vec<PlaybackName> {
+        self.remove_deleted();
         let (mut kept, mut total) = (Vec::new(), 0_u64);
         for (name, is_written, size) in self.sizes() {
             total = total.saturating_add(size.bytes);
             if !is_written {
-                kept.push((size.changed.unwrap_or(UNIX_EPOCH), size.bytes, name));
+                kept.push((size.changed, size.bytes, name));
             }
         }
         ::metrics::gauge!("recordings_bytes").set(total as f64);
@@ -181,13 +228,20 @@ impl Library {
         for (changed, bytes, name) in kept {
             let is_old = oldest.is_some_and(|oldest| changed < oldest);
             let is_much = config.max_bytes.is_some_and(|max| total > max);
-            if (is_old || is_much) && self.delete(&name)? {
+            if !is_old && !is_much {
+                continue;
+            }
+            if let Err(error) = self.delete(&name) {
+                tracing::error!(%name, %error, "cannot delete a recording");
+            }
+            // Also where some of its files are left: nobody reads it any more.
+            if self.standing(name.as_str()) == Standing::Unknown {
                 tracing::info!(%name, bytes, is_old, "a recording gave way");
                 total = total.saturating_sub(bytes);
                 deleted.push(name);
             }
         }
-        Ok(deleted)
+        deleted
     }
 
     pub(crate) fn folder(&self, name: &PlaybackName) -> PathBuf {
@@ -198,7 +252,7 @@ impl Library {
     pub(crate) fn begin(&self, name: &PlaybackName) {
         let mut shelves = self.lock();
         shelves.forget(name);
-        shelves.known.insert(name.as_str().into(), Known { is_written: true, size: None });
+        shelves.known.insert(name.as_str().into(), Known { is_written: true, ..Known::default() });
     }
 
     /// It is written no more; it is there if anything was written of it.
@@ -210,7 +264,7 @@ impl Library {
         }
     }
 
-    /// The size of each recording; looked at where it is not known.
+    /// The size of each recording that can be looked at; looked at where it is not known.
     fn sizes(&self) -> Vec<(PlaybackName, bool, Size)> {
         let known: Vec<_> = {
             let shelves = self.lock();
@@ -218,29 +272,48 @@ impl Library {
             all.filter_map(|(name, it)| Some((name.parse().ok()?, it.is_written, it.size)))
                 .collect()
         };
-        let look = |(name, is_written, size): (PlaybackName, bool, Option<Size>)| {
-            let size = size.unwrap_or_else(|| {
-                let size = size_of(&self.folder(&name)).unwrap_or_default();
-                let mut shelves = self.lock();
-                let known = shelves.known.get_mut(name.as_str()).filter(|it| !it.is_written);
-                if let Some(known) = known.filter(|_| !is_written) {
-                    known.size = Some(size);
-                }
-                size
-            });
-            (name, is_written, size)
-        };
-        known.into_iter().map(look).collect()
+        let sized = known.into_iter().filter_map(|(name, is_written, size)| {
+            let size = size.or_else(|| self.look_at(&name, is_written))?;
+            Some((name, is_written, size))
+        });
+        sized.collect()
     }
 
-    fn remove_deleted(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.0.root)? {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(DELETED)) {
-                fs::remove_dir_all(entry.path())?;
+    fn look_at(&self, name: &PlaybackName, is_written: bool) -> Option<Size> {
+        let size = match size_of(&self.folder(name)) {
+            Ok(size) => size,
+            // Nothing was written yet, or somebody took it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::error!(%name, %error, "cannot look at a recording");
+                return None;
+            }
+        };
+        let mut shelves = self.lock();
+        let known = shelves.known.get_mut(name.as_str()).filter(|it| !it.is_written);
+        if let Some(known) = known.filter(|_| !is_written) {
+            known.size = Some(size);
+        }
+        Some(size)
+    }
+
+    /// Removes what deletions left.
+    fn remove_deleted(&self) {
+        let left = fs::read_dir(&self.0.root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let left = left.unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot look for what is left of recordings");
+            Vec::new()
+        });
+        let is_left = |name: &str| name.starts_with(DELETED);
+        for entry in left.iter().filter(|it| it.file_name().to_str().is_some_and(is_left)) {
+            match fs::remove_dir_all(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let path = entry.path();
+                    tracing::error!(path = %path.display(), %error, "cannot remove what is left of a recording");
+                }
+                _ => {}
             }
         }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {
@@ -281,10 +354,14 @@ impl Shelves {
 }
 
 fn size_of(folder: &Path) -> io::Result<Size> {
-    let mut size = Size::default();
+    let mut bytes = 0;
     for number in writer::volumes(folder)? {
-        size.bytes += fs::metadata(writer::volume_path(folder, number))?.len();
+        bytes += fs::metadata(writer::volume_path(folder, number))?.len();
     }
-    let index = fs::metadata(folder.join(writer::INDEX))?;
-    Ok(Size { bytes: size.bytes + index.len(), changed: index.modified().ok() })
+    let index = match fs::metadata(folder.join(writer::INDEX)) {
+        // The folder is as old as what is left in it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::metadata(folder)?,
+        index => index?,
+    };
+    Ok(Size { bytes: bytes + index.len(), changed: index.modified()? })
 }

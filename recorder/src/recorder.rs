@@ -261,6 +261,7 @@ impl Follower {
         ended_ms: Option<i64>,
     ) -> Option<Result<(), Failure>> {
         let bytes: usize = segments.iter().map(|it| it.size_bytes(Rendition::Source)).sum();
+        let after_msn = self.cursor.next_msn + segments.len() as u64;
         let (done, came) = oneshot::channel();
         let batch = Batch {
             epoch: self.channel.epoch().to_string(),
@@ -276,7 +277,7 @@ impl Follower {
             batch,
             done,
         });
-        let Done { writer, written, outcome } = self.wait(came).await?;
+        let Done { writer, written, outcome } = self.wait(came, after_msn).await?;
         self.writer = writer;
         self.is_there |= self.writer.is_some();
         if written > 0 {
@@ -290,15 +291,24 @@ impl Follower {
         Some(outcome)
     }
 
-    /// Waits for the disk: as long as the live is on, and [`FINISH`] after it.
-    async fn wait(&self, mut came: oneshot::Receiver<Done>) -> Option<Done> {
+    /// Waits for the disk: as long as the live is on, and [`FINISH`] after it. Meanwhile it is told when the live
+    /// is ahead of what the disk was given, all before `after_msn`.
+    async fn wait(&self, mut came: oneshot::Receiver<Done>, after_msn: u64) -> Option<Done> {
         let mut complete = self.channel.follow();
         let too_late = async {
-            let deadline = match self.deadline {
-                Some(deadline) => deadline,
-                None => {
-                    let _ = complete.wait_for(|it| it.ended).await;
-                    Instant::now() + FINISH
+            let deadline = loop {
+                let newest = *complete.borrow_and_update();
+                if let Some(deadline) = self.deadline {
+                    break deadline;
+                }
+                let is_behind =
+                    newest.last_msn.is_some_and(|last| last >= after_msn + BEHIND_SEGMENTS);
+                // One that fails goes on to say so.
+                if is_behind && self.progress.borrow().state == State::Recording {
+                    self.tell(State::Behind);
+                }
+                if newest.ended || complete.changed().await.is_err() {
+                    break Instant::now() + FINISH;
                 }
             };
             sleep_until(deadline).await;

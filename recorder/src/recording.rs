@@ -31,10 +31,11 @@ use crate::{
     writer::{INDEX, has_own_bytes, volume_path},
 };
 
-/// Longest index read: that of a live of a month.
-const MAX_INDEX_BYTES: u64 = 512 * 1024 * 1024;
-/// A recording without its end may have lines on the disk that came there before the bytes they tell of;
-/// what was synced did not. These are of its last seconds, so the newest so many bytes are looked at.
+/// Longest index read: that of a live of a week.
+const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
+/// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
+/// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
+/// are looked at.
 const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A recording that is not being written.
@@ -49,6 +50,8 @@ pub struct Recording {
     by_msn: HashMap<(usize, u64), usize>,
     labels: Labels,
     summary: Summary,
+    /// `EXT-X-TARGETDURATION` of every rendition, in seconds.
+    target_duration_s: OnceLock<u32>,
     multivariant: OnceLock<Option<Arc<Playlist>>>,
     media: [OnceLock<Option<Arc<Playlist>>>; RENDITIONS],
 }
@@ -95,6 +98,7 @@ pub struct Alone {
     source: Blob,
     kind: Kind,
     timescale: media::Timescale,
+    len: u64,
 }
 
 impl Recording {
@@ -120,6 +124,7 @@ impl Recording {
             by_msn: HashMap::new(),
             labels: Labels::default(),
             summary: Summary { damaged: index.damaged as u64, ..Summary::default() },
+            target_duration_s: OnceLock::new(),
             multivariant: OnceLock::new(),
             media: Default::default(),
         };
@@ -225,7 +230,7 @@ impl Recording {
         let make = || {
             let offers: Vec<Offer> = renditions().filter_map(|it| self.offer(it)).collect();
             let text = vod::multivariant(&offers, &self.labels)?;
-            Some(self.playlist(text, "m", self.target_duration_s(Rendition::Source)))
+            Some(self.playlist(text, "m", self.target_duration_s()))
         };
         self.multivariant.get_or_init(make).clone()
     }
@@ -236,8 +241,9 @@ impl Recording {
         let make = || {
             self.is_offered(rendition).then(|| {
                 let entries: Vec<_> = self.entries(rendition).collect();
-                let text = vod::media(rendition, entries.into_iter());
-                self.playlist(text, &place.to_string(), self.target_duration_s(rendition))
+                let target_duration_s = self.target_duration_s();
+                let text = vod::media(rendition, target_duration_s, entries.into_iter());
+                self.playlist(text, &place.to_string(), target_duration_s)
             })
         };
         self.media.get(place)?.get_or_init(make).clone()
@@ -255,9 +261,10 @@ impl Recording {
             return Some(Content::Stored(self.blob(stored?.place.as_ref()?)));
         }
         let kind = if rendition == Rendition::Video { Kind::Video } else { Kind::Audio };
-        let timescale = self.inits.get(&(epoch, rendition, stored?.init?))?.timescale();
+        let (stored, len) = (stored?, stored?.bytes);
+        let timescale = self.inits.get(&(epoch, rendition, stored.init?))?.timescale();
         let source = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
-        Some(Content::Alone(Alone { source, kind, timescale }))
+        Some(Content::Alone(Alone { source, kind, timescale, len }))
     }
 
     /// An init segment, named as while it was live.
@@ -298,8 +305,13 @@ impl Recording {
         })
     }
 
-    fn target_duration_s(&self, rendition: Rendition) -> u32 {
-        vod::target_duration_s(self.entries(rendition))
+    /// That of the rendition with the longest segment (rfc8216bis §6.2.4: the same for all).
+    fn target_duration_s(&self) -> u32 {
+        let longest = || {
+            let offered = renditions().filter(|it| self.is_offered(*it));
+            offered.map(|it| vod::target_duration_s(self.entries(it))).max().unwrap_or(1)
+        };
+        *self.target_duration_s.get_or_init(longest)
     }
 
     fn offer(&self, rendition: Rendition) -> Option<Offer> {
@@ -332,7 +344,7 @@ impl Recording {
         let declared = picture.and_then(|size| size.fps);
         Some(Offer {
             rendition,
-            bandwidth: vod::bandwidth(sizes, self.target_duration_s(rendition)),
+            bandwidth: vod::bandwidth(sizes, self.target_duration_s()),
             codecs,
             picture: picture.map(Into::into),
             fps: picture.and_then(|_| vod::frame_rate(pictures, shown_us, declared)),
@@ -423,6 +435,16 @@ impl Open {
 }
 
 impl Alone {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Makes its bytes. Blocks.
     ///
     /// # Errors
@@ -430,6 +452,7 @@ impl Alone {
     pub fn read(self) -> Result<Bytes, Error> {
         let source = self.source.open()?.read_all()?;
         let alone = packager::alone(self.kind, &source, self.timescale);
+        let alone = alone.filter(|alone| alone.len() as u64 == self.len);
         alone.map(Bytes::from).ok_or(Error::Damaged)
     }
 }
@@ -439,24 +462,33 @@ struct Whole<'a> {
     folder: &'a Path,
     /// Length of each volume that was looked at.
     lens: HashMap<u32, u64>,
-    /// From where on bytes are looked at: a volume and an offset.
-    unsure_from: Option<(u32, u64)>,
+    /// Bytes that are looked at: in each volume all from an offset on.
+    unsure_from: HashMap<u32, u64>,
 }
 
 impl<'a> Whole<'a> {
+    /// A power cut may have come before each place where another run of the server went on, in an epoch of its
+    /// own, and before the end of what has none.
     fn of(folder: &'a Path, records: &[Record]) -> Self {
+        let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
-        let mut unsure = UNSURE_BYTES;
-        let newest = records.iter().rev().flat_map(Record::places);
-        let unsure_from = newest
-            .take_while(|place| {
-                let is_unsure = unsure > 0;
+        let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
+        let mut epoch = None;
+        for record in records.iter().rev() {
+            if let Some(of) = record.epoch()
+                && epoch.replace(of).is_some_and(|later| later != of)
+            {
+                unsure = UNSURE_BYTES;
+            }
+            for place in record.places() {
+                if unsure == 0 {
+                    break;
+                }
+                let from = unsure_from.entry(place.volume).or_insert(place.at);
+                *from = place.at.min(*from);
                 unsure = unsure.saturating_sub(place.len);
-                is_unsure
-            })
-            .map(|place| (place.volume, place.at))
-            .min();
-        let unsure_from = unsure_from.filter(|_| !has_end);
+            }
+        }
         Self { folder, lens: HashMap::new(), unsure_from }
     }
 
@@ -473,7 +505,7 @@ impl<'a> Whole<'a> {
             .entry(place.volume)
             .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
         let is_unsure =
-            is_read || self.unsure_from.is_some_and(|from| (place.volume, place.at) >= from);
+            is_read || self.unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
         let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
         place.end() <= len && (!is_unsure || can_be_read().is_ok())
     }

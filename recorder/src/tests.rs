@@ -72,7 +72,7 @@ impl House {
     async fn until(&self, enough: impl Fn(Progress) -> bool) {
         let reached = async {
             while !enough(self.recorder.progress(self.channel.name()).unwrap()) {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(SOON, reached).await.expect("soon");

@@ -6,6 +6,7 @@
 //! recordings/k3v9…/index          lines, appended (`index`)
 //!                  00000.volume   init segments and segments, end to end, as viewers got them
 //!                  00001.volume
+//!                  shown          empty, once its post shows it (`library`)
 //! ```
 //!
 //! Bytes are written at offsets that are counted here, so that what failed half-way is overwritten. A
@@ -63,6 +64,8 @@ pub(crate) struct Writer {
     labels: Arc<Labels>,
     /// Files were made since the folder was synced.
     has_new_files: bool,
+    /// The folder was made since the one it is in was synced.
+    is_new_folder: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Writer {
         config: &Config,
         disk: Arc<dyn Disk>,
     ) -> io::Result<Self> {
+        let is_new_folder = !folder.try_exists()?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let known = match fs::read(folder.join(INDEX)) {
             Ok(bytes) => Index::read(&bytes),
@@ -105,6 +109,7 @@ impl Writer {
             inits: HashSet::new(),
             labels: Arc::default(),
             has_new_files: true,
+            is_new_folder,
         };
         if known.records.is_empty() {
             let live = Record::Live(index::Live { public }).line();
@@ -149,6 +154,8 @@ impl Writer {
         let synced = self.sync_files();
         if synced.is_err() {
             self.volume = None;
+            // They may be lost with it.
+            self.inits.clear();
         }
         synced
     }
@@ -162,6 +169,12 @@ impl Writer {
             self.disk.sync(&File::open(&self.folder)?)?;
             self.has_new_files = false;
         }
+        if self.is_new_folder
+            && let Some(parent) = self.folder.parent()
+        {
+            self.disk.sync(&File::open(parent)?)?;
+            self.is_new_folder = false;
+        }
         Ok(())
     }
 
@@ -169,14 +182,16 @@ impl Writer {
         let mut renditions = Vec::new();
         let mut lines = String::new();
         let mut new_inits = Vec::new();
-        if !segment.is_gap(Rendition::Source) {
+        let has_bytes = |it: &Rendition| has_own_bytes(*it) && !segment.is_gap(*it);
+        let writes_bytes = segment.renditions().iter().any(has_bytes);
+        if writes_bytes {
             self.turn_volume()?;
         }
         let len_before = self.volume.as_ref().map_or(0, |volume| volume.len);
         let mut append = || {
             for rendition in segment.renditions() {
                 let listed = segment.listed(rendition);
-                let init = segment.init(rendition).filter(|_| !segment.is_gap(Rendition::Source));
+                let init = segment.init(rendition).filter(|_| writes_bytes);
                 let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
                 if let (Some(init), Some(name)) = (init, name)
                     && !self.inits.contains(&name)
@@ -286,7 +301,7 @@ pub(crate) fn volumes(folder: &Path) -> io::Result<Vec<u32>> {
 }
 
 /// Recordings are for the server alone: not all of them are for everybody.
-fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options

@@ -10,6 +10,7 @@ use media::id::{LiveId, PlaybackName, UserId};
 use crate::{
     Audience, Error, Page, PostId, QuartierId, Role, Store, User,
     database::{reading, row, transaction, writing},
+    lives::stored_name,
     page::read_page,
     reactions::{POSTS_AT_ONCE, those_posts},
     text::storable,
@@ -233,6 +234,21 @@ pub struct PostMedia {
     pub media: Media,
     /// Whether it is the recording of the live that the post announced: its `live_stream`.
     pub is_recording: bool,
+}
+
+/// The live of a recording, as far as it decides what becomes of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedLive {
+    /// Also the id of its post.
+    pub id: LiveId,
+    /// Whose live it is.
+    pub author: UserId,
+    /// Whether it has ended.
+    pub is_over: bool,
+    /// Whether its recording is media.
+    pub is_shown: bool,
+    /// Whether its post may show more media.
+    pub has_room: bool,
 }
 
 /// A post that shows a media, as far as it decides who else may see it.
@@ -643,6 +659,42 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+
+    /// What the database knows of the lives of these recordings, by their playback names; lives that it does
+    /// not know are left out. One statement for every [`POSTS_AT_ONCE`].
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn lives_of_recordings(
+        &self,
+        names: &[PlaybackName],
+    ) -> Result<HashMap<PlaybackName, RecordedLive>, Error> {
+        const SELECT: &str = concat!(
+            "select l.playback_name, l.id, l.author_id, l.state = 'ended', m.id is not null,
+                 (select count(*) from post_media pm where pm.post_id = l.id)
+             from lives l
+             left join media m on m.name = l.playback_name and m.media_type = 'live'
+             where l.playback_name in ",
+            those_posts!()
+        );
+        let mut lives = HashMap::new();
+        for some in names.chunks(POSTS_AT_ONCE) {
+            let rows: Vec<(String, i64, i64, bool, bool, i64)> = reading!(&self.database, |pool| {
+                let mut query = sqlx::query_as(SELECT);
+                for place in 0..POSTS_AT_ONCE {
+                    query = query.bind(some.get(place).map(PlaybackName::as_str));
+                }
+                query.fetch_all(pool).await?
+            });
+            for (name, id, author, is_over, is_shown, media) in rows {
+                let (id, author) = (LiveId::new(id), UserId::new(author));
+                let has_room = media < POST_MEDIA_MAX as i64;
+                let live = RecordedLive { id, author, is_over, is_shown, has_room };
+                lives.insert(stored_name(&name)?, live);
+            }
+        }
+        Ok(lives)
     }
 
     /// Notes a name before anything is stored under it, so that what is never claimed is found

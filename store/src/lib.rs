@@ -45,8 +45,8 @@ mod testing;
 use std::sync::Arc;
 
 pub use attachments::{
-    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia, Showing,
-    Work,
+    Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
+    RecordedLive, Showing, Work,
 };
 use changes::Changes;
 use database::Database;

@@ -86,6 +86,12 @@ impl House {
         self.restart();
     }
 
+    /// The same, with settings beside those it had.
+    pub fn restart_in_place_with(&mut self, settings: &[(&str, &str)]) {
+        self.settings.extend(settings.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        self.restart_in_place();
+    }
+
     /// Where HTTPS is served, by a server that was told to.
     #[track_caller]
     pub fn https(&self) -> SocketAddr {

@@ -187,6 +187,27 @@ async fn a_recording_is_served_whole_and_in_ranges() {
 }
 
 #[tokio::test]
+async fn bodies_that_nobody_takes_leave_no_place_for_more_until_they_are_gone() {
+    let house = House::over(Access::Everyone).await;
+    let (path, bytes) = house.segment(1);
+    let others = u32::try_from(BODIES_AT_ONCE).unwrap() - 1;
+    let _others = house.delivery.bodies.try_acquire_many(others).unwrap();
+    let last = house.delivery.answer(Request::get(&path).body(()).unwrap()).await.into_body();
+    let refused = house.get(&path).await;
+    assert!(refused.failed_as(503, "busy"));
+    assert_eq!(refused.header(header::RETRY_AFTER), "5");
+    // Where nothing is read no place is needed.
+    let head = Request::head(&path).body(()).unwrap();
+    let head = house.delivery.answer(head).await;
+    assert_eq!(head.status(), StatusCode::OK);
+    assert_eq!(head.headers()[header::CONTENT_LENGTH], bytes.len().to_string().as_str());
+    let etag = [(header::IF_NONE_MATCH, caching::IMMUTABLE_ETAG)];
+    assert_eq!(house.ask(&path, &etag).await.status, StatusCode::NOT_MODIFIED);
+    drop(last);
+    assert_eq!(house.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_address_of_a_live_lists_its_recording_once_the_live_is_gone() {
     let house = House::over(Access::Everyone).await;
     let vod = house.get("/vod/a/index.m3u8").await;

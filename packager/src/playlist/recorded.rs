@@ -56,7 +56,7 @@ pub fn file_name(rendition: Rendition) -> String {
     PlaylistUri(rendition).to_string()
 }
 
-/// `EXT-X-TARGETDURATION` of these segments, in seconds: the longest, rounded.
+/// The least `EXT-X-TARGETDURATION` of these segments, in seconds: the longest, rounded.
 pub fn target_duration_s<'a>(entries: impl Iterator<Item = Entry<'a>>) -> u32 {
     let rounded = |entry: Entry<'_>| (entry.listed.duration_us + 500_000) / 1_000_000;
     u32::try_from(entries.map(rounded).max().unwrap_or(0)).unwrap_or(u32::MAX).max(1)
@@ -75,24 +75,28 @@ pub fn frame_rate(pictures: u64, length_us: u64, declared: Option<f64>) -> Optio
     (pictures > 0 && length_us > 0).then(|| rates::measured(pictures, length_us, declared))
 }
 
-/// The media playlist of a rendition.
+/// The media playlist of a rendition. `target_duration_s` is the same for all renditions (§6.2.4), and at least
+/// that of each.
 pub fn media<'a>(
     rendition: Rendition,
+    target_duration_s: u32,
     entries: impl ExactSizeIterator<Item = Entry<'a>> + Clone,
 ) -> String {
     let mut text = String::with_capacity(HEAD_LEN + entries.len() * SEGMENT_LEN);
-    write_media(&mut text, rendition, entries).expect("writing to memory does not fail");
+    write_media(&mut text, rendition, target_duration_s, entries)
+        .expect("writing to memory does not fail");
     text
 }
 
 fn write_media<'a>(
     text: &mut String,
     rendition: Rendition,
+    target_duration_s: u32,
     entries: impl Iterator<Item = Entry<'a>> + Clone,
 ) -> fmt::Result {
     writeln!(text, "#EXTM3U")?;
     writeln!(text, "#EXT-X-VERSION:6")?;
-    writeln!(text, "#EXT-X-TARGETDURATION:{}", target_duration_s(entries.clone()))?;
+    writeln!(text, "#EXT-X-TARGETDURATION:{target_duration_s}")?;
     writeln!(text, "#EXT-X-MEDIA-SEQUENCE:0")?;
     writeln!(text, "#EXT-X-PLAYLIST-TYPE:VOD")?;
     if matches!(rendition, Rendition::Audio(_)) || entries.clone().all(|it| it.independent) {

@@ -148,4 +148,14 @@ async fn a_power_cut_that_kept_the_index_and_not_the_bytes_is_seen() {
     let last = sound.all.last().unwrap().0;
     assert_eq!(recording.summary().segments, last, "the last one is not even listed");
     assert_eq!(recording.summary().damaged, 1);
+    drop(recording);
+
+    // Also when the live went on after it, to its end.
+    let config = Config { free_min_bytes: 0, ..Config::default() };
+    let house = House::in_folder(sound.house.folder, config, Arc::new(System), 2);
+    let _publisher = publish(&house.channel, 0..4_100);
+    let recording = house.end().await;
+    let after = house.channel.state().last_msn.unwrap() + 1;
+    assert_eq!(recording.summary().segments, last + after);
+    assert_eq!(recording.summary().damaged, 1);
 }

@@ -73,7 +73,35 @@ impl Disk for Faulty {
 #[tokio::test]
 async fn a_recording_gives_back_every_byte_its_viewers_got() {
     let house = House::new();
-    let _publisher = publish_two_sounds(&house.channel, 0..9_000);
+    let mut publisher = publish_two_sounds(&house.channel, 0..4_500);
+    let (name, value) = ("onCuePoint".into(), "{}".into());
+    let said = media::Metadata { at_ms: 4_600, name, value };
+    publisher.push(&mut vec![Event::Metadata(said)]).unwrap();
+    publisher.push(&mut media_in_two_sounds(4_500..9_000)).unwrap();
+    gives_back_all(&house).await;
+    let last = house.channel.state().last_msn.unwrap();
+    let renditions = house.channel.segment(last).unwrap().renditions();
+    assert_eq!(renditions.len(), 4, "{renditions:?}");
+}
+
+#[tokio::test]
+async fn a_recording_of_one_track_gives_back_every_byte_its_viewers_got() {
+    for kind in [Kind::Video, Kind::Audio] {
+        let is_it = |event: &Event| match event {
+            Event::TrackChanged(track) => track.kind() == kind,
+            Event::Sample(sample) => sample.kind == kind,
+            _ => false,
+        };
+        let house = House::new();
+        let mut publisher = house.channel.claim(1_700_000_000_000);
+        publisher.push(&mut tracks().into_iter().filter(is_it).collect()).unwrap();
+        publisher.push(&mut media(0..9_000).into_iter().filter(is_it).collect()).unwrap();
+        gives_back_all(&house).await;
+    }
+}
+
+/// Ends a live, and compares its window with its recording.
+async fn gives_back_all(house: &House) {
     let recording = house.end().await;
     let epoch = house.channel.epoch().as_str();
     let last = house.channel.state().last_msn.unwrap();
@@ -89,8 +117,6 @@ async fn a_recording_gives_back_every_byte_its_viewers_got() {
             assert_eq!(Some(init), house.channel.init(rendition, id), "{rendition:?} {id}");
         }
     }
-    let renditions = house.channel.segment(last).unwrap().renditions();
-    assert_eq!(renditions.len(), 4, "{renditions:?}");
 }
 
 #[tokio::test]
@@ -145,6 +171,31 @@ async fn a_recording_of_several_sounds_offers_them_as_its_live_did() {
 }
 
 #[tokio::test]
+async fn all_renditions_of_a_recording_say_the_same_target_duration() {
+    let house = House::new();
+    let _publisher = publish_two_sounds(&house.channel, 0..6_000);
+    house.end().await;
+    // As where the second sound of one segment ends long after its picture.
+    let path = house.recorded().join("index");
+    let mut records = index::Index::read(&fs::read(&path).unwrap()).records;
+    for record in &mut records {
+        if let index::Record::Segment(segment) = record
+            && segment.msn == 1
+        {
+            segment.renditions.last_mut().unwrap().duration_us = 5_600_000;
+        }
+    }
+    fs::write(&path, records.iter().map(index::Record::line).collect::<String>()).unwrap();
+    let recording = Recording::open(&house.recorded()).unwrap();
+    for rendition in
+        [Rendition::Source, Rendition::Video, Rendition::SOUND, Rendition::Audio(SECOND)]
+    {
+        let text = text(recording.media_playlist(rendition));
+        assert!(text.contains("#EXT-X-TARGETDURATION:6\n"), "{rendition:?} {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_silence_is_left_out_and_what_comes_after_it_is_a_discontinuity() {
     let house = House::new();
     drop(publish(&house.channel, 0..4_000));
@@ -196,6 +247,7 @@ async fn a_disk_that_stands_still_stops_no_live_and_the_recording_goes_on_with_a
     let oldest_msn = held.peek().unwrap().msn();
     let opens_at = held.find(|segment| segment.independent()).unwrap().msn();
     assert!(oldest_msn < opens_at, "the oldest cannot be decoded alone");
+    house.until(|progress| progress.state == State::Behind).await;
     gate.set(false);
     house.until(|progress| progress.lost > 0 && progress.state == State::Recording).await;
     publisher.push(&mut media_with_idr(10_000, 156_100..161_100)).unwrap();
@@ -295,6 +347,18 @@ async fn a_live_that_nobody_published_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn those_who_ask_for_a_recording_at_once_read_it_once() {
+    let house = House::new();
+    let _publisher = publish(&house.channel, 0..4_100);
+    house.channel.end();
+    house.recorder.finished(house.channel.name()).await;
+    let ask = || house.library.recording("a");
+    let (first, second, third) = tokio::join!(ask(), ask(), ask());
+    let first = first.unwrap();
+    assert!([second, third].iter().all(|it| Arc::ptr_eq(it.as_ref().unwrap(), &first)));
+}
+
+#[tokio::test]
 async fn a_long_recording_lies_in_few_files_of_a_decent_size() {
     let config = Config { free_min_bytes: 0, volume_max_s: 20, ..Config::default() };
     let house = House::with(config, Arc::new(System));
@@ -331,17 +395,37 @@ async fn the_oldest_recordings_give_way_and_never_one_that_is_written() {
         deleted.iter().map(ToString::to_string).collect()
     };
     let config = Config { max_age_days: Some(30), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["b"]);
+    assert_eq!(names(library.sweep(&config, now)), ["b"]);
     assert!(!root.join("b").exists() && library.standing("b") == Standing::Unknown);
     let bytes = |name: &str| -> u64 {
         let files = fs::read_dir(root.join(name)).unwrap();
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     };
     let config = Config { max_bytes: Some(bytes("a") + 1_500), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["c"]);
+    assert_eq!(names(library.sweep(&config, now)), ["c"]);
     let config = Config { max_bytes: Some(1), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now).unwrap()), ["d"]);
+    assert_eq!(names(library.sweep(&config, now)), ["d"]);
     assert!(root.join("a").exists(), "its live is on");
+}
+
+#[test]
+fn a_recording_that_cannot_be_deleted_or_looked_at_stays_and_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let now = SystemTime::now();
+    for (name, days) in [("b", 40), ("c", 35)] {
+        fs::create_dir(root.join(name)).unwrap();
+        let index = File::create(root.join(name).join("index")).unwrap();
+        index.set_modified(now - Duration::from_secs(days * 86_400)).unwrap();
+    }
+    // Files where folders should be: neither can be removed as one, nor looked into.
+    fs::write(root.join(".deleted-b"), "").unwrap();
+    fs::write(root.join("d"), "").unwrap();
+    let library = Library::open(root.to_owned()).unwrap();
+    let config = Config { max_age_days: Some(30), ..Config::default() };
+    let deleted = library.sweep(&config, now);
+    assert_eq!(deleted.iter().map(PlaybackName::as_str).collect::<Vec<_>>(), ["c"]);
+    assert!(root.join("b").exists() && root.join("d").exists() && !root.join("c").exists());
 }
 
 #[tokio::test]
@@ -358,15 +442,11 @@ async fn recordings_are_for_the_server_alone() {
 
 #[test]
 fn ten_thousand_recordings_are_no_weight_for_a_start() {
-    // In memory: making so many folders is what takes long, and no start does it.
-    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for number in 0..10_000 {
-        fs::create_dir(folder.path().join(format!("k{number}"))).unwrap();
+        // Links to nowhere: whoever looked into one would fail.
+        std::os::unix::fs::symlink("nowhere", folder.path().join(format!("k{number}"))).unwrap();
     }
-    let started = std::time::Instant::now();
     let library = Library::open(folder.path().to_owned()).unwrap();
-    let took = started.elapsed();
-    println!("opened in {took:?}");
-    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(library.standing("k9999"), Standing::Finished);
 }

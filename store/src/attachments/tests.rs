@@ -305,6 +305,37 @@ on_both! {
         assert!(db.media(upload.id).await.unwrap().is_some());
     }
 
+    async fn the_lives_of_recordings_are_found_with_what_their_posts_show(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let live = db.live_of(owner).await;
+        // More than one statement asks for.
+        let mut names: Vec<_> =
+            (0..POSTS_AT_ONCE + 5).map(|n| format!("nolive{n}").parse().unwrap()).collect();
+        names.push(live.playback_name.clone());
+        let known = async || {
+            let lives = db.lives_of_recordings(&names).await.unwrap();
+            assert!(lives.len() <= 1, "{lives:?}");
+            lives.get(&live.playback_name).copied()
+        };
+        let (id, author) = (live.id, owner);
+        let on = RecordedLive { id, author, is_over: false, is_shown: false, has_room: true };
+        assert_eq!(known().await, Some(on));
+        let created = [crate::LiveState::Created];
+        db.set_live_state(id, &created, crate::LiveState::Ended, NOW_MS).await.unwrap();
+        assert_eq!(known().await, Some(RecordedLive { is_over: true, ..on }));
+        let name = live.playback_name.to_string();
+        let new = NewMedia { name, media_type: MediaType::Live, ..new_media(owner) };
+        db.create_recording(id, new).await.unwrap();
+        let shown = RecordedLive { is_over: true, is_shown: true, ..on };
+        assert_eq!(known().await, Some(shown));
+        for _ in 1..POST_MEDIA_MAX {
+            db.create_recording(id, new_media(owner)).await.unwrap();
+        }
+        assert_eq!(known().await, Some(RecordedLive { has_room: false, ..shown }));
+        assert!(db.delete_post(id.into()).await.unwrap());
+        assert_eq!(known().await, None);
+    }
+
     async fn a_later_recording_takes_the_place_of_the_earlier(db: Fixture) {
         let owner = db.user_called("aissatou").await.id;
         let live = db.live_of(owner).await.id;
