@@ -662,7 +662,7 @@ impl Store {
     }
 
     /// What the database knows of the lives of these recordings, by their playback names; lives that it does
-    /// not know are left out. One statement for every [`POSTS_AT_ONCE`].
+    /// not know are left out. One statement for every twenty.
     ///
     /// # Errors
     /// Only those of the database.
