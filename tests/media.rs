@@ -13,22 +13,20 @@ use std::time::Duration;
 use serde_json::Value;
 use support::api::Member;
 use support::peer::output_of;
-use support::{House, wait};
+use support::{House, wait, worker};
 
 /// For a few seconds of a small video, in a debug build on a machine that does something else too.
 const MADE_WITHIN: Duration = Duration::from_secs(120);
 /// For anything done at once.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A worker that was built for tests takes ten times as long.
-const PATIENT: (&str, &str) = ("API__WORKSHOP__PICTURE_CPU_S", "60");
 const FILM: &str =
     "-f lavfi -i testsrc2=s=320x240:r=25:d=3 -f lavfi -i sine=440:d=3 -pix_fmt yuv420p";
 const PICTURE: &str = "-f lavfi -i testsrc2=s=2400x1200 -frames:v 1";
 
 #[test]
 fn a_photograph_is_shrunk_and_turned_and_does_not_say_where_it_was_taken() {
-    let house = with_worker();
+    let house = worker::start(&[]);
     let plain = fs::read(made(&house, "plain.jpg", PICTURE)).expect("a picture");
     let photograph = written(&house, "in.jpg", &with_exif(&plain, 6));
     let member = house.member();
@@ -49,7 +47,7 @@ fn a_photograph_is_shrunk_and_turned_and_does_not_say_where_it_was_taken() {
 
 #[test]
 fn a_video_that_every_browser_plays_is_kept_but_for_its_notes_and_shown_at_once() {
-    let house = with_worker();
+    let house = worker::start(&[]);
     let film =
         made(&house, "in.mp4", &format!("{FILM} -c:v libx264 -c:a aac -movflags +faststart"));
     let media = bring(&house, &house.member(), &film);
@@ -66,7 +64,7 @@ fn a_video_that_every_browser_plays_is_kept_but_for_its_notes_and_shown_at_once(
 
 #[test]
 fn other_videos_are_pending_until_they_are_mp4_for_everybody() {
-    let house = with_worker();
+    let house = worker::start(&[]);
     let member = house.member();
     for (name, codecs) in [
         ("in.avi", "-c:v mpeg4 -c:a mp3"),
@@ -91,7 +89,7 @@ fn other_videos_are_pending_until_they_are_mp4_for_everybody() {
 
 #[test]
 fn a_picture_that_moves_becomes_a_video_with_a_picture() {
-    let house = with_worker();
+    let house = worker::start(&[]);
     let gif = made(&house, "in.gif", "-f lavfi -i testsrc2=s=160x120:r=10:d=1");
     let media = bring(&house, &house.member(), &gif);
     assert_eq!((&media["media_type"], &media["file_type"]), (&"video".into(), &"video/mp4".into()));
@@ -100,8 +98,7 @@ fn a_picture_that_moves_becomes_a_video_with_a_picture() {
 
 #[test]
 fn a_video_is_as_long_as_it_is_measured_not_as_it_says() {
-    let house = House::start_with(&[("API__UPLOADS__VIDEO_MAX_S", "1"), PATIENT]);
-    assert!(house.log().contains("the media worker is there"), "{}", house.log());
+    let house = worker::start(&[("API__UPLOADS__VIDEO_MAX_S", "1")]);
     let member = house.member();
     let long = made(&house, "long.mp4", &format!("{FILM} -c:v libx264 -movflags +faststart"));
     let mut lying = fs::read(&long).expect("a film");
@@ -122,7 +119,7 @@ fn a_video_is_as_long_as_it_is_measured_not_as_it_says() {
 
 #[test]
 fn what_was_in_hand_when_the_server_died_is_made_by_the_next() {
-    let mut house = with_worker();
+    let mut house = worker::start(&[]);
     let member = house.member();
     let film = made(&house, "in.avi", &format!("{FILM} -c:v mpeg4").replace("d=3", "d=20"));
     let media = bring(&house, &member, &film);
@@ -137,7 +134,7 @@ fn what_was_in_hand_when_the_server_died_is_made_by_the_next() {
 
 #[test]
 fn hostile_files_are_refused_or_fail_and_disturb_nobody() {
-    let house = with_worker();
+    let house = worker::start(&[]);
     let member = house.member();
     bring(&house, &member, &made(&house, "first.jpg", PICTURE));
     let before_kib = house.peak_memory_kib();
@@ -185,25 +182,9 @@ fn hostile_files_are_refused_or_fail_and_disturb_nobody() {
 
 #[test]
 fn a_video_that_cannot_be_made_says_so_to_its_owner_and_the_next_is_made() {
-    // A worker that dies of every film, but says of it what is true.
-    let real = Path::new(env!("CARGO_BIN_EXE_communiconnect-live"))
-        .with_file_name("communiconnect-media-worker");
     let folder = tempfile::tempdir().expect("a folder");
-    let dying = folder.path().join("worker");
-    let text = format!(
-        "#!/bin/sh\nread -r order\ncase \"$order\" in *transcode*) kill -SEGV $$ ;; esac\n\
-         printf '%s' \"$order\" | exec '{}'\n",
-        real.display()
-    );
-    fs::write(&dying, text).expect("a script");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&dying, mode).expect("a program");
-    let worker = dying.display().to_string();
-    let house = House::start_with(&[
-        ("API__WORKSHOP__WORKER", &worker),
-        ("API__WORKSHOP__TRIES", "1"),
-        PATIENT,
-    ]);
+    let dying = worker::dying(folder.path());
+    let house = worker::start(&[("API__WORKSHOP__WORKER", &dying), ("API__WORKSHOP__TRIES", "1")]);
     let member = house.member();
     let film = made(&house, "in.avi", &format!("{FILM} -c:v mpeg4"));
     let media = bring(&house, &member, &film);
@@ -215,17 +196,6 @@ fn a_video_that_cannot_be_made_says_so_to_its_owner_and_the_next_is_made() {
     assert!(end["status_reason"].as_str().is_some_and(|it| it.contains("MP4")), "{end}");
     let picture = bring(&house, &member, &made(&house, "in.png", PICTURE));
     assert_eq!(picture["approval_status"], "approved");
-}
-
-/// A server that has found the worker beside itself.
-fn with_worker() -> House {
-    let house = House::start_with(&[PATIENT]);
-    assert!(
-        house.log().contains("the media worker is there"),
-        "build it first: cargo build -p communiconnect-media-worker\n{}",
-        house.log()
-    );
-    house
 }
 
 /// A file that Debian's ffmpeg makes.

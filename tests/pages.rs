@@ -19,14 +19,12 @@ use support::mail::MailServer;
 use support::page::Page;
 use support::peer::output_of;
 use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
-use support::{House, artefacts, http};
+use support::{House, artefacts, http, worker};
 
 /// Where letters say that the site is.
 const SITE: &str = "https://live.example.org";
 /// For anything done at once.
 const SOON: Duration = Duration::from_secs(60);
-/// A worker that was built for tests takes ten times as long.
-const PATIENT: (&str, &str) = ("API__WORKSHOP__PICTURE_CPU_S", "60");
 /// An IDR every second: nobody waits long for a picture.
 const BRISK: Source = Source { video: Some(Video { gop: 30, ..VIDEO }), ..USUAL };
 
@@ -134,7 +132,7 @@ fn two_people_talk_beside_a_live_in_chromium() {
 
 #[test]
 fn a_file_goes_on_over_a_broken_link_and_its_conversion_is_followed_in_chromium() {
-    let house = with_worker(&[PATIENT]);
+    let house = worker::start(&[]);
     let film = film(&house, 3);
     let size = fs::metadata(&film).expect("the film").len();
     assert!((12_000_000..48_000_000).contains(&size), "{size} bytes do not break in the middle");
@@ -158,22 +156,9 @@ fn a_file_goes_on_over_a_broken_link_and_its_conversion_is_followed_in_chromium(
 
 #[test]
 fn a_conversion_that_fails_says_why_also_later_in_chromium() {
-    // A worker that dies of every film, but says of it what is true.
-    let real = Path::new(env!("CARGO_BIN_EXE_communiconnect-live"))
-        .with_file_name("communiconnect-media-worker");
     let folder = tempfile::tempdir().expect("a folder");
-    let dying = folder.path().join("worker");
-    let text = format!(
-        "#!/bin/sh\nread -r order\ncase \"$order\" in *transcode*) kill -SEGV $$ ;; esac\n\
-         printf '%s' \"$order\" | exec '{}'\n",
-        real.display()
-    );
-    fs::write(&dying, text).expect("a script");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&dying, mode).expect("a program");
-    let worker = dying.display().to_string();
-    let house =
-        with_worker(&[("API__WORKSHOP__WORKER", &worker), ("API__WORKSHOP__TRIES", "1"), PATIENT]);
+    let dying = worker::dying(folder.path());
+    let house = worker::start(&[("API__WORKSHOP__WORKER", &dying), ("API__WORKSHOP__TRIES", "1")]);
     let arguments = [&*pictures("media"), &film(&house, 1).display().to_string(), "fails"];
     let told = Page::open_with("media.mjs", &house, "", &arguments).hear();
     for when in ["failed", "afterReload"] {
@@ -185,7 +170,7 @@ fn a_conversion_that_fails_says_why_also_later_in_chromium() {
 
 #[test]
 fn an_admin_looks_at_what_waits_and_at_what_is_reported_in_chromium() {
-    let house = with_worker(&[("API__MODERATION__REVIEW", "true"), PATIENT]);
+    let house = worker::start(&[("API__MODERATION__REVIEW", "true")]);
     let (admin, member) = (house.member(), house.member());
     run(&house, &["user", "role", &admin.email, "admin"]);
     let pictures_of = |name: &str, filter: &str| {
@@ -247,15 +232,6 @@ fn pictures(subject: &str) -> String {
     let folder = artefacts().join(subject);
     fs::create_dir_all(&folder).expect("a folder for pictures");
     folder.display().to_string()
-}
-
-/// A server that has found its media worker.
-fn with_worker(settings: &[(&str, &str)]) -> House {
-    let house = House::start_with(settings);
-    let log = house.log();
-    let hint = "build it first: cargo build -p communiconnect-media-worker";
-    assert!(log.contains("the media worker is there"), "{hint}\n{log}");
-    house
 }
 
 /// A film that no browser plays, of some five megabytes a second.

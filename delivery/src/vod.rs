@@ -3,8 +3,8 @@
 //! Here: paths, tickets, bodies that come from a disk. Not here: what a recording is (`recorder`).
 //!
 //! A body is read in pieces of 256 KiB, each when the socket took the one before: a viewer who takes nothing
-//! costs a piece and an open file, of which there are as many at once as [`BODIES_AT_ONCE`]. A piece that is damaged ends its body early, so that a player takes it for
-//! a lost connection and never for media.
+//! costs a piece and an open file, of which there are as many at once as [`BODIES_AT_ONCE`]. A piece that is
+//! damaged ends its body early, so that a player takes it for a lost connection and never for media.
 
 use std::{ops::Range, sync::Arc};
 

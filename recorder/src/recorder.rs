@@ -49,7 +49,7 @@ pub struct Recorder(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    library: Library,
+    recordings: Library,
     queue: Queue,
     runtime: Handle,
     running: Mutex<HashMap<PlaybackName, watch::Receiver<Progress>>>,
@@ -82,7 +82,7 @@ pub enum State {
 }
 
 impl Recorder {
-    /// A recorder that writes below the folder of `library`, to `disk`. Its tasks are of the runtime it is made
+    /// A recorder that writes below the folder of `recordings`, to `disk`. Its tasks are of the runtime it is made
     /// in.
     ///
     /// # Errors
@@ -90,11 +90,11 @@ impl Recorder {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn start(library: Library, config: Config, disk: Arc<dyn Disk>) -> io::Result<Self> {
+    pub fn start(recordings: Library, config: Config, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let queue = Queue::start(config, disk)?;
         let runtime = Handle::current();
         let (running, draining) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { library, queue, runtime, running, draining })))
+        Ok(Self(Arc::new(Inner { recordings, queue, runtime, running, draining })))
     }
 
     /// Records a live from its first segment that is still there to its end. One that is recorded already goes
@@ -109,11 +109,11 @@ impl Recorder {
             }
             running.insert(name.clone(), watched);
         }
-        let is_there = self.0.library.standing(name.as_str()) != Standing::Unknown;
-        self.0.library.begin(name);
+        let is_there = self.0.recordings.standing(name.as_str()) != Standing::Unknown;
+        self.0.recordings.begin(name);
         let mut follower = Follower {
             recorder: self.clone(),
-            folder: self.0.library.folder(name),
+            folder: self.0.recordings.folder(name),
             channel: Arc::clone(channel),
             progress,
             cursor: Cursor::default(),
@@ -122,11 +122,6 @@ impl Recorder {
             deadline: None,
         };
         self.0.runtime.spawn(async move { follower.follow().await });
-    }
-
-    /// The recordings there are.
-    pub fn library(&self) -> &Library {
-        &self.0.library
     }
 
     /// How the recording of a live goes; `None` if it is not recorded now.
@@ -197,7 +192,7 @@ struct Cursor {
 impl Drop for Follower {
     fn drop(&mut self) {
         let name = self.channel.name();
-        self.recorder.0.library.finish(name, self.is_there);
+        self.recorder.0.recordings.finish(name, self.is_there);
         self.recorder.running().remove(name);
     }
 }

@@ -24,6 +24,7 @@ pub mod playlist;
 pub mod rtmp;
 pub mod source;
 pub mod wait;
+pub mod worker;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -79,3 +79,20 @@ export async function looks(page, folder, name) {
   await page.setViewportSize(before);
   return wide;
 }
+
+/**
+ * Does what `story` tells and prints what was seen, what sticks out of the page and what the console had to
+ * say; when it breaks off, how far it came, with a picture of the page.
+ */
+export async function play(page, folder, { seen, wide, errors }, story) {
+  try {
+    await story();
+    console.log(JSON.stringify({ seen, wide, errors: unforeseen(errors) }));
+  } catch (error) {
+    await page.screenshot({ path: join(folder, 'failed.png') }).catch(() => {});
+    console.error(
+      [String(error.stack ?? error), `seen: ${JSON.stringify(seen)}`, ...errors].join('\n'),
+    );
+    process.exitCode = 1;
+  }
+}

@@ -7,7 +7,7 @@
 
 import { copyFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { looks, openPage, unforeseen } from './browser.mjs';
+import { looks, openPage, play } from './browser.mjs';
 import { openLink } from './link.mjs';
 import { signUp } from './people.mjs';
 
@@ -31,23 +31,15 @@ page.on('dialog', (dialog) => {
 });
 const wide = [];
 const look = async (name) => wide.push(...(await looks(page, folder, name)));
-try {
+await play(page, folder, { seen, wide, errors }, async () => {
   await signUp(page, link.base);
   await at('account').click();
   await at('nav-media').click();
   await page.locator('main h1').waitFor();
   await (how === 'fails' ? failing() : succeeding());
-  console.log(JSON.stringify({ seen, wide, errors: unforeseen(errors) }));
-} catch (error) {
-  await page.screenshot({ path: join(folder, 'failed.png') }).catch(() => {});
-  console.error(
-    [String(error.stack ?? error), `seen: ${JSON.stringify(seen)}`, ...errors].join('\n'),
-  );
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-  link.close();
-}
+});
+await browser.close();
+link.close();
 
 async function succeeding() {
   await look('empty');

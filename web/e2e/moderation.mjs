@@ -5,8 +5,7 @@
 // Prints one JSON line: what was seen (`seen`), what sticks out of the page (`wide`), and what the console
 // had to say (`errors`).
 
-import { join } from 'node:path';
-import { looks, openPage, openPerson, unforeseen } from './browser.mjs';
+import { looks, openPage, openPerson, play } from './browser.mjs';
 import { signIn } from './people.mjs';
 
 const STEP_MS = 30_000;
@@ -21,7 +20,7 @@ const at = (id) => page.getByTestId(id);
 const seen = {};
 const wide = [];
 const look = async (name) => wide.push(...(await looks(page, folder, name)));
-try {
+await play(page, folder, { seen, wide, errors }, async () => {
   seen.member = await asMember();
   await signIn(page, base, admin);
   await at('account').click();
@@ -70,16 +69,8 @@ try {
   seen.closed = await told('classé');
   await at('moderation-empty').waitFor();
   await look('nothing');
-  console.log(JSON.stringify({ seen, wide, errors: unforeseen(errors) }));
-} catch (error) {
-  await page.screenshot({ path: join(folder, 'failed.png') }).catch(() => {});
-  console.error(
-    [String(error.stack ?? error), `seen: ${JSON.stringify(seen)}`, ...errors].join('\n'),
-  );
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+});
+await browser.close();
 
 /** What one sees there who is no admin. */
 async function asMember() {

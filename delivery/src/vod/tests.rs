@@ -257,6 +257,10 @@ async fn a_private_recording_is_for_those_with_a_ticket() {
     let segment = house.get(&path.replacen("/a/", &format!("/a/{ticket}/"), 1)).await;
     assert_eq!(segment.body, Some(bytes));
     assert!(segment.header(header::CACHE_CONTROL).starts_with("private"));
+    let beyond = path.replacen("/a/", &format!("/a/{ticket}/"), 1).replace("/0.m4s", "/999.m4s");
+    let missing = house.get(&beyond).await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.header(header::CACHE_CONTROL), "no-store");
     let other = format!("10{}", "ab".repeat(20));
     let refused = house.get(&format!("/vod/a/{other}/source.m3u8")).await;
     assert!(refused.failed_as(403, "no_ticket"));
