@@ -250,6 +250,12 @@ macro_rules! select_posts {
 /// word that every post has costs no more for.
 pub const SEARCH_MAX: u32 = 200;
 
+/// Posts that are passed over one by one; of more, whole days are (`post_days`).
+const PASSED_OVER_MAX: i64 = 1000;
+
+/// The length of a day of `post_days`, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
 /// Shorter texts, in characters, are in no index.
 const INDEXED_CHARS: usize = 3;
 
@@ -309,22 +315,34 @@ impl Store {
         if query.page == 0 || offset >= count {
             return Ok((count.cast_unsigned(), Vec::new()));
         }
-        let order = query.sort.order();
         // From the nearer end: the last page costs what the first does.
         let limit = (count - offset).min(i64::from(PAGE_SIZE));
-        let (from, passed_over) = if offset > count / 2 {
-            (query.sort.reversed().order(), count - offset - limit)
+        let (from, mut passed_over) = if offset > count / 2 {
+            (query.sort.reversed(), count - offset - limit)
         } else {
-            (order, offset)
+            (query.sort, offset)
+        };
+        let day: Option<(i64, i64)> = match query.days_before(from, passed_over) {
+            Some(asked) => reading!(&self.database, |pool| asked.rows(pool).await?).pop(),
+            None => None,
         };
         // The ids first, which the index has: rows that are passed over are not read.
         let mut asked = Asked::new(select_posts!("where p.id in (select p.id from posts p "));
         query.conditions(&mut asked);
-        asked.push(&format!(" order by {from} limit "));
+        if let Some((day, before)) = day {
+            let (side, bound) = match from {
+                PostSort::Newest => (" and p.created_ms < ", day + 1),
+                _ => (" and p.created_ms >= ", day),
+            };
+            asked.push(side);
+            asked.bind(bound * DAY_MS);
+            passed_over -= before;
+        }
+        asked.push(&format!(" order by {} limit ", from.order()));
         asked.bind(limit);
         asked.push(" offset ");
         asked.bind(passed_over);
-        asked.push(&format!(") order by {order}"));
+        asked.push(&format!(") order by {}", query.sort.order()));
         let rows = reading!(&self.database, |pool| asked.rows(pool).await?);
         Ok((count.cast_unsigned(), rows))
     }
@@ -537,6 +555,33 @@ impl PostQuery {
             Asked::new("select cast(coalesce(sum(p.posts), 0) as bigint) from post_counts p ");
         self.conditions(&mut asked);
         asked
+    }
+
+    /// The day that its page begins in, counted from the end that `from` begins at, and how many posts the
+    /// days before that have. Nothing where posts have no order in time, or less is passed over than that is worth.
+    fn days_before(&self, from: PostSort, passed_over: i64) -> Option<Asked> {
+        let order = match from {
+            PostSort::Newest => "desc",
+            PostSort::Oldest => "asc",
+            PostSort::MostLiked | PostSort::LeastLiked => return None,
+        };
+        let is_of_all_kinds = self.post_type.is_none() && self.is_live_post.is_none();
+        let is_of_one_member =
+            matches!(self.scope, Scope::Author(_)) || self.is_anonymous.is_some();
+        if is_of_one_member || !is_of_all_kinds || passed_over < PASSED_OVER_MAX {
+            return None;
+        }
+        let mut asked = Asked::new(
+            "select day, before from (select p.day, sum(p.posts) as posts, \
+                 cast(sum(sum(p.posts)) over (order by p.day ",
+        );
+        asked.push(order);
+        asked.push(") - sum(p.posts) as bigint) as before from post_days p ");
+        self.conditions(&mut asked);
+        asked.push(" group by p.day) d where posts > 0 and before <= ");
+        asked.bind(passed_over);
+        asked.push(" order by before desc limit 1");
+        Some(asked)
     }
 
     /// The ids that a search for `text` finds, in the order asked for.

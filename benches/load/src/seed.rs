@@ -94,6 +94,7 @@ pub fn fill(database: &Database, size: Size) -> Result<()> {
                  set maintenance_work_mem = '512MB'; set work_mem = '256MB';\n\
                  drop index post_search_trigrams;\nbegin;\n{}\n\
                  insert into post_counts select commune_id, post_type, is_live_post, count(*) from posts group by 1, 2, 3;\n\
+                 insert into post_days select commune_id, created_ms / 86400000, count(*) from posts group by 1, 2;\n\
                  commit;\n\
                  create index post_search_trigrams on post_search using gin (words gin_trgm_ops, author gin_trgm_ops);\n\
                  vacuum (analyze);",

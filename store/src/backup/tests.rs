@@ -72,6 +72,7 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_and_holds_togethe
                 "select count(*) from posts p where likes_count <>
                      (select count(*) from likes k where k.post_id = p.id)",
                 "select (select sum(posts) from post_counts) - (select count(*) from posts)",
+                "select (select sum(posts) from post_days) - (select count(*) from posts)",
                 "select (select count(*) from post_search) - (select count(*) from posts)",
                 "select count(*) from pragma_foreign_key_check",
             ] {

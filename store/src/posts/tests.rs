@@ -157,6 +157,57 @@ on_both! {
         }
     }
 
+    async fn pages_far_into_a_list_are_those_of_the_list(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let quartier = author.quartier.as_ref().unwrap();
+        let (quartier, commune) = (quartier.id.get(), quartier.commune.id);
+        let count = 2_700_i64;
+        // Four days and a half, out of order, two posts to an instant; every fifth post of another commune.
+        let created_ms = |n: i64| NOW_MS + n * 7919 % count / 2 * 300_000;
+        db.execute(format!(
+            "insert into posts (author_id, quartier_id, commune_id, title, content, post_type, is_live_post, created_ms, updated_ms)
+             with recursive s (n) as (select 1 union all select n + 1 from s where n < {count})
+             select {author}, {quartier}, case when n % 5 = 0 then {other} else {commune} end, '' || n, '', 'info', 0,
+                 cast({NOW_MS} as bigint) + n * 7919 % {count} / 2 * 300000, 0
+             from s order by n",
+            author = author.id, commune = commune.get(), other = commune.get() % 11 + 1,
+        ))
+        .await
+        .unwrap();
+        let check = async |posts: Vec<(i64, i64)>| {
+            let of = |scope: Scope| {
+                let is_of = |n: i64| scope == Scope::Everywhere || n % 5 != 0;
+                let mut expected: Vec<_> = posts.iter().filter(|(_, n)| is_of(*n)).collect();
+                expected.sort_unstable();
+                expected.into_iter().map(|(_, n)| n.to_string()).collect::<Vec<_>>()
+            };
+            for scope in [Scope::Everywhere, Scope::Commune(commune)] {
+                let oldest = of(scope);
+                let newest: Vec<_> = oldest.iter().rev().cloned().collect();
+                for (sort, all) in [(PostSort::Oldest, oldest), (PostSort::Newest, newest)] {
+                    for (number, page) in all.chunks(20).enumerate().step_by(7) {
+                        let query = PostQuery { scope, sort, page: number as u32 + 1, ..Default::default() };
+                        assert_eq!(titles(&db, query).await, page, "page {number} of {scope:?}, {sort:?}");
+                    }
+                }
+            }
+        };
+        check((1..=count).map(|n| (created_ms(n), n)).collect()).await;
+
+        // Posts that go, and are moved to another day, take their place along.
+        db.execute("delete from posts where cast(title as bigint) % 7 = 0".into()).await.unwrap();
+        db.execute(format!("update posts set created_ms = created_ms + {DAY_MS} where cast(title as bigint) % 3 = 0"))
+            .await
+            .unwrap();
+        let left = (1..=count).filter(|n| n % 7 != 0);
+        check(left.map(|n| (created_ms(n) + if n % 3 == 0 { DAY_MS } else { 0 }, n)).collect()).await;
+        let wrong = db.number(
+            "select count(*) from post_days d where posts <> (select count(*) from posts p
+                 where p.commune_id = d.commune_id and p.created_ms / 86400000 = d.day)",
+        );
+        assert_eq!(wrong.await, 0);
+    }
+
     async fn a_search_sees_title_text_and_author(db: Fixture) {
         posts(&db, "Kaloum", "Almamya", &["Fête à Guéckédou", "Marché"]).await;
         let author = db
