@@ -120,5 +120,12 @@ cat <<TXT
 
 TXT
 wait "$encoder" || true
+encoder=''
+# Whoever stops the live on the page wants to see its recording next.
+if [[ $(curl -sS "$site/api/lives/$(jq -r .playback_name <<<"$live")/" | jq -r .status) == ended ]]; then
+  say "the live was ended; its recording is where it was, and the server goes on until Ctrl-C"
+  wait "$server" || true
+  exit 0
+fi
 cat "$DATA/encoder.log" >&2
 fail 'the encoder stopped'

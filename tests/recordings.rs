@@ -99,17 +99,23 @@ fn a_live_becomes_a_video_of_its_post_and_goes_with_it() {
 #[test]
 fn what_a_crash_prevented_is_done_after_the_next_start_also_where_nothing_is_recorded_any_more() {
     let mut house = House::start_with(&[("PACKAGER__WINDOW_MS", "12000")]);
-    let [unshown, deleted, lost] = std::array::from_fn(|_| {
+    let [unshown, deleted, lost, strange] = std::array::from_fn(|_| {
         let live = house.live();
         publish(&house, &live);
         assert_eq!(live.member.stop(live.id).json()["video_saved"], true);
         live
     });
     house.crash();
-    // As after a crash before one became media, and before two were deleted.
+    // As after a crash before one became media, and after two were deleted and before they were gone; and as with
+    // a copy of the database from before one of the lives.
     let said = format!(
-        "delete from media where name in ('{}', '{}'); delete from lives where playback_name = '{}'",
-        unshown.name, deleted.name, lost.name
+        "delete from media where name in ('{unshown}', '{deleted}');
+         delete from lives where playback_name in ('{lost}', '{strange}');
+         delete from deleted_recordings where name in ('{unshown}', '{strange}')",
+        unshown = unshown.name,
+        deleted = deleted.name,
+        lost = lost.name,
+        strange = strange.name,
     );
     let mut python = Command::new("python3");
     let run = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(\
@@ -118,18 +124,20 @@ fn what_a_crash_prevented_is_done_after_the_next_start_also_where_nothing_is_rec
     python.args(["-c", run]).arg(data.join("communiconnect.sqlite")).arg(said);
     output_of(python, KEPT_WITHIN);
     let folder = |live: &Live| data.join("recordings").join(&live.name);
-    std::fs::remove_file(folder(&unshown).join("shown")).expect("it was shown");
     let [of_unshown, of_deleted, of_lost] = [&unshown, &deleted, &lost].map(folder);
 
     house.restart_in_place_with(&[("RECORDING__ENABLED", "false")]);
     wait::until_true("the deleted ones are gone", KEPT_WITHIN, || {
         !of_deleted.exists() && !of_lost.exists()
     });
-    wait::until_true("the other one is shown", KEPT_WITHIN, || of_unshown.join("shown").exists());
     for live in [&deleted, &lost] {
         assert_eq!(house.get(&recording(live)).status, 404);
     }
     let path = format!("/api/posts/{}/", unshown.id);
+    wait::until_true("the other one is shown", KEPT_WITHIN, || {
+        !unshown.member.get(&path).json()["live_stream"].is_null()
+    });
+    assert_eq!(house.get(&recording(&strange)).status, 200, "nobody said that this is to go");
     let post = unshown.member.get(&path).json();
     assert_eq!(post["live_stream"]["file"], house.url(&recording(&unshown)), "{post:#}");
     let bearer = unshown.member.bearer();

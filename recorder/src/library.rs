@@ -28,8 +28,6 @@ const OPEN_MAX: usize = 256;
 const OPEN_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// What a folder is called from when it is to go until it is gone.
 const DELETED: &str = ".deleted-";
-/// The empty file that says that a recording became media of its post.
-const SHOWN: &str = "shown";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All recordings. Cloning is cheap: every clone is the same.
@@ -53,7 +51,6 @@ struct Shelves {
 #[derive(Debug, Default)]
 struct Known {
     is_written: bool,
-    is_shown: bool,
     size: Option<Size>,
     /// Whose turn it is to open it: the others find it open.
     opening: Arc<tokio::sync::Mutex<()>>,
@@ -154,38 +151,6 @@ impl Library {
         let shelves = self.lock();
         let finished = shelves.known.iter().filter(|(_, known)| !known.is_written);
         finished.filter_map(|(name, _)| name.parse().ok()).collect()
-    }
-
-    /// Whether [`Library::set_shown`] was ever told of a recording, also by an earlier run of the server. Blocks.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn is_shown(&self, name: &PlaybackName) -> io::Result<bool> {
-        if self.lock().known.get(name.as_str()).is_some_and(|known| known.is_shown) {
-            return Ok(true);
-        }
-        let is_shown = self.folder(name).join(SHOWN).try_exists()?;
-        self.note_shown(name, is_shown);
-        Ok(is_shown)
-    }
-
-    /// Notes that a recording became media of its post, so that one whose media was deleted is not taken for one
-    /// that never was. Blocks.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn set_shown(&self, name: &PlaybackName) -> io::Result<()> {
-        let folder = self.folder(name);
-        writer::options().create(true).truncate(false).open(folder.join(SHOWN))?;
-        fs::File::open(&folder)?.sync_all()?;
-        self.note_shown(name, true);
-        Ok(())
-    }
-
-    fn note_shown(&self, name: &PlaybackName, is_shown: bool) {
-        if let Some(known) = self.lock().known.get_mut(name.as_str()) {
-            known.is_shown = is_shown;
-        }
     }
 
     /// Deletes a recording that is finished; says whether there was one. Blocks. What is read of it now is

@@ -6,7 +6,6 @@
 //! recordings/k3v9…/index          lines, appended (`index`)
 //!                  00000.volume   init segments and segments, end to end, as viewers got them
 //!                  00001.volume
-//!                  shown          empty, once its post shows it (`library`)
 //! ```
 //!
 //! Bytes are written at offsets that are counted here, so that what failed half-way is overwritten. A

@@ -4,13 +4,13 @@
 //! is written (`recorder`), which recordings give way to newer ones (`app`).
 //!
 //! Each of it is done at once where it is due. What a crash, a disk or a database prevented is found again by
-//! [`Lives::settle_recordings`]: what should be is in the database, and in the folder of a recording whether it
-//! was ever shown.
+//! [`Lives::settle_recordings`]: the database says which posts show no recording, and which recordings were deleted.
+//! One that it says nothing of is left alone.
 
 use media::id::{LiveId, PlaybackName, UserId};
-use store::{Approval, MediaType, NewMedia, RecordedLive};
+use store::{Approval, MediaType, NewMedia};
 use tokio::task::spawn_blocking;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{Lives, now_ms};
 
@@ -30,7 +30,6 @@ impl Lives {
         match self.0.store.create_recording(id, new).await {
             Ok(media) => {
                 info!(live.id = %id, media.id = media.id.get(), "live recorded");
-                self.note_shown(name.clone()).await;
             }
             // Its post was deleted meanwhile, and took the live along.
             Err(store::Error::UnknownPost) => self.unrecord(name.clone()),
@@ -57,63 +56,42 @@ impl Lives {
             let name = name.clone();
             move || library.delete(&name)
         });
-        if let Ok(Err(error)) = deleted.await {
-            error!(%name, %error, "a recording that belongs to nothing is still there");
+        match deleted.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                return error!(%name, %error, "a deleted recording is still on the disk");
+            }
+            Err(_) => return,
+        }
+        if let Err(error) = self.0.store.recording_is_gone(&name).await {
+            error!(%name, %error, "cannot note that a recording is gone");
         }
     }
 
-    /// Deletes recordings that belong to nothing any more, and has posts show those that they do not show yet.
+    /// Deletes the recordings that were deleted and are still there, and has posts show those that they do not show
+    /// yet.
     pub(crate) async fn settle_recordings(&self) {
+        // What becomes of those of open lives is being seen to.
+        let is_open = |name: &PlaybackName| self.0.open.contains_key(name);
+        match self.0.store.deleted_recordings().await {
+            Ok(deleted) => {
+                for name in deleted.into_iter().filter(|name| !is_open(name)) {
+                    self.delete_recording(name).await;
+                }
+            }
+            Err(error) => return error!(%error, "cannot look for deleted recordings"),
+        }
         let mut names = self.0.recordings.finished();
-        // What becomes of these is being seen to.
-        names.retain(|name| !self.0.open.contains_key(name));
+        names.retain(|name| !is_open(name));
         let lives = match self.0.store.lives_of_recordings(&names).await {
             Ok(lives) => lives,
             Err(error) => return error!(%error, "cannot look for the lives of the recordings"),
         };
-        if lives.is_empty() && names.len() > 1 {
-            // More likely another database than so many deletions that all failed.
-            let recordings = names.len();
-            return warn!(recordings, "no recording is of a live of this database: all are left");
-        }
-        for name in names {
-            match lives.get(&name) {
-                None => self.delete_recording(name).await,
-                Some(live) if live.is_over => self.settle(live, name).await,
-                Some(_) => {}
-            }
-        }
-    }
-
-    async fn settle(&self, live: &RecordedLive, name: PlaybackName) {
-        let library = self.0.recordings.clone();
-        let was_shown = spawn_blocking({
-            let name = name.clone();
-            move || library.is_shown(&name)
-        });
-        match (was_shown.await, live.is_shown) {
-            (Ok(Ok(false)), true) => self.note_shown(name).await,
-            // Its media was deleted.
-            (Ok(Ok(true)), false) => self.delete_recording(name).await,
-            (Ok(Ok(false)), false) if live.has_room => {
+        metrics::gauge!("recordings_of_no_live").set((names.len() - lives.len()) as f64);
+        for (name, live) in lives {
+            if live.is_over && !live.is_shown && live.has_room {
                 self.archive(live.id, live.author, &name).await;
             }
-            (Ok(Err(error)), _) => error!(%name, %error, "cannot look at a recording"),
-            _ => {}
-        }
-    }
-
-    async fn note_shown(&self, name: PlaybackName) {
-        let library = self.0.recordings.clone();
-        let noted = spawn_blocking({
-            let name = name.clone();
-            move || library.set_shown(&name)
-        });
-        match noted.await {
-            // It was deleted meanwhile.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Ok(Err(error)) => warn!(%name, %error, "cannot note that a recording is shown"),
-            _ => {}
         }
     }
 }

@@ -647,7 +647,8 @@ impl Store {
         Ok(names.is_some())
     }
 
-    /// Forgets the media that is the recording of a live, by its playback name, also where posts show it.
+    /// Forgets the media that is the recording of a live, by its playback name, also where posts show it. It is
+    /// among [`Store::deleted_recordings`] from then on.
     ///
     /// # Errors
     /// Only those of the database.
@@ -661,8 +662,33 @@ impl Store {
         Ok(())
     }
 
-    /// What the database knows of the lives of these recordings, by their playback names; lives that it does
-    /// not know are left out. One statement for every twenty.
+    /// Recordings whose live or whose media was deleted, until [`Store::recording_is_gone`]: a thousand at most.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn deleted_recordings(&self) -> Result<Vec<PlaybackName>, Error> {
+        let names: Vec<(String,)> = reading!(&self.database, |pool| {
+            sqlx::query_as("select name from deleted_recordings limit 1000").fetch_all(pool).await?
+        });
+        names.iter().map(|(name,)| stored_name(name)).collect()
+    }
+
+    /// Notes that a deleted recording is on the disk no more.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn recording_is_gone(&self, name: &PlaybackName) -> Result<(), Error> {
+        writing!(&self.database, |pool| {
+            sqlx::query("delete from deleted_recordings where name = $1")
+                .bind(name.as_str())
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// What the database knows of the lives of these recordings, by their playback names; those that it does
+    /// not know, or that are to be deleted, are left out. One statement for every twenty.
     ///
     /// # Errors
     /// Only those of the database.
@@ -675,7 +701,8 @@ impl Store {
                  (select count(*) from post_media pm where pm.post_id = l.id)
              from lives l
              left join media m on m.name = l.playback_name and m.media_type = 'live'
-             where l.playback_name in ",
+             where not exists (select 1 from deleted_recordings d where d.name = l.playback_name)
+                 and l.playback_name in ",
             those_posts!()
         );
         let mut lives = HashMap::new();

@@ -336,6 +336,41 @@ on_both! {
         assert_eq!(known().await, None);
     }
 
+    async fn a_recording_is_to_go_once_its_live_or_its_media_is_deleted_until_it_is_gone(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let [kept, without_media, without_live] =
+            [db.live_of(owner).await, db.live_of(owner).await, db.live_of(owner).await];
+        for live in [&kept, &without_media, &without_live] {
+            let name = live.playback_name.to_string();
+            let new = NewMedia { name, media_type: MediaType::Live, ..new_media(owner) };
+            db.create_recording(live.id, new).await.unwrap();
+        }
+        // What a browser sent of a live is a file of the storage.
+        let sent = NewMedia { media_type: MediaType::Live, ..new_media(owner) };
+        let sent = db.create_recording(kept.id, sent).await.unwrap();
+        let upload = db.create_media(new_media(owner)).await.unwrap();
+        for media in [sent.id, upload.id] {
+            assert!(db.delete_media(media, owner, NOW_MS).await.unwrap());
+        }
+        assert_eq!(db.deleted_recordings().await.unwrap(), []);
+
+        db.forget_recording(&without_media.playback_name).await.unwrap();
+        assert!(db.delete_post(without_live.id.into()).await.unwrap());
+        let mut expected = [&without_media, &without_live].map(|live| live.playback_name.clone());
+        let mut deleted = db.deleted_recordings().await.unwrap();
+        expected.sort_by_key(PlaybackName::to_string);
+        deleted.sort_by_key(PlaybackName::to_string);
+        assert_eq!(deleted, expected);
+        let known = db.lives_of_recordings(&expected).await.unwrap();
+        assert!(known.is_empty(), "one to go is not to be shown again: {known:?}");
+
+        db.recording_is_gone(&without_media.playback_name).await.unwrap();
+        assert_eq!(db.deleted_recordings().await.unwrap(), [without_live.playback_name]);
+        // A member takes all of his along.
+        db.execute(format!("delete from users where id = {owner}")).await.unwrap();
+        assert_eq!(db.deleted_recordings().await.unwrap().len(), 3);
+    }
+
     async fn a_later_recording_takes_the_place_of_the_earlier(db: Fixture) {
         let owner = db.user_called("aissatou").await.id;
         let live = db.live_of(owner).await.id;
