@@ -63,9 +63,3 @@ create trigger posts_moved_days after update of commune_id, created_ms on posts
     when ((old.commune_id, old.created_ms / 86400000)
         is distinct from (new.commune_id, new.created_ms / 86400000))
     execute function posts_moved_days();
-
--- A word is looked for by walking the newest posts where many have it, and in the index of words where few have.
--- Of a hundred samples one that has it by accident made a word of a few posts look like one of every hundredth,
--- and the planner walk a whole commune.
-alter table post_search alter column words set statistics 1000, alter column author set statistics 1000;
-analyze post_search;

@@ -49,10 +49,15 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
 /// SQLite (50 000 bytes).
 pub(crate) const SEARCHED_CHARS: usize = 200;
 
+/// What is looked for when a reader searches for `text`.
+pub(crate) fn searched(text: &str) -> String {
+    fold(text.trim()).chars().take(SEARCHED_CHARS).collect()
+}
+
 /// The pattern that finds `text` anywhere in a folded column with `like $n escape '\'`.
 pub(crate) fn like_anywhere(text: &str) -> String {
     let mut pattern = String::from("%");
-    for c in fold(text.trim()).chars().take(SEARCHED_CHARS) {
+    for c in searched(text).chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

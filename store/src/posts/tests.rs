@@ -242,6 +242,42 @@ on_both! {
         assert!(found(&db, "camara").await.is_empty());
     }
 
+    async fn what_many_have_and_what_few_have_is_found_among_thousands(db: Fixture) {
+        let author = db.user_called("mariama").await;
+        let quartier = author.quartier.as_ref().unwrap();
+        let (id, commune) = (quartier.id.get(), quartier.commune.id);
+        let count = i64::from(SAMPLE) + 300;
+        for into in [
+            format!(
+                "posts (author_id, quartier_id, commune_id, title, content, post_type, is_live_post, created_ms, updated_ms)
+                 with recursive s (n) as (select 1 union all select n + 1 from s where n < {count})
+                 select {author}, {id}, {commune}, '' || n, '', case when n % 2 = 0 then 'help' else 'info' end, 0,
+                     cast({NOW_MS} as bigint) + n, 0 from s order by n",
+                author = author.id, commune = commune.get(),
+            ),
+            "post_search (rowid, place, words, author)
+             select id, '/' || commune_id || '/', 'tous' || case when cast(title as bigint) % 100 = 0 then ' cent' else '' end
+                 || case when cast(title as bigint) % 1000 = 8 then ' mille_' else '' end, '' from posts"
+                .to_owned(),
+        ] {
+            db.execute(format!("insert into {into}")).await.unwrap();
+        }
+        for scope in [Scope::Everywhere, Scope::Commune(commune)] {
+            for (text, every, at) in [("tous", 1, 0), ("cent", 100, 0), ("mille_", 1000, 8), ("mille%", 1, -1)] {
+                let having: Vec<_> = (1..=count).rev().filter(|n| n % every == at).collect();
+                for (post_type, step) in [(None, 1), (Some(PostType::Help), 2)] {
+                    let having = having.iter().filter(|n| *n % step == 0).take(SEARCH_MAX as usize);
+                    let having: Vec<_> = having.map(i64::to_string).collect();
+                    let query = PostQuery { scope, post_type, search: Some(text.into()), ..Default::default() };
+                    let page = db.posts(&query).await.unwrap();
+                    let found: Vec<_> = page.rows.into_iter().map(|post| post.title).collect();
+                    assert_eq!(page.count, having.len() as u64, "{text} of {scope:?}, {post_type:?}");
+                    assert_eq!(found, having[..having.len().min(20)], "{text} of {scope:?}, {post_type:?}");
+                }
+            }
+        }
+    }
+
     async fn the_signs_of_a_pattern_are_searched_as_they_are(db: Fixture) {
         posts(&db, "Kaloum", "Almamya", &["100 % gratuit", r"a\b", "x_y", "xzy"]).await;
         assert_eq!(found(&db, "100 %").await, ["100 % gratuit"]);
