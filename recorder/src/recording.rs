@@ -15,6 +15,7 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -88,8 +89,8 @@ pub enum Content {
 /// Bytes in a volume. Reading blocks.
 #[derive(Debug)]
 pub struct Blob {
-    path: PathBuf,
-    place: Place,
+    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
 }
 
 /// One track of a segment. Reading blocks.
@@ -108,12 +109,7 @@ impl Recording {
     /// [`Error::Unknown`] where there is none, [`Error::Empty`] where nothing of it can be played; those of
     /// the disk.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(INDEX);
-        let len = fs::metadata(&path)?.len();
-        if len > MAX_INDEX_BYTES {
-            return Err(Error::Disk(io::ErrorKind::FileTooLarge.into()));
-        }
-        let index = Index::read(&fs::read(&path)?);
+        let (index, _) = read_index(folder)?;
         let mut recording = Self {
             folder: folder.to_owned(),
             // What cannot be read is for nobody who has no ticket.
@@ -161,7 +157,7 @@ impl Recording {
                 }
             }
             Record::Labels(called) => self.labels = index::labels(&called),
-            Record::Lost { .. } | Record::End { .. } => {}
+            Record::Lost { .. } | Record::End { .. } | Record::Resumed => {}
         }
     }
 
@@ -358,6 +354,19 @@ impl Recording {
     }
 }
 
+/// The index of the recording in a folder, and when it was last written to.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn read_index(folder: &Path) -> Result<(Index, SystemTime), Error> {
+    let path = folder.join(INDEX);
+    let file = fs::metadata(&path)?;
+    if file.len() > MAX_INDEX_BYTES {
+        return Err(Error::Disk(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok((Index::read(&fs::read(&path)?), file.modified()?))
+}
+
 fn renditions() -> impl Iterator<Item = Rendition> {
     let sounds = SoundNumber::all().map(Rendition::Audio);
     [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
@@ -467,17 +476,14 @@ struct Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    /// A power cut may have come before each place where another run of the server went on, in an epoch of its
-    /// own, and before the end of what has none.
+    /// A power cut may have come before each place where another run of the server went on, and before the end
+    /// of what has none.
     fn of(folder: &'a Path, records: &[Record]) -> Self {
         let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
         let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
-        let mut epoch = None;
         for record in records.iter().rev() {
-            if let Some(of) = record.epoch()
-                && epoch.replace(of).is_some_and(|later| later != of)
-            {
+            if *record == Record::Resumed {
                 unsure = UNSURE_BYTES;
             }
             for place in record.places() {

@@ -10,7 +10,7 @@ const MOST_SPARE_90K: i64 = 90_000;
 
 /// Where decode times stand. It is carried from segment to segment, since DTS (and the PCR made of
 /// it) must never go back, and known before any packet is made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Decoding {
     /// How far DTS is set back. It only grows.
     shift_90k: i64,

@@ -17,6 +17,7 @@ mod psi;
 
 use bytes::Bytes;
 use media::{Kind, Timescale};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use carriage::Carriage;
 pub(crate) use packet::PACKET_LEN;
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// Packets of each PID.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Packets {
     pub psi: u64,
     pub video: u64,
@@ -71,7 +72,7 @@ impl std::ops::AddAssign for Packets {
 }
 
 /// Where MPEG-TS stands between two segments.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub packets: Packets,
     decoding: Decoding,
