@@ -56,7 +56,7 @@ const SWEEP_RECORDINGS: Duration = Duration::from_secs(60);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// The folder of recordings, below the data folder.
-const RECORDINGS_FOLDER: &str = "recordings";
+pub(crate) const RECORDINGS_FOLDER: &str = "recordings";
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
@@ -263,8 +263,9 @@ pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
         .create(data_dir)
         .with_context(|| format!("data_dir {}: cannot be created", data_dir.display()))?;
     let path = data_dir.join(LOCK_FILE);
-    let file =
-        fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    // Untouched until it is ours: when it was last changed tells when the last server was there.
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
     file.try_lock().map_err(|error| match error {
         fs::TryLockError::WouldBlock => {
             anyhow::anyhow!("data_dir {}: another server uses it", data_dir.display())
@@ -277,7 +278,7 @@ pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// When a server last used the data folder, in Unix milliseconds: at the latest [`SIGN_OF_LIFE`] before its end.
-fn last_sign_of_life(data_dir: &Path) -> Option<i64> {
+pub(crate) fn last_sign_of_life(data_dir: &Path) -> Option<i64> {
     let changed = fs::metadata(data_dir.join(LOCK_FILE)).and_then(|file| file.modified()).ok()?;
     let since_epoch = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok()

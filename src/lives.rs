@@ -43,6 +43,8 @@ mod pump;
 mod recordings;
 mod status;
 
+pub(crate) use recordings::media_of;
+
 /// How long a live waits for its publisher.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,7 +76,7 @@ impl Config {
 /// How often lives that nobody published, or that the database knows wrongly, are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 /// The states from which a live may still change.
-const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+pub(crate) const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
 /// How often the grace of a live without any media is looked at.
 const GRACE_TICK: Duration = Duration::from_secs(1);
 /// How long a drain waits for publishers to be told and their lives to be written down.

@@ -270,6 +270,29 @@ impl Recording {
         Some(Content::Stored(self.blob(&init.place)))
     }
 
+    /// Reads every byte. Gives the names of what is not as it was written. Blocks, for as long as a disk takes.
+    pub fn damaged(&self) -> Vec<String> {
+        let is_damaged = |place: &&Place| {
+            !self.blob(place).open().is_ok_and(|open| open.is_whole())
+        };
+        let mut damaged = Vec::new();
+        for ((epoch, rendition, id), init) in &self.inits {
+            let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
+            if is_damaged(&&init.place) {
+                damaged.push(format!("{epoch}, init segment {id} of {}", vod::file_name(*rendition)));
+            }
+        }
+        for (epoch, segment) in &self.segments {
+            let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
+            let places = segment.renditions.iter().filter_map(|stored| stored.place.as_ref());
+            if places.into_iter().any(|place| is_damaged(&place)) {
+                damaged.push(format!("{epoch}, segment {}", segment.msn));
+            }
+        }
+        damaged.sort();
+        damaged
+    }
+
     fn blob(&self, place: &Place) -> Blob {
         Blob { path: volume_path(&self.folder, place.volume), place: place.clone() }
     }
@@ -427,6 +450,18 @@ impl Open {
         }
         let within = |at: u64| usize::try_from(at - start).unwrap_or(len).min(len);
         Ok(Bytes::from(bytes).slice(within(range.start)..within(range.end)))
+    }
+
+    /// Whether all bytes are what was written.
+    fn is_whole(&self) -> bool {
+        let mut at = 0;
+        while at < self.place.len {
+            match self.read(at..self.place.len) {
+                Ok(piece) if !piece.is_empty() => at += piece.len() as u64,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// All bytes.
