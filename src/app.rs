@@ -233,7 +233,9 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     );
 
     stop.await;
-    info!("stopping: publishers are told; viewers of what is not recorded read the end of their playlists");
+    info!(
+        "stopping: publishers are told; viewers of what is not recorded read the end of their playlists"
+    );
     receiving.abort();
     if lives.drain().await > 0 && viewers.count() > 0 {
         tokio::time::sleep(FAREWELL).await;

@@ -44,9 +44,9 @@ pub async fn visit(config: &Config, deep: bool, repair: bool) -> anyhow::Result<
     }
     let library = Library::open(data_dir.join(RECORDINGS_FOLDER))
         .context("cannot read the folder of recordings")?;
-    let storage =
-        Storage::join(&config.storage, data_dir).context("cannot open the storage")?;
-    let mut doctor = Doctor { config, store, storage, library, is_running, repair, left: 0, put_right: 0 };
+    let storage = Storage::join(&config.storage, data_dir).context("cannot open the storage")?;
+    let mut doctor =
+        Doctor { config, store, storage, library, is_running, repair, left: 0, put_right: 0 };
     if is_running {
         say("a server runs: what it sees to itself may be on its way");
     }
@@ -60,7 +60,9 @@ pub async fn visit(config: &Config, deep: bool, repair: bool) -> anyhow::Result<
     doctor.store.close().await;
     match (doctor.left, doctor.put_right) {
         (0, 0) => say("the database and the disk agree"),
-        (0, put_right) => say(format!("{put_right} put right: the database and the disk agree now")),
+        (0, put_right) => {
+            say(format!("{put_right} put right: the database and the disk agree now"))
+        }
         (left, 0) if repair => say(format!("{left} wrong, which this command cannot put right")),
         (left, 0) => say(format!("{left} wrong; --repair puts right what can be")),
         (left, put_right) => say(format!("{put_right} put right, {left} still wrong")),
@@ -121,7 +123,11 @@ impl Doctor<'_> {
             if since_ms.is_none_or(|since| now_ms().saturating_sub(since) <= grace_ms) {
                 continue;
             }
-            let what = format!("live {} stands as {}, and its grace is over", live.id, live.state.as_str());
+            let what = format!(
+                "live {} stands as {}, and its grace is over",
+                live.id,
+                live.state.as_str()
+            );
             let end = async |doctor: &Self| {
                 let ended = LiveState::Ended;
                 doctor.store.set_live_state(live.id, &UNFINISHED, ended, now_ms()).await

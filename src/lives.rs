@@ -76,7 +76,8 @@ impl Config {
 /// How often lives that nobody published, or that the database knows wrongly, are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 /// The states from which a live may still change.
-pub(crate) const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+pub(crate) const UNFINISHED: [LiveState; 3] =
+    [LiveState::Created, LiveState::Live, LiveState::Interrupted];
 /// How often the grace of a live without any media is looked at.
 const GRACE_TICK: Duration = Duration::from_secs(1);
 /// How long a drain waits for publishers to be told and their lives to be written down.

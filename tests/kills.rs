@@ -68,8 +68,7 @@ fn a_server_killed_again_and_again_costs_its_viewers_pauses() {
         assert!(viewers.iter().all(|viewer| !viewer.is_finished()), "a viewer gave up");
     }
 
-    let members: Vec<_> =
-        lives.iter().map(|live| live.member.sign_in_again(house.http)).collect();
+    let members: Vec<_> = lives.iter().map(|live| live.member.sign_in_again(house.http)).collect();
     for (live, member) in lives.iter().zip(&members) {
         wait::until_true("its encoder is back", BACK_WITHIN, || {
             member.status_of(live.id)["status"] == "live"
@@ -77,8 +76,10 @@ fn a_server_killed_again_and_again_costs_its_viewers_pauses() {
     }
     pause(Duration::from_secs(3));
     runs.0.over.store(true, Ordering::SeqCst);
-    let viewers: Vec<Viewer> =
-        viewers.into_iter().map(|viewer| viewer.join().expect("a viewer has no complaint")).collect();
+    let viewers: Vec<Viewer> = viewers
+        .into_iter()
+        .map(|viewer| viewer.join().expect("a viewer has no complaint"))
+        .collect();
     for (live, member) in lives.iter().zip(&members) {
         assert_eq!(member.stop(live.id).json()["video_saved"], true, "live {}", live.id);
     }
@@ -92,7 +93,9 @@ fn a_server_killed_again_and_again_costs_its_viewers_pauses() {
         lost += viewer.lost.len();
         viewer.assert_all_kept(&house, live);
     }
-    println!("{listed} segments, parts and init segments were read; {lost} segments were lost in the instant they were listed");
+    println!(
+        "{listed} segments, parts and init segments were read; {lost} segments were lost in the instant they were listed"
+    );
     // An instant is some milliseconds of a second.
     assert!(lost as u64 <= 1 + kills / 10, "{lost} segments lost by {kills} kills");
     house.terminate();

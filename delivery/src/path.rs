@@ -279,8 +279,9 @@ mod tests {
         assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.m4s"), segment(17, Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-17.m4s"), segment(17, second));
-        let part =
-            |rendition| Some(MediaPath::Part { name, epoch, ticket, rendition, number: 17, index: 4 });
+        let part = |rendition| {
+            Some(MediaPath::Part { name, epoch, ticket, rendition, number: 17, index: 4 })
+        };
         assert_eq!(read("/hls/abc234/e9/17.4.m4s"), part(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.4.m4s"), part(Rendition::Video));

@@ -68,7 +68,14 @@ enum State {
 impl Packager {
     /// A packager without media. `config` is expected to be valid; see [`Config::validate`].
     pub fn new(config: Config, name: PlaybackName, epoch: Epoch) -> Self {
-        Self { name, epoch, output: Output::new(config), run: None, finished: false, past_msn: None }
+        Self {
+            name,
+            epoch,
+            output: Output::new(config),
+            run: None,
+            finished: false,
+            past_msn: None,
+        }
     }
 
     /// One that goes on with what is listed; see [`Packager::revive`].

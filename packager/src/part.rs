@@ -123,8 +123,7 @@ impl Part {
         if bytes.is_empty() {
             return Some(Self::gap(bytes.start, duration_ticks));
         }
-        let mut part =
-            Self { len: bytes.len(), ..Self::gap(bytes.start, duration_ticks) };
+        let mut part = Self { len: bytes.len(), ..Self::gap(bytes.start, duration_ticks) };
         let whole = segment.get(bytes)?;
         let said = fragment::boxes(whole).take_while(|it| it.kind == *b"emsg");
         part.emsg_len = said.map(|it| it.whole.len()).sum();

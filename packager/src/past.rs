@@ -28,7 +28,10 @@ use crate::{
 };
 
 /// What is kept of a segment beside its bytes and what playlists say of it, so that its live can go on.
+///
+/// There is one for every two seconds of every recording: it is written as a row, not by the names of its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
 pub struct Kept {
     /// Its Media Sequence Number: where it is listed, whatever it is called.
     msn: u64,
@@ -88,6 +91,50 @@ pub struct Past {
     pub segments: Vec<PastSegment>,
     /// The highest number that any segment of the epoch had.
     pub last_number: u64,
+}
+
+/// The fields of [`Kept`], in their order.
+type Row =
+    ((u64, u64), (u32, u32), SoundSet, (i64, Option<i64>), Vec<u64>, Vec<Vec<usize>>, ts::Position);
+
+impl From<Row> for Kept {
+    fn from(row: Row) -> Self {
+        let (
+            (msn, discontinuities),
+            (target_duration_s, part_target_ms),
+            sounds,
+            (picture_delay_ms, start_ticks),
+            ticks,
+            lens,
+            ts,
+        ) = row;
+        Self {
+            msn,
+            discontinuities,
+            target_duration_s,
+            part_target_ms,
+            sounds,
+            picture_delay_ms,
+            start_ticks,
+            ticks,
+            lens,
+            ts,
+        }
+    }
+}
+
+impl From<Kept> for Row {
+    fn from(it: Kept) -> Self {
+        (
+            (it.msn, it.discontinuities),
+            (it.target_duration_s, it.part_target_ms),
+            it.sounds,
+            (it.picture_delay_ms, it.start_ticks),
+            it.ticks,
+            it.lens,
+            it.ts,
+        )
+    }
 }
 
 impl Kept {

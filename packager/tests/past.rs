@@ -31,9 +31,10 @@ fn past(packager: &Packager, msns: Range<u64>) -> Past {
 }
 
 fn kept(segment: &Segment) -> PastSegment {
-    let own = segment.renditions().into_iter().filter(|it| {
-        !matches!(*it, Rendition::Video | Rendition::SOUND)
-    });
+    let own = segment
+        .renditions()
+        .into_iter()
+        .filter(|it| !matches!(*it, Rendition::Video | Rendition::SOUND));
     let tracks = own.map(|rendition| {
         let init = segment.init(rendition).unwrap();
         PastTracks {
@@ -128,7 +129,8 @@ fn what_is_listed_stays_as_it_was_and_what_is_new_comes_after_it() {
                 assert!(is_of_a_gap.iter().any(|tag| line.starts_with(tag)), "{what}: {line}");
             }
         }
-        let (was, is) = [&before, &after].map(|it| it.multivariant_playlist(Rendition::Source)).into();
+        let (was, is) =
+            [&before, &after].map(|it| it.multivariant_playlist(Rendition::Source)).into();
         assert_eq!(was, is, "{what}");
         assert_eq!(after.labels(), before.labels());
     }
@@ -152,7 +154,11 @@ fn no_byte_of_what_was_listed_changes() {
                     assert_eq!(after.part(rendition, msn, part), is.part(part, rendition));
                 }
                 if let Some(init) = was.init(rendition) {
-                    assert_eq!(after.init(rendition, init.id).as_ref(), Some(&init.bytes), "{called}");
+                    assert_eq!(
+                        after.init(rendition, init.id).as_ref(),
+                        Some(&init.bytes),
+                        "{called}"
+                    );
                 }
             }
         }
@@ -185,7 +191,11 @@ fn its_publisher_comes_back_after_a_discontinuity_and_under_names_that_nothing_h
         }
         let of_before = had.init_id();
         let is_same = what != "another encoder";
-        assert_eq!(first.init_id() == of_before, is_same, "{what}: the init of the same tracks stays");
+        assert_eq!(
+            first.init_id() == of_before,
+            is_same,
+            "{what}: the init of the same tracks stays"
+        );
         let ((video, audio), (late_video, late_audio)) = (read_fmp4(&had), read_fmp4(&first));
         for (was, is) in [(video, late_video), (audio, late_audio)] {
             if let (Some(was), Some(is)) = (was.last(), is.first()) {
@@ -207,7 +217,10 @@ fn what_may_have_been_listed_and_is_lost_is_a_gap() {
         assert!((least..=most).contains(&segments.len()), "{later_ms}: {}", segments.len());
         assert!(segments.iter().all(|segment| segment.is_gap(Rendition::Source)));
         let lasted_ms: u64 = segments.iter().map(|segment| segment.duration_us() / 1_000).sum();
-        assert!(lasted_ms + 1 >= later_ms as u64 && lasted_ms <= later_ms as u64 + 400, "{lasted_ms}");
+        assert!(
+            lasted_ms + 1 >= later_ms as u64 && lasted_ms <= later_ms as u64 + 400,
+            "{lasted_ms}"
+        );
         assert_eq!(after.target_duration_s(), before.target_duration_s());
         assert_eq!(after.part_target_ms(), before.part_target_ms());
         assert!(after.segments_revision() > before.segments_revision() + (1 << 20));

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Longest index read: that of a live of a week.
-const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
+const MAX_INDEX_BYTES: u64 = 224 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.
@@ -272,14 +272,14 @@ impl Recording {
 
     /// Reads every byte. Gives the names of what is not as it was written. Blocks, for as long as a disk takes.
     pub fn damaged(&self) -> Vec<String> {
-        let is_damaged = |place: &&Place| {
-            !self.blob(place).open().is_ok_and(|open| open.is_whole())
-        };
+        let is_damaged =
+            |place: &&Place| !self.blob(place).open().is_ok_and(|open| open.is_whole());
         let mut damaged = Vec::new();
         for ((epoch, rendition, id), init) in &self.inits {
             let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
             if is_damaged(&&init.place) {
-                damaged.push(format!("{epoch}, init segment {id} of {}", vod::file_name(*rendition)));
+                damaged
+                    .push(format!("{epoch}, init segment {id} of {}", vod::file_name(*rendition)));
             }
         }
         for (epoch, segment) in &self.segments {

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Packets of each PID.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Packets {
     pub psi: u64,
     pub video: u64,
@@ -73,9 +73,26 @@ impl std::ops::AddAssign for Packets {
 
 /// Where MPEG-TS stands between two segments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
 pub(crate) struct Position {
     pub packets: Packets,
     decoding: Decoding,
+}
+
+/// A position as it is kept.
+type Row = ([u64; 4], Decoding);
+
+impl From<Row> for Position {
+    fn from(([psi, video, audio, metadata], decoding): Row) -> Self {
+        Self { packets: Packets { psi, video, audio, metadata }, decoding }
+    }
+}
+
+impl From<Position> for Row {
+    fn from(Position { packets, decoding }: Position) -> Self {
+        let Packets { psi, video, audio, metadata } = packets;
+        ([psi, video, audio, metadata], decoding)
+    }
 }
 
 impl Position {
