@@ -153,7 +153,7 @@ impl Part {
         let timed = self.samples(segment, kind).map(|it| {
             let PartSample { dts_ticks, cts_ticks, duration_ticks, is_sync, data } = it;
             let data = segment.slice_ref(data);
-            let sample = Sample { kind, dts_ticks, cts_ticks: cts_ticks.into(), is_sync, data };
+            let sample = Sample { kind, dts_ticks, cts_ticks, is_sync, data };
             let ts_len = match &tracks.ts {
                 Some(carriage) => carriage.payload_len(&sample)?,
                 None => 0,

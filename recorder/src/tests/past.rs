@@ -185,7 +185,7 @@ async fn what_a_power_cut_took_of_the_newest_is_a_gap() {
     stopped.assert_same(&packager);
     let last = stopped.channel.state().last_msn.unwrap();
     assert_eq!(packager.past_msn(), Some(last - 1));
-    assert!(packager.last_msn().unwrap() >= last + 1);
+    assert!(packager.last_msn().unwrap() > last);
     assert!(packager.segment(last).unwrap().is_gap(Rendition::Source));
     assert_ne!(packager.segment(last).unwrap().number(), last);
     // In the middle: what is before it can no longer be asked for.
