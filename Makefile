@@ -8,7 +8,7 @@ export FUZZ_TARGET_DIR ?= $(CACHE)/fuzz
 export PATH := $(CACHE)/node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench latency fuzz web tools
+.PHONY: help demo run test check bench latency kills fuzz web tools
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -43,6 +43,10 @@ latency: web ## how far behind its encoder Chromium shows a live, and how soon o
 	@scripts/peers.sh tests
 	@scripts/latency.sh
 	@scripts/first-picture.sh
+
+kills: web ## a server killed a hundred times under lives that are watched (KILLS=100 KILLS_SEED=…)
+	@scripts/peers.sh tests
+	KILLS=$(or $(KILLS),100) cargo test --locked -p communiconnect-live --test kills -- --nocapture
 
 fuzz: tools ## a minute of hostile bytes for every parser (SECONDS_EACH=60)
 	@scripts/peers.sh fuzz

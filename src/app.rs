@@ -52,8 +52,11 @@ const ANNOUNCE: Duration = Duration::from_secs(2);
 /// How often recordings are looked at that may have to give way: in a minute a hundred lives write 2 GB.
 const SWEEP_RECORDINGS: Duration = Duration::from_secs(60);
 
+/// How often it is noted that the server runs: after a crash, lives whose grace is over by then have ended.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
 /// The folder of recordings, below the data folder.
-const RECORDINGS_FOLDER: &str = "recordings";
+pub(crate) const RECORDINGS_FOLDER: &str = "recordings";
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
@@ -79,7 +82,8 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
 async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = stop_signal()?;
-    let _folder = take_folder(&config.data_dir)?;
+    let alive_ms = last_sign_of_life(&config.data_dir);
+    let folder = Arc::new(take_folder(&config.data_dir)?);
     let stamps = keys::stamps(&config.data_dir);
     let secret = match &config.api.jwt_secret {
         Some(secret) => secret.clone(),
@@ -146,7 +150,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         delivery::Tickets::new(&config.delivery, &keys),
         Recordings { library: recordings.clone(), recorder: live_recorder },
     );
-    lives.restore().await.context("cannot put the lives of the last run right")?;
+    lives.restore(alive_ms).await.context("cannot put the lives of the last run right")?;
 
     let audit = config.api.audit.clone();
     let workshop =
@@ -197,6 +201,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     tokio::spawn(http::serve(metrics, None, scraped, http::Config::default(), scrapers, draining));
     let background = [
         tokio::spawn(metrics::upkeep(recorder)),
+        tokio::spawn(give_signs_of_life(folder.clone())),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
         tokio::spawn(sweep_recordings(lives.clone(), recordings, store.clone(), config.recording)),
@@ -228,7 +233,9 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     );
 
     stop.await;
-    info!("stopping: publishers are told, viewers read the end of their playlists");
+    info!(
+        "stopping: publishers are told; viewers of what is not recorded read the end of their playlists"
+    );
     receiving.abort();
     if lives.drain().await > 0 && viewers.count() > 0 {
         tokio::time::sleep(FAREWELL).await;
@@ -258,8 +265,9 @@ pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
         .create(data_dir)
         .with_context(|| format!("data_dir {}: cannot be created", data_dir.display()))?;
     let path = data_dir.join(LOCK_FILE);
-    let file =
-        fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    // Untouched until it is ours: when it was last changed tells when the last server was there.
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
     file.try_lock().map_err(|error| match error {
         fs::TryLockError::WouldBlock => {
             anyhow::anyhow!("data_dir {}: another server uses it", data_dir.display())
@@ -269,6 +277,26 @@ pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
         }
     })?;
     Ok(file)
+}
+
+/// When a server last used the data folder, in Unix milliseconds: at the latest [`SIGN_OF_LIFE`] before its end.
+pub(crate) fn last_sign_of_life(data_dir: &Path) -> Option<i64> {
+    let changed = fs::metadata(data_dir.join(LOCK_FILE)).and_then(|file| file.modified()).ok()?;
+    let since_epoch = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_millis()).ok()
+}
+
+/// Tells the next server when this one was there, until the process ends.
+async fn give_signs_of_life(lock: Arc<fs::File>) {
+    let mut ticks = tokio::time::interval(SIGN_OF_LIFE);
+    loop {
+        ticks.tick().await;
+        let lock = lock.clone();
+        let given = tokio::task::spawn_blocking(move || lock.set_modified(SystemTime::now()));
+        if let Ok(Err(error)) = given.await {
+            tracing::warn!(%error, "cannot note in the data folder that the server runs");
+        }
+    }
 }
 
 /// Forgets what has expired and deletes what belongs to nothing, until the process ends.

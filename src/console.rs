@@ -1,5 +1,5 @@
 //! What an operator does on the machine: `communiconnect-live user …`, `keys …`, `audit`,
-//! `backup`, `restore`.
+//! `backup`, `restore`, `doctor`.
 //!
 //! Here: the commands and what they print. Works beside a running server, which sees each change at
 //! the next request: the database is shared, and the lock on the data folder is the server's alone.
@@ -9,6 +9,7 @@
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     path::PathBuf,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use commons::Commons;
 use media::id::UserId;
 use store::{Actor, AuditAction, AuditLine, AuditQuery, By, ProfileChange, Role, Store, User};
 
-use crate::{backup, config::Config, keys::Keys, lives::now_ms};
+use crate::{backup, config::Config, doctor, keys::Keys, lives::now_ms};
 
 /// What to do in place of serving.
 #[derive(Debug, Subcommand)]
@@ -53,6 +54,16 @@ pub enum Command {
     Restore {
         /// What `backup` made
         file: PathBuf,
+    },
+    /// Whether the database and the disk agree: lives, recordings, files of members.
+    /// Ends with 0 if they do (now), 1 if something is wrong, 2 if it could not look
+    Doctor {
+        /// Read every byte of every recording too
+        #[arg(long)]
+        deep: bool,
+        /// Put right what can be; the server must not run
+        #[arg(long)]
+        repair: bool,
     },
 }
 
@@ -141,16 +152,32 @@ impl From<RoleName> for Role {
     }
 }
 
-/// Does what an operator asks for, and prints what came of it.
+/// Does what an operator asks for, prints what came of it, and says with what the process ends.
 ///
 /// # Errors
 /// With what was wrong, or could not be had.
-pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
+pub fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         let command = match command {
-            Command::Backup { file, force } => return backup::back_up(config, &file, force).await,
-            Command::Restore { file } => return backup::restore(config, &file).await,
+            Command::Backup { file, force } => {
+                backup::back_up(config, &file, force).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Restore { file } => {
+                backup::restore(config, &file).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Doctor { deep, repair } => {
+                return Ok(match doctor::visit(config, deep, repair).await {
+                    Ok(true) => ExitCode::SUCCESS,
+                    Ok(false) => ExitCode::from(1),
+                    Err(error) => {
+                        eprintln!("communiconnect-live: {error:#}");
+                        ExitCode::from(2)
+                    }
+                });
+            }
             command => command,
         };
         // Asked before anything is opened: somebody may take long to type it.
@@ -165,14 +192,16 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
             Command::User(command) => user(&store, config, command, password).await,
             Command::Keys(KeysCommand::Rotate { revoke }) => rotate(&store, config, revoke).await,
             Command::Audit { action, user, page } => audit(&store, action, user, page).await,
-            Command::Backup { .. } | Command::Restore { .. } => Ok(String::new()),
+            Command::Backup { .. } | Command::Restore { .. } | Command::Doctor { .. } => {
+                Ok(String::new())
+            }
         };
         store.close().await;
         let text = done?;
         // Whoever reads only the first lines closes the pipe.
         match io::stdout().write_all(text.as_bytes()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
+            _ => Ok(ExitCode::SUCCESS),
         }
     })
 }

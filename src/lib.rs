@@ -10,6 +10,7 @@ pub mod app;
 mod backup;
 pub mod config;
 pub mod console;
+mod doctor;
 mod http;
 pub mod https;
 mod keys;

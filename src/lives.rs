@@ -11,7 +11,8 @@
 
 use std::{
     net::IpAddr,
-    pin::Pin,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +22,7 @@ use std::{
 
 use dashmap::DashMap;
 use delivery::Tickets;
+use futures_util::{StreamExt as _, stream};
 use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
@@ -40,6 +42,8 @@ use crate::throttle::Throttle;
 mod pump;
 mod recordings;
 mod status;
+
+pub(crate) use recordings::media_of;
 
 /// How long a live waits for its publisher.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,7 +76,8 @@ impl Config {
 /// How often lives that nobody published, or that the database knows wrongly, are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 /// The states from which a live may still change.
-const UNFINISHED: [LiveState; 3] = [LiveState::Created, LiveState::Live, LiveState::Interrupted];
+pub(crate) const UNFINISHED: [LiveState; 3] =
+    [LiveState::Created, LiveState::Live, LiveState::Interrupted];
 /// How often the grace of a live without any media is looked at.
 const GRACE_TICK: Duration = Duration::from_secs(1);
 /// How long a drain waits for publishers to be told and their lives to be written down.
@@ -80,6 +85,18 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long the end of a live waits for its recording to be shown: some lines on a disk and in a database.
 const ARCHIVED: Duration = Duration::from_secs(3);
+
+/// Windows read from the disk at once when the server starts.
+const RESTORED_AT_ONCE: usize = 4;
+
+/// What the last run left of a live.
+enum LeftOf {
+    /// Nothing to go on with: its viewers begin anew.
+    Nothing,
+    Past(Box<Packager>),
+    /// Its grace is over.
+    TooOld,
+}
 
 /// What is recorded.
 pub struct Recordings {
@@ -195,31 +212,88 @@ impl Lives {
         }))
     }
 
-    /// Puts right what the last run left: a live it left `live` waits for its publisher like any
-    /// other that was interrupted.
+    /// Puts right what the last run left: a live that is within its grace waits for its publisher like any
+    /// other that was interrupted, with the playlists that its viewers have; one that is not has ended. The last run
+    /// was there until `alive_ms` (Unix time), if that is known.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn restore(&self) -> Result<(), store::Error> {
+    /// When the database cannot be read or written.
+    pub async fn restore(&self, alive_ms: Option<i64>) -> Result<(), store::Error> {
         let mut rows = self.0.store.unfinished_lives().await?;
         // Should the hub be too small for all, those that were on the air come first.
         rows.sort_by_key(|row| row.state == LiveState::Created);
-        for row in rows {
-            let Ok(live) = self.open(&row) else {
+        let read = |row| async move {
+            let left = self.left_of(&row, alive_ms).await;
+            (row, left)
+        };
+        let mut found = pin!(stream::iter(rows).map(read).buffered(RESTORED_AT_ONCE));
+        while let Some((row, left)) = found.next().await {
+            let past = match left {
+                LeftOf::Nothing => None,
+                LeftOf::Past(packager) => Some(*packager),
+                LeftOf::TooOld => {
+                    info!(live.id = %row.id, "the server was away for longer than the grace: live ended");
+                    self.end_unopened(&row).await?;
+                    continue;
+                }
+            };
+            let goes_on = past.is_some();
+            let Ok(live) = self.open_with(&row, past) else {
                 warn!(live.id = %row.id, "no room for a live of the last run: live ended");
-                self.0
-                    .store
-                    .set_live_state(row.id, &UNFINISHED, LiveState::Ended, now_ms())
-                    .await?;
+                self.end_unopened(&row).await?;
                 continue;
             };
             if row.state != LiveState::Created {
-                info!(live.id = %row.id, "live left open by the last run: waiting for its publisher");
+                info!(live.id = %row.id, goes_on, "live left open by the last run: waiting for its publisher");
                 self.write(&live, LiveState::Interrupted).await;
                 self.end_after_grace(live, 0);
             }
         }
         Ok(())
+    }
+
+    /// What the last run left of a live.
+    async fn left_of(&self, row: &LiveRow, alive_ms: Option<i64>) -> LeftOf {
+        if row.state == LiveState::Created {
+            return LeftOf::Nothing;
+        }
+        let Inner { recordings, packager, config, .. } = &*self.0;
+        let left = match recordings.left(&row.playback_name, packager).await {
+            Ok(left) => Some(left),
+            Err(recorder::Error::Unknown) => None,
+            Err(error) => {
+                warn!(live.id = %row.id, %error, "what was recorded of a live cannot be read");
+                None
+            }
+        };
+        // Since then nobody publishes.
+        let since_ms = match row.state {
+            LiveState::Interrupted => row.interrupted_ms,
+            _ => alive_ms.max(left.as_ref().map(|left| left.written_ms)),
+        };
+        let now_ms = now_ms();
+        let grace_ms = i64::try_from(config.grace_s * 1_000).unwrap_or(i64::MAX);
+        let is_over = left.as_ref().is_some_and(|left| left.is_over);
+        if is_over || since_ms.is_some_and(|since| now_ms.saturating_sub(since) > grace_ms) {
+            return LeftOf::TooOld;
+        }
+        // Without a recorder it could not go on a second time.
+        let left = left.filter(|_| self.0.recorder.is_some());
+        let (config, name) = (packager.clone(), row.playback_name.clone());
+        let revived = left.and_then(|left| {
+            let random = u64::from_ne_bytes(random());
+            let past = || left.revive(config, name, now_ms, random);
+            // A recording that brings us down would do so at every start.
+            std::panic::catch_unwind(AssertUnwindSafe(past)).unwrap_or_default()
+        });
+        revived.map_or(LeftOf::Nothing, |packager| LeftOf::Past(Box::new(packager)))
+    }
+
+    /// Ends a live of the last run that has no channel. Its recording, if there is one, is shown with all others
+    /// that are not shown yet.
+    async fn end_unopened(&self, row: &LiveRow) -> Result<(), store::Error> {
+        let ended = LiveState::Ended;
+        self.0.store.set_live_state(row.id, &UNFINISHED, ended, now_ms()).await.map(drop)
     }
 
     /// Receives publishers until the listener closes.
@@ -249,16 +323,21 @@ impl Lives {
         }
     }
 
-    /// Tells every publisher that the server goes down, writes their lives down as interrupted, and
-    /// says how many there were. Viewers read ENDLIST: the next run packages under another epoch.
+    /// Tells every publisher that the server goes down, and writes their lives down as interrupted. Those that are
+    /// recorded go on after the next start, and their viewers are told of no end; those of the others read
+    /// ENDLIST, and it says how many of these were published.
     pub async fn drain(&self) -> usize {
         self.0.draining.store(true, Ordering::Relaxed);
         // Before the channels end: for recordings it is not the end.
         let recorded = self.0.recorder.as_ref().map(Recorder::drain);
         let open: Vec<_> = self.0.open.iter().map(|entry| entry.value().clone()).collect();
-        let mut publishing = 0;
+        let mut ended = 0;
         for live in &open {
-            publishing += usize::from(live.channel.has_publisher());
+            if self.is_recorded(live) {
+                live.channel.suspend();
+                continue;
+            }
+            ended += usize::from(live.channel.has_publisher());
             live.channel.end();
         }
         let mut handled = self.0.handled.subscribe();
@@ -271,7 +350,15 @@ impl Lives {
         {
             warn!("the disk did not take the end of every recording in time");
         }
-        publishing
+        ended
+    }
+
+    /// Whether all of a live is on the disk, or will be soon.
+    fn is_recorded(&self, live: &OpenLive) -> bool {
+        let recorder = self.0.recorder.as_ref();
+        let progress = recorder.and_then(|recorder| recorder.progress(live.channel.name()));
+        let keeps_up = progress.is_some_and(|it| it.state == recorder::State::Recording);
+        keeps_up && live.channel.state().last_msn.is_some()
     }
 
     /// Sets the gauges that are read when asked rather than counted as they change.
@@ -434,13 +521,22 @@ impl Lives {
 
     /// The open live of `row`, opened now if it was not.
     fn open(&self, row: &LiveRow) -> Result<Arc<OpenLive>, Refusal> {
+        self.open_with(row, None)
+    }
+
+    /// The same; what is opened goes on with its past, if it has one.
+    fn open_with(&self, row: &LiveRow, past: Option<Packager>) -> Result<Arc<OpenLive>, Refusal> {
         let full = || Refusal::Unavailable("Le serveur est plein : réessayez plus tard.".into());
         let known = || self.0.open.get(&row.playback_name).map(|live| live.clone());
         if let Some(live) = known() {
             return if live.ended.load(Ordering::Relaxed) { Err(ended()) } else { Ok(live) };
         }
-        let epoch = Epoch::from_random(random());
-        let packager = Packager::new(self.0.packager.clone(), row.playback_name.clone(), epoch);
+        // The recording has what the past is made of; the gaps after it are new.
+        let next_msn = past.as_ref().and_then(Packager::past_msn).map_or(0, |last| last + 1);
+        let packager = past.unwrap_or_else(|| {
+            let epoch = Epoch::from_random(random());
+            Packager::new(self.0.packager.clone(), row.playback_name.clone(), epoch)
+        });
         let access = match row.audience {
             Audience::Public => Access::Everyone,
             Audience::Quartier => Access::Ticket,
@@ -455,7 +551,7 @@ impl Lives {
             }
         };
         if let Some(recorder) = &self.0.recorder {
-            recorder.record(&channel);
+            recorder.resume(&channel, next_msn);
         }
         let live = Arc::new(OpenLive {
             id: row.id,

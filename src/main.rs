@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     };
     if let Some(command) = command {
         return match console::run(command, &config) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) => {
                 eprintln!("communiconnect-live: {error:#}");
                 ExitCode::FAILURE

@@ -453,14 +453,75 @@ fn a_live_cut_by_a_crash_of_the_server_waits_for_its_publisher_again() {
     house.crash();
     encoder.wait(SOON);
 
-    house.restart();
+    house.restart_in_place();
     let member = live.member.sign_in_again(house.http);
     assert_eq!(member.status_of(live.id)["status"], "interrupted");
+    // Who stayed is told of no end and of no hole, and of what he has nothing else.
+    before.poll();
+    let _encoder = push_endlessly(&house, &live);
+    before.poll_for_more(3, A_FEW_SEGMENTS);
+    assert_eq!(before.discontinuities(), 1);
+    let mut after = Watch::begin(house.http, &live.fmp4());
+    after.poll();
+    let without_session = |watch: &Watch| watch.path.split('?').next().map(str::to_owned);
+    assert_eq!(without_session(&before), without_session(&after), "who comes now gets the same");
+    assert_eq!(member.status_of(live.id)["status"], "live");
+}
+
+#[test]
+fn an_orderly_restart_is_a_pause_in_the_same_playlist() {
+    let mut house = brisk_house(&[]);
+    let live = house.live();
+    let mut encoder = push_endlessly(&house, &live);
+    let mut watch = Watch::begin(house.http, &live.fmp4());
+    watch.poll_for_more(3, A_FEW_SEGMENTS);
+    house.terminate();
+    assert!(house.wait_for_exit(SOON).success(), "{}", house.log());
+    encoder.wait(SOON);
+    house.restart_in_place();
+    watch.poll();
+    let _encoder = push_endlessly(&house, &live);
+    watch.poll_for_more(3, A_FEW_SEGMENTS);
+    assert_eq!(watch.discontinuities(), 1);
+}
+
+#[test]
+fn a_live_that_is_not_recorded_begins_anew_after_a_crash() {
+    let mut house = brisk_house(&[("RECORDING__ENABLED", "false")]);
+    let live = house.live();
+    let mut encoder = push_endlessly(&house, &live);
+    let mut before = Watch::begin(house.http, &live.fmp4());
+    before.poll_for_more(2, A_FEW_SEGMENTS);
+    house.crash();
+    encoder.wait(SOON);
+    house.restart();
     let _encoder = push_endlessly(&house, &live);
     let mut after = Watch::begin(house.http, &live.fmp4());
     after.poll_until("segments", A_FEW_SEGMENTS, |watch| watch.segments.len() >= 2);
-    assert_ne!(before.path, after.path, "an epoch is one run: no URL names two contents");
-    assert_eq!(member.status_of(live.id)["status"], "live");
+    assert_ne!(before.path, after.path, "no URL names two contents");
+}
+
+#[test]
+fn a_live_whose_grace_ended_while_the_server_was_away_has_ended_and_can_be_watched() {
+    let mut house = brisk_house(&[("LIVES__GRACE_S", "1")]);
+    let live = house.live();
+    let mut encoder = push_endlessly(&house, &live);
+    let mut watch = Watch::begin(house.http, &live.fmp4());
+    watch.poll_for_more(3, A_FEW_SEGMENTS);
+    house.crash();
+    encoder.wait(SOON);
+    let crashed = std::time::Instant::now();
+    wait::until_true("the grace is over", SOON, || crashed.elapsed().as_secs() >= 2);
+    house.restart();
+    let member = live.member.sign_in_again(house.http);
+    let status = member.status_of(live.id);
+    assert_eq!(status["status"], "ended", "{status}");
+    wait::until_true("its post shows it", SOON, || {
+        let post = member.get(&format!("/api/posts/{}/", live.id)).json();
+        post["live_stream"]["file"].as_str().is_some()
+    });
+    assert!(house.get(&live.fmp4()).text().contains("../vod/"), "its address goes on");
+    member.start_live();
 }
 
 #[test]

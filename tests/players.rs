@@ -1,6 +1,6 @@
 //! Players that go on, and how far behind they are: the page's own hls.js, and Shaka Player.
 //!
-//! Here: what a viewer sees while his encoder dies and comes back, and how late. Not here: that other
+//! Here: what a viewer sees while his encoder or the server dies and comes back, and how late. Not here: that other
 //! programs can publish and play at all (`interop.rs`), what the playlists say meanwhile
 //! (`life_of_a_live.rs`, `hls_conformance.rs`); how late exactly (`make latency`).
 
@@ -95,6 +95,39 @@ fn chromium_plays_on_through_ten_deaths_of_the_encoder() {
     assert_eq!(shown["opened_ms"], opened, "the page was never loaded again: {shown}");
     let seen = shown["seen"].as_array().expect("what the player said");
     assert!(!seen.iter().any(|state| state == "error" || state == "ended"), "{shown}");
+}
+
+#[test]
+fn chromium_plays_on_through_three_deaths_of_the_server() {
+    let mut house = House::start();
+    let live = house.live();
+    let mut encoder = push(&house, &live, &BRISK, 0);
+    let mut page = Page::open("viewer.mjs", &house, &live.watch_page());
+    let opened = page.hear()["opened_ms"].clone();
+    wait::until_true("the page plays", SHOWN_WITHIN, || is_playing(&page.ask("state")));
+    for death in 1..=3 {
+        match death {
+            2 => {
+                house.terminate();
+                assert!(house.wait_for_exit(SHOWN_WITHIN).success());
+            }
+            _ => house.crash(),
+        }
+        let before = page.ask("state");
+        house.restart_in_place();
+        drop(encoder);
+        encoder = push(&house, &live, &BRISK, 0);
+        let shown = wait::until("pictures of the new connection", 2 * SHOWN_WITHIN, || {
+            let shown = page.ask("state");
+            let is_new = seconds(&shown, "current_time") > seconds(&before, "buffered_to") + 1.0;
+            (is_new && is_playing(&shown)).then_some(shown)
+        });
+        assert_eq!(shown["error"], Value::Null, "death {death}: {shown}");
+        assert_eq!(shown["opened_ms"], opened, "the page was never loaded again: {shown}");
+    }
+    let seen = page.ask("state")["seen"].clone();
+    let seen = seen.as_array().expect("what the player said");
+    assert!(!seen.iter().any(|state| state == "error" || state == "ended"), "{seen:?}");
 }
 
 #[test]

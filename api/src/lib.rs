@@ -83,6 +83,7 @@ pub use push::Config as Push;
 pub use pusher::{CannotPush, Pusher};
 pub use random::NoRandomness;
 pub use realtime::{Config as RealTime, Connection};
+pub use resumable::id_of as upload_id;
 pub use router::{Refused, document, router, router_at};
 pub use throttle::Rate;
 pub use token::Keyring;

@@ -49,8 +49,8 @@ pub enum MediaPath<'a> {
         /// Which configuration of the tracks.
         id: u32,
     },
-    /// `/hls/{name}/{epoch}/{msn}.m4s`, `{msn}.ts`, `video-{msn}.m4s`, `audio-{msn}.m4s`,
-    /// `audio-2-{msn}.m4s`: a segment.
+    /// `/hls/{name}/{epoch}/{number}.m4s`, `{number}.ts`, `video-{number}.m4s`, `audio-{number}.m4s`,
+    /// `audio-2-{number}.m4s`: a segment.
     Segment {
         /// Playback name.
         name: &'a str,
@@ -60,11 +60,11 @@ pub enum MediaPath<'a> {
         ticket: Option<&'a str>,
         /// Of which rendition.
         rendition: Rendition,
-        /// Media Sequence Number.
-        msn: u64,
+        /// What it is called; see [`packager::Numbers`].
+        number: u64,
     },
-    /// `/hls/{name}/{epoch}/{msn}.{index}.m4s`, `video-{msn}.{index}.m4s`, `audio-{msn}.{index}.m4s`,
-    /// `audio-2-{msn}.{index}.m4s`: a part.
+    /// `/hls/{name}/{epoch}/{number}.{index}.m4s`, `video-{number}.{index}.m4s`,
+    /// `audio-{number}.{index}.m4s`, `audio-2-{number}.{index}.m4s`: a part.
     Part {
         /// Playback name.
         name: &'a str,
@@ -74,8 +74,8 @@ pub enum MediaPath<'a> {
         ticket: Option<&'a str>,
         /// Of which rendition.
         rendition: Rendition,
-        /// Media Sequence Number of its segment.
-        msn: u64,
+        /// What its segment is called.
+        number: u64,
         /// Its place there, from 0.
         index: u32,
     },
@@ -132,9 +132,9 @@ impl<'a> MediaPath<'a> {
             let rendition = Self::playlist(file)?;
             return Some(Self::Media { name, epoch, ticket, rendition });
         }
-        if let Some(msn) = file.strip_suffix(".ts") {
-            let rendition = Rendition::SourceTs;
-            return Some(Self::Segment { name, epoch, ticket, rendition, msn: number(msn)? });
+        if let Some(number) = file.strip_suffix(".ts") {
+            let (rendition, number) = (Rendition::SourceTs, self::number(number)?);
+            return Some(Self::Segment { name, epoch, ticket, rendition, number });
         }
         let (rendition, file) = of_one_track(file);
         if let Some(id) = file.strip_prefix("init-") {
@@ -143,10 +143,13 @@ impl<'a> MediaPath<'a> {
         }
         let numbers = file.strip_suffix(".m4s")?;
         Some(match numbers.split_once('.') {
-            None => Self::Segment { name, epoch, ticket, rendition, msn: number(numbers)? },
-            Some((msn, index)) => {
-                let (msn, index) = (number(msn)?, small_number(index)?);
-                Self::Part { name, epoch, ticket, rendition, msn, index }
+            None => {
+                let number = number(numbers)?;
+                Self::Segment { name, epoch, ticket, rendition, number }
+            }
+            Some((number, index)) => {
+                let (number, index) = (self::number(number)?, small_number(index)?);
+                Self::Part { name, epoch, ticket, rendition, number, index }
             }
         })
     }
@@ -270,14 +273,15 @@ mod tests {
         assert_eq!(read("/hls/abc234/e9/video-init-3.mp4"), init(Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-init-3.mp4"), init(second));
         let segment =
-            |msn, rendition| Some(MediaPath::Segment { name, epoch, ticket, rendition, msn });
+            |number, rendition| Some(MediaPath::Segment { name, epoch, ticket, rendition, number });
         assert_eq!(read("/hls/abc234/e9/0.m4s"), segment(0, Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/17.ts"), segment(17, Rendition::SourceTs));
         assert_eq!(read("/hls/abc234/e9/audio-17.m4s"), segment(17, Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.m4s"), segment(17, Rendition::Video));
         assert_eq!(read("/hls/abc234/e9/audio-2-17.m4s"), segment(17, second));
-        let part =
-            |rendition| Some(MediaPath::Part { name, epoch, ticket, rendition, msn: 17, index: 4 });
+        let part = |rendition| {
+            Some(MediaPath::Part { name, epoch, ticket, rendition, number: 17, index: 4 })
+        };
         assert_eq!(read("/hls/abc234/e9/17.4.m4s"), part(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/audio-17.4.m4s"), part(Rendition::SOUND));
         assert_eq!(read("/hls/abc234/e9/video-17.4.m4s"), part(Rendition::Video));
@@ -364,12 +368,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_segment_url_has_one_spelling(msn: u64) {
-            let path = format!("/hls/a/e/{msn}.m4s");
+        fn a_segment_url_has_one_spelling(number: u64) {
+            let path = format!("/hls/a/e/{number}.m4s");
             let rendition = Rendition::Source;
-            let segment = MediaPath::Segment { name: "a", epoch: "e", ticket: None, rendition, msn };
+            let segment = MediaPath::Segment { name: "a", epoch: "e", ticket: None, rendition, number };
             prop_assert_eq!(MediaPath::parse(&path), Some(segment));
-            let padded = format!("/hls/a/e/0{msn}.m4s");
+            let padded = format!("/hls/a/e/0{number}.m4s");
             prop_assert_eq!(MediaPath::parse(&padded), None);
         }
 

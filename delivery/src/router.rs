@@ -192,7 +192,8 @@ impl Delivery {
                 let init = channel.init(rendition, id).ok_or(Failure::UnknownSegment)?;
                 immutable(init, content_type(rendition))
             }
-            MediaPath::Segment { rendition, msn, .. } => {
+            MediaPath::Segment { rendition, number, .. } => {
+                let msn = channel.numbers().msn(number).ok_or(Failure::UnknownSegment)?;
                 let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
                 if rendition == Rendition::SourceTs && !segment.has_ts() {
                     return Err(Failure::NotInMpegTs);
@@ -202,7 +203,8 @@ impl Delivery {
                 let bytes = segment.bytes(rendition).unwrap_or_default();
                 immutable(bytes, content_type(rendition))
             }
-            MediaPath::Part { rendition, msn, index, .. } => {
+            MediaPath::Part { rendition, number, index, .. } => {
+                let msn = channel.numbers().msn(number).ok_or(Failure::UnknownSegment)?;
                 let at = Edge { msn, part: index };
                 immutable(self.part(channel, rendition, at, asked).await?, content_type(rendition))
             }
@@ -266,6 +268,10 @@ impl Delivery {
         asked: &Parts,
     ) -> Result<(), Failure> {
         let state = channel.state();
+        // What goes on after a restart cannot be waited for here.
+        if state.suspended && !position.is_reached(&state) {
+            return Err(Failure::Blocked);
+        }
         if state.ended || position.is_reached(&state) {
             return Ok(());
         }
@@ -275,7 +281,9 @@ impl Delivery {
         }
         let longest = targets.segment * BLOCKED_TARGETS;
         let reached = |state: &State| position.is_reached(state);
-        match self.wait(channel, Awaited::Playlist, asked, longest, reached).await? {
+        let came = self.wait(channel, Awaited::Playlist, asked, longest, reached).await?;
+        let state = channel.state();
+        match came && (state.ended || !state.suspended || position.is_reached(&state)) {
             true => Ok(()),
             false => Err(Failure::Blocked),
         }
@@ -295,7 +303,7 @@ impl Delivery {
             return Ok(part);
         }
         let state = channel.state();
-        let is_next = rendition.has_parts() && !state.ended && state.next_part == Some(at);
+        let is_next = rendition.has_parts() && !state.is_final() && state.next_part == Some(at);
         if is_next {
             let targets = state.targets.ok_or(Failure::UnknownSegment)?;
             let longest = targets.segment * BLOCKED_TARGETS;

@@ -72,8 +72,8 @@ impl<'a> VodPath<'a> {
             Some((epoch, file)) if is_word(epoch, MediaPath::MAX_EPOCH_LEN) => {
                 match MediaPath::file(name, epoch, ticket, file)? {
                     MediaPath::Init { rendition, id, .. } => Thing::Init(epoch, rendition, id),
-                    MediaPath::Segment { rendition, msn, .. } => {
-                        Thing::Segment(epoch, rendition, msn)
+                    MediaPath::Segment { rendition, number, .. } => {
+                        Thing::Segment(epoch, rendition, number)
                     }
                     _ => return None,
                 }
@@ -135,8 +135,8 @@ impl Delivery {
             Thing::Init(epoch, rendition, id) => {
                 recording.init(epoch, rendition, id).map(|it| (rendition, it))
             }
-            Thing::Segment(epoch, rendition, msn) => {
-                recording.segment(epoch, rendition, msn).map(|it| (rendition, it))
+            Thing::Segment(epoch, rendition, number) => {
+                recording.segment(epoch, rendition, number).map(|it| (rendition, it))
             }
         };
         let (rendition, content) = content.ok_or(Failure::UnknownSegment)?;

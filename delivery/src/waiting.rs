@@ -46,8 +46,8 @@ impl WaitingRoom {
         }
     }
 
-    /// Waits until the state of `channel` is `enough`, or it has ended: at most so long, and not at
-    /// all if that is so already. True if it came.
+    /// Waits until the state of `channel` is `enough`, or final: at most so long, and not at all if that is
+    /// so already. True if it came.
     ///
     /// # Errors
     /// [`Failure::Busy`] at once when too many wait: of `peer`, for this live, or in all.
@@ -67,7 +67,7 @@ impl WaitingRoom {
             return Err(Failure::Busy);
         }
         let _waiting = Waiting::counted(&metrics.waiting);
-        let came = state.wait_for(|state| enough(state) || state.ended);
+        let came = state.wait_for(|state| enough(state) || state.is_final());
         Ok(timeout(longest, came).await.is_ok())
     }
 

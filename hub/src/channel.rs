@@ -21,7 +21,7 @@ use media::{
     Event, Labels,
     id::{Epoch, PlaybackName},
 };
-use packager::{Edge, Packager, Progress, Rendition, Report, Segment};
+use packager::{Edge, Numbers, Packager, Progress, Rendition, Report, Segment};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -43,6 +43,7 @@ const PRESENCE_MIN: Duration = Duration::from_secs(10);
 pub struct Channel {
     name: PlaybackName,
     epoch: Epoch,
+    numbers: Numbers,
     access: Access,
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
@@ -98,6 +99,15 @@ pub struct State {
     pub published: bool,
     /// Whether the live is over: the playlists say so, and nothing will change any more.
     pub ended: bool,
+    /// Whether nothing will change any more here, though the live goes on; see [`Channel::suspend`].
+    pub suspended: bool,
+}
+
+impl State {
+    /// Whether nothing will change any more.
+    pub fn is_final(&self) -> bool {
+        self.ended || self.suspended
+    }
 }
 
 /// What a reader of whole segments waits for a change of.
@@ -105,7 +115,7 @@ pub struct State {
 pub struct Complete {
     /// The newest complete segment.
     pub last_msn: Option<u64>,
-    /// Whether the live is over.
+    /// Whether no other will follow.
     pub ended: bool,
 }
 
@@ -128,6 +138,7 @@ struct Inner {
     published: bool,
     listed: bool,
     ended: bool,
+    suspended: bool,
     /// The packager panicked.
     failed: bool,
     /// It cannot even finish or render: its last playlists stand for it.
@@ -141,25 +152,29 @@ impl Channel {
         access: Access,
         viewers_in_all: Arc<AtomicUsize>,
     ) -> Self {
-        let epoch = packager.epoch().clone();
+        let (epoch, numbers) = (packager.epoch().clone(), packager.numbers().clone());
         let inner = Inner {
-            packager,
             renderings: Renderings::default(),
             revision: 0,
             claim: 0,
             published: false,
-            listed: false,
+            listed: packager.last_msn().is_some(),
             ended: false,
+            suspended: false,
             failed: false,
             frozen: false,
+            packager,
         };
+        let state = inner.state();
+        let complete = Complete { last_msn: state.last_msn, ended: false };
         Self {
             name,
             epoch,
+            numbers,
             access,
             inner: Mutex::new(inner),
-            state: watch::Sender::default(),
-            complete: watch::Sender::default(),
+            state: watch::Sender::new(state),
+            complete: watch::Sender::new(complete),
             relayed: OnceLock::new(),
             reign: watch::Sender::default(),
             viewers: Viewers::new(viewers_in_all),
@@ -174,6 +189,11 @@ impl Channel {
     /// The epoch of its media URLs.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
+    }
+
+    /// How its segments are called.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Who may read it, for its whole life.
@@ -191,7 +211,7 @@ impl Channel {
         let (claim, state) = {
             let mut inner = self.lock();
             inner.claim += 1;
-            if !inner.ended {
+            if !inner.is_final() {
                 inner.interrupt();
                 inner.published = inner.attempt(|packager| packager.begin(wall_clock_ms)).is_ok();
                 inner.revision += 1;
@@ -209,6 +229,21 @@ impl Channel {
         let state = {
             let mut inner = self.lock();
             inner.end();
+            inner.state()
+        };
+        self.announce(state);
+    }
+
+    /// The server goes down, and the live goes on after its next start: the last segment is closed, the publisher
+    /// is told, and nothing can be added any more. Playlists do not end, so that their readers ask again.
+    pub fn suspend(&self) {
+        let state = {
+            let mut inner = self.lock();
+            if !inner.is_final() {
+                inner.interrupt();
+                inner.suspended = true;
+                inner.revision += 1;
+            }
             inner.state()
         };
         self.announce(state);
@@ -317,7 +352,7 @@ impl Channel {
         let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
         let state = {
             let mut inner = self.lock();
-            if inner.ended || !is_so(&inner) {
+            if inner.is_final() || !is_so(&inner) {
                 return;
             }
             let progress = inner.attempt(|packager| packager.gap(silent_ms)).unwrap_or_default();
@@ -403,7 +438,7 @@ impl Channel {
             state != same_but_newer
         });
         self.complete.send_if_modified(|complete| {
-            let newer = Complete { last_msn: state.last_msn, ended: state.ended };
+            let newer = Complete { last_msn: state.last_msn, ended: state.is_final() };
             let is_newer = newer.last_msn > complete.last_msn || newer.ended && !complete.ended;
             if is_newer {
                 complete.last_msn = newer.last_msn.max(complete.last_msn);
@@ -411,7 +446,7 @@ impl Channel {
             }
             is_newer
         });
-        if state.ended {
+        if state.is_final() {
             self.reign.send_if_modified(|reign| !std::mem::replace(&mut reign.ended, true));
         }
     }
@@ -454,7 +489,12 @@ impl Inner {
             targets: self.targets(),
             published: self.published,
             ended: self.ended,
+            suspended: self.suspended,
         }
+    }
+
+    fn is_final(&self) -> bool {
+        self.ended || self.suspended
     }
 
     fn targets(&self) -> Option<Targets> {
@@ -468,7 +508,7 @@ impl Inner {
         if self.claim != claim {
             return Err(Error::Superseded);
         }
-        if self.ended {
+        if self.is_final() {
             return Err(if self.failed { Error::Failed } else { Error::Ended });
         }
         let mut total = Progress::default();

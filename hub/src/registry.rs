@@ -50,7 +50,7 @@ impl Hub {
         Self::default()
     }
 
-    /// Opens the channel of a live that is about to receive its publisher.
+    /// Opens the channel of a live that is about to receive its publisher, for the first time or again.
     ///
     /// # Errors
     /// When `name` is open already (nothing is replaced), or the hub is full.

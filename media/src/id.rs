@@ -101,6 +101,19 @@ impl Epoch {
     }
 }
 
+impl FromStr for Epoch {
+    type Err = InvalidId;
+
+    /// Accepts 1 to 16 lowercase letters and digits.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        const MAX_LEN: usize = 16;
+        match is_lower_alphanumeric(text, MAX_LEN) {
+            true => Ok(Self(text.into())),
+            false => Err(InvalidId("epoch")),
+        }
+    }
+}
+
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -21,6 +21,7 @@
 
 pub mod codec;
 pub mod id;
+mod kept;
 mod label;
 mod sample;
 mod time;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 /// Ticks per second of a track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Timescale(NonZeroU32);
 
 impl Timescale {

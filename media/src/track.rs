@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 /// One elementary stream (one video, one audio) and its configuration (ISO/IEC 14496-12 §3.1.19).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Track {
     /// Ticks per second of its samples: 90 000 for video, the sample rate for audio.
     pub timescale: Timescale,
@@ -26,7 +26,7 @@ pub struct Track {
 }
 
 /// How the samples of a track are coded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Codec {
     /// H.264 access units in AVCC form.
     H264(h264::Config),

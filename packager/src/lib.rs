@@ -22,6 +22,7 @@ mod metadata;
 mod output;
 mod packager;
 mod part;
+mod past;
 mod playlist;
 mod recorded;
 mod report;
@@ -36,6 +37,7 @@ mod window;
 
 pub use config::Config;
 pub use packager::Packager;
+pub use past::{Kept, Numbers, Past, PastSegment, PastTracks};
 pub use playlist::recorded as vod;
 pub use recorded::{Init, Listed, alone};
 pub use report::{AudioReport, Report, VideoReport};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use media::{Kind, SoundNumber, Timescale};
 
 use crate::{
-    Config, Edge, Progress, Rendition,
+    Config, Edge, Numbers, Progress, Rendition, Segment,
     metadata::{Pending, Said},
     part::Timed,
     segment::{Head, OpenSegment},
@@ -42,9 +42,11 @@ pub(crate) struct Output {
     pub end_wall_ms: Option<i64>,
     /// How much of the present silence is listed, in milliseconds.
     gap_ms: u64,
-    next_msn: u64,
+    pub next_msn: u64,
+    /// How segments are called.
+    pub numbers: Numbers,
     last_size_bytes: usize,
-    moof_sequence: u32,
+    pub moof_sequence: u32,
     /// Where MPEG-TS stands after the last complete segment.
     ts_end: ts::Position,
     /// Metadata for the open part or a later one, in the present publisher's time.
@@ -85,6 +87,18 @@ impl Ends {
         match kind {
             Kind::Video => &mut self.video,
             Kind::Audio => &mut self.audio,
+        }
+    }
+
+    /// Notes where a track ends.
+    pub fn set(&mut self, kind: Kind, end: (i64, Timescale)) {
+        *self.slot(kind) = Some(end);
+    }
+
+    /// Moves both ends to a later time.
+    pub fn put_off(&mut self, millis: i64) {
+        for (ticks, timescale) in self.video.iter_mut().chain(&mut self.audio) {
+            *ticks = ticks.saturating_add(Timescale::MILLIS.rescale(millis, *timescale));
         }
     }
 
@@ -132,6 +146,7 @@ impl Output {
             end_wall_ms: None,
             gap_ms: 0,
             next_msn: 0,
+            numbers: Numbers::default(),
             last_size_bytes: 0,
             moof_sequence: 0,
             ts_end: ts::Position::default(),
@@ -161,6 +176,7 @@ impl Output {
         self.counts.dependent_segments += u64::from(!independent);
         let head = Head {
             msn: self.next_msn,
+            number: self.numbers.of(self.next_msn),
             tracks: tracks.clone(),
             discontinuity,
             discontinuity_number: self.counts.discontinuities,
@@ -208,7 +224,7 @@ impl Output {
         for (kind, samples) in [(Kind::Video, video), (Kind::Audio, audio)] {
             if let (Some(last), Some(track)) = (samples.last(), tracks.get(kind)) {
                 let end = last.dts_ticks.saturating_add(last.duration_ticks.into());
-                *self.ends.slot(kind) = Some((end, track.timescale));
+                self.ends.set(kind, (end, track.timescale));
             }
         }
         Progress { part: true, ..Progress::default() }
@@ -247,14 +263,9 @@ impl Output {
         let Some(open) = self.open.take_if(|open| !open.head.parts.is_empty()) else {
             return Progress::default();
         };
-        let segment = open.close(self.ts_end);
-        self.ts_end = segment.ts_end();
-        if !segment.is_gap(Rendition::Source) {
-            self.last_size_bytes = segment.size_bytes(Rendition::Source);
-        }
+        let mut segment = open.close(self.ts_end);
         self.counts.segments += 1;
-        let start_ms = segment.program_date_time_ms();
-        self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));
+        self.note_listed(&segment);
         let promise = *self.promise.get_or_insert_with(|| {
             let micros = |ticks: u64| {
                 let per_second = u128::from(segment.tracks().timescale.get());
@@ -268,8 +279,19 @@ impl Output {
             };
             Promise::after_first(&self.config, first)
         });
+        segment.listed_with = Some((promise, self.sounds.packaged));
         self.window.push(segment, &self.config, promise.target_duration_s);
         Progress { segment: true, ..Progress::default() }
+    }
+
+    /// What follows goes on where a segment ends.
+    pub fn note_listed(&mut self, segment: &Segment) {
+        self.ts_end = segment.ts_end();
+        if !segment.is_gap(Rendition::Source) {
+            self.last_size_bytes = segment.size_bytes(Rendition::Source);
+        }
+        let start_ms = segment.program_date_time_ms();
+        self.end_wall_ms = Some(start_ms.saturating_add((segment.duration_us() / 1_000) as i64));
     }
 
     /// Lists parts without media for a silence of so many milliseconds, where nothing else is open.
@@ -279,31 +301,63 @@ impl Output {
         let (Some(promise), Some(last)) = (self.promise, self.window.newest().cloned()) else {
             return progress;
         };
-        let part_ms = promise.part_target_ms.min(self.config.part_target_ms);
-        let part_ticks = u64::from(part_ms) * u64::from(last.tracks().timescale.get()) / 1_000;
-        let target_ticks =
-            u64::from(promise.target_duration_s) * u64::from(last.tracks().timescale.get());
+        let part_ms = self.gap_part_ms(promise);
         // Bounded: a silence is never longer than the grace of a live.
         let longest_ms = silent_ms.min(MAX_SILENCE_MS);
-        while self.gap_ms.saturating_add(part_ms.into()) <= longest_ms {
-            let at_ms = self.end_wall_ms.unwrap_or(last.program_date_time_ms());
-            let opening = Opening {
-                discontinuity: false,
-                independent: false,
-                program_date_time_ms: at_ms,
-                picture_delay_ms: last.head().picture_delay_ms,
-                start_ticks: None,
-            };
-            self.open_segment(last.tracks(), opening);
-            let Some(open) = &mut self.open else { break };
-            open.add_gap(part_ticks);
-            self.edge = Some(edge_of(open));
-            self.gap_ms += u64::from(part_ms);
-            self.counts.gaps += 1;
-            progress.part = true;
-            if open.duration_ticks() + part_ticks > target_ticks {
-                progress |= self.close_segment();
-            }
+        while self.gap_ms.saturating_add(part_ms) <= longest_ms {
+            let most_ms = u64::from(promise.target_duration_s) * 1_000;
+            progress |= self.add_gap_part(&last, part_ms, most_ms);
+        }
+        progress
+    }
+
+    /// Lists gaps for what was listed last and is lost, of which no more is known than that it was no longer
+    /// than `lost_ms`: in segments of half a usual one, so that there are more than there can have been, and in two
+    /// at least, for one that was open and one that was complete.
+    pub fn add_lost(&mut self, lost_ms: u64) {
+        let (Some(promise), Some(last)) = (self.promise, self.window.newest().cloned()) else {
+            return;
+        };
+        let lost_ms = lost_ms.min(MAX_SILENCE_MS);
+        let part_ms = self.gap_part_ms(promise);
+        let usual_ms = u64::from(promise.target_duration_s) * 1_000;
+        let usual_ms = usual_ms.min(self.config.segment_target_ms.into());
+        let most_ms = lost_ms.min(usual_ms) / 2;
+        let (segments, mut listed_ms) = (self.counts.segments, 0);
+        while listed_ms < lost_ms || self.counts.segments < segments + 2 {
+            self.add_gap_part(&last, part_ms, most_ms);
+            listed_ms += part_ms;
+        }
+        self.close_segment();
+        // It may have been heard and seen: what comes is later.
+        self.ends.put_off(i64::try_from(listed_ms).unwrap_or(0));
+        self.gap_ms = 0;
+    }
+
+    fn gap_part_ms(&self, promise: Promise) -> u64 {
+        promise.part_target_ms.min(self.config.part_target_ms).into()
+    }
+
+    /// Lists a part without media, of a segment as long as it is allowed to be.
+    fn add_gap_part(&mut self, last: &Segment, part_ms: u64, most_ms: u64) -> Progress {
+        let ticks = |ms: u64| ms * u64::from(last.tracks().timescale.get()) / 1_000;
+        let opening = Opening {
+            discontinuity: false,
+            independent: false,
+            program_date_time_ms: self.end_wall_ms.unwrap_or(last.program_date_time_ms()),
+            picture_delay_ms: last.head().picture_delay_ms,
+            start_ticks: None,
+        };
+        self.gap_ms += part_ms;
+        self.open_segment(last.tracks(), opening);
+        let Some(open) = &mut self.open else { return Progress::default() };
+        open.add_gap(ticks(part_ms));
+        self.edge = Some(edge_of(open));
+        self.counts.gaps += 1;
+        let is_full = open.duration_ticks() + ticks(part_ms) > ticks(most_ms);
+        let mut progress = Progress { part: true, ..Progress::default() };
+        if is_full {
+            progress |= self.close_segment();
         }
         progress
     }

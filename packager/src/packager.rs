@@ -13,7 +13,7 @@ use media::{
 };
 
 use crate::{
-    AudioReport, Config, Edge, Error, Progress, Rendition, Report, Segment, VideoReport,
+    AudioReport, Config, Edge, Error, Numbers, Progress, Rendition, Report, Segment, VideoReport,
     intake::{Intake, Selection},
     output::Output,
     playlist::{
@@ -42,6 +42,8 @@ pub struct Packager {
     output: Output,
     run: Option<Run>,
     finished: bool,
+    /// The newest segment that was kept, of one that goes on.
+    past_msn: Option<u64>,
 }
 
 /// The current publisher.
@@ -66,7 +68,29 @@ enum State {
 impl Packager {
     /// A packager without media. `config` is expected to be valid; see [`Config::validate`].
     pub fn new(config: Config, name: PlaybackName, epoch: Epoch) -> Self {
-        Self { name, epoch, output: Output::new(config), run: None, finished: false }
+        Self {
+            name,
+            epoch,
+            output: Output::new(config),
+            run: None,
+            finished: false,
+            past_msn: None,
+        }
+    }
+
+    /// One that goes on with what is listed; see [`Packager::revive`].
+    pub(crate) fn going_on(
+        name: PlaybackName,
+        epoch: Epoch,
+        output: Output,
+        past_msn: u64,
+    ) -> Self {
+        Self { name, epoch, output, run: None, finished: false, past_msn: Some(past_msn) }
+    }
+
+    /// The newest segment that is listed again, of a live that goes on.
+    pub fn past_msn(&self) -> Option<u64> {
+        self.past_msn
     }
 
     /// The name viewers know the live by.
@@ -77,6 +101,11 @@ impl Packager {
     /// The random name of this packager's life, part of every media URL.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
+    }
+
+    /// How segments are called.
+    pub fn numbers(&self) -> &Numbers {
+        &self.output.numbers
     }
 
     /// A publisher begins, or resumes, at `wall_clock_ms` (Unix time): what follows is a new run
@@ -224,7 +253,7 @@ impl Packager {
     }
 
     fn listing(&self, rendition: Rendition) -> Option<Listing<'_>> {
-        let Output { window, open, promise, sounds, .. } = &self.output;
+        let Output { window, open, promise, sounds, numbers, .. } = &self.output;
         let promise = (*promise)?;
         let (has_audio, has_both) = window.listed().rev().fold((false, false), |(any, both), s| {
             let tracks = s.tracks();
@@ -254,7 +283,16 @@ impl Packager {
         };
         let (open, next, ended) = (open.as_ref(), self.output.next_part(), self.finished);
         let others = others.without(rendition);
-        is_there.then_some(Listing { rendition, others, window, open, next, promise, ended })
+        is_there.then_some(Listing {
+            rendition,
+            others,
+            window,
+            open,
+            next,
+            numbers,
+            promise,
+            ended,
+        })
     }
 
     /// A segment that is listed or still retained.

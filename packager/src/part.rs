@@ -4,8 +4,10 @@
 //! Here: what a part holds and how its samples are found again in its own bytes. Not here: where
 //! it ends (`segmenter`), how the boxes look (`fmp4`).
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use media::Kind;
+use media::{Kind, Sample};
 
 use crate::{
     fmp4::{emsg::Emsg, fragment},
@@ -108,6 +110,70 @@ impl Part {
             video: None,
             audio: None,
         }
+    }
+
+    /// The part that [`Part::write`] made of these bytes of a segment, found again; a gap where there are
+    /// none. `duration_ticks` is how long it is listed. `None` if they are no part's.
+    pub fn read(
+        segment: &Bytes,
+        bytes: Range<usize>,
+        duration_ticks: u64,
+        tracks: &TrackSet,
+    ) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::gap(bytes.start, duration_ticks));
+        }
+        let mut part = Self { len: bytes.len(), ..Self::gap(bytes.start, duration_ticks) };
+        let whole = segment.get(bytes)?;
+        let said = fragment::boxes(whole).take_while(|it| it.kind == *b"emsg");
+        part.emsg_len = said.map(|it| it.whole.len()).sum();
+        let (fragment, rest) = fragment::split(part.fragment(segment))?;
+        if !rest.is_empty() {
+            return None;
+        }
+        fragment::Runs { video: part.video, audio: part.audio } = fragment::read(fragment)?;
+        let (video, audio) =
+            (part.timed(segment, Kind::Video, tracks)?, part.timed(segment, Kind::Audio, tracks)?);
+        let said = part.metadata(segment).map(|it| Said {
+            at_ticks: it.at_ticks,
+            id: it.id,
+            tag: it.tag.to_vec(),
+        });
+        let said: Vec<_> = said.collect();
+        part.ts_packets = ts::Packets::count(tracks, &video, &audio, &said);
+        part.pictures = u32::try_from(video.len()).ok()?;
+        part.audio_ticks = audio.iter().map(|sample| u64::from(sample.duration_ticks)).sum();
+        let main = if tracks.main == Kind::Video { video } else { audio };
+        part.independent = main.iter().any(|sample| sample.is_sync);
+        Some(part)
+    }
+
+    /// The samples of one track as they came; `None` if some of them are not there.
+    fn timed(&self, segment: &Bytes, kind: Kind, tracks: &TrackSet) -> Option<Vec<Timed>> {
+        let timed = self.samples(segment, kind).map(|it| {
+            let PartSample { dts_ticks, cts_ticks, duration_ticks, is_sync, data } = it;
+            let data = segment.slice_ref(data);
+            let sample = Sample { kind, dts_ticks, cts_ticks, is_sync, data };
+            let ts_len = match &tracks.ts {
+                Some(carriage) => carriage.payload_len(&sample)?,
+                None => 0,
+            };
+            let data = sample.data;
+            Some(Timed { dts_ticks, cts_ticks, duration_ticks, is_sync, ts_len, data })
+        });
+        let timed = timed.collect::<Option<Vec<_>>>()?;
+        (timed.len() == self.run(kind).map_or(0, |run| run.count)).then_some(timed)
+    }
+
+    /// The end of its last sample of a kind, on its own track.
+    pub fn end_ticks(&self, segment: &[u8], kind: Kind) -> Option<i64> {
+        let last = self.samples(segment, kind).last()?;
+        Some(last.dts_ticks.saturating_add(last.duration_ticks.into()))
+    }
+
+    /// The sequence number of its fragment.
+    pub fn sequence(&self, segment: &[u8]) -> Option<u32> {
+        fragment::sequence(self.fragment(segment))
     }
 
     /// Whether it holds nothing.

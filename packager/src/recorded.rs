@@ -3,8 +3,10 @@
 //! Here: how renditions list a segment, their init segments, one track of stored bytes alone. Not here:
 //! where anything is stored (`recorder`), the playlists of recordings (`playlist::recorded`).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use media::{Kind, SoundNumber, Timescale, codec::Picture};
+use media::{Kind, SoundNumber, Timescale, Track, codec::Picture};
 
 use crate::{
     Rendition, Segment,
@@ -43,6 +45,8 @@ pub struct Init {
     pub channels: Option<u8>,
     /// Ticks per second of its track; of the picture, where there are two.
     pub timescale: Timescale,
+    /// What it declares, the picture first.
+    pub tracks: Vec<Arc<Track>>,
 }
 
 impl Segment {
@@ -118,6 +122,7 @@ fn of_tracks(
         picture: video.and_then(|track| track.picture()),
         channels: audio.and_then(|track| track.sound()).map(|sound| sound.channels),
         timescale: declared().next().map_or(Timescale::MILLIS, |track| track.timescale),
+        tracks: declared().cloned().collect(),
     }
 }
 

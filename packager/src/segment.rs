@@ -12,6 +12,8 @@ use crate::{
     Rendition,
     metadata::Said,
     part::{Part, Timed},
+    segmenter::Promise,
+    sounds::SoundSet,
     tracks::TrackSet,
     ts,
 };
@@ -37,6 +39,8 @@ pub(crate) struct OpenSegment {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub msn: u64,
+    /// The number in its URLs; see [`Numbers`](crate::Numbers).
+    pub number: u64,
     pub tracks: Arc<TrackSet>,
     pub discontinuity: bool,
     /// Discontinuities from the beginning of the epoch to this segment, its own included.
@@ -258,25 +262,8 @@ impl OpenSegment {
     pub fn close(mut self, before: ts::Position) -> Segment {
         self.head.parts.shrink_to_fit();
         self.bytes.shrink_to_fit();
-        let head = self.head;
-        let is_gap = head.parts.iter().all(Part::is_gap);
-        let (ts_start, ts_end) = if is_gap {
-            (before, before)
-        } else {
-            before.through(&head.tracks, &head.parts, &self.bytes)
-        };
-        let duration_us = micros(head.duration_ticks(), head.tracks.timescale.get());
-        Segment {
-            head,
-            bytes: self.bytes.into(),
-            other_bytes: self.other_bytes.into_iter().map(Bytes::from).collect(),
-            duration_us,
-            ts_start,
-            ts_end,
-            ts: OnceLock::new(),
-            video: OnceLock::new(),
-            audio: OnceLock::new(),
-        }
+        let other_bytes = self.other_bytes.into_iter().map(Bytes::from).collect();
+        Segment::new(self.head, self.bytes.into(), other_bytes, before)
     }
 }
 
@@ -290,6 +277,8 @@ pub struct Segment {
     /// The same of each sound beside the first.
     other_bytes: Box<[Bytes]>,
     duration_us: u64,
+    /// What was promised, and which sounds there had been, when it was listed.
+    pub(crate) listed_with: Option<(Promise, SoundSet)>,
     ts_start: ts::Position,
     ts_end: ts::Position,
     ts: OnceLock<Bytes>,
@@ -306,9 +295,42 @@ struct Alone {
 }
 
 impl Segment {
+    /// A segment of these bytes. `before` is where MPEG-TS stands after all segments before it.
+    pub(crate) fn new(
+        head: Head,
+        bytes: Bytes,
+        other_bytes: Box<[Bytes]>,
+        before: ts::Position,
+    ) -> Self {
+        let is_gap = head.parts.iter().all(Part::is_gap);
+        let (ts_start, ts_end) = if is_gap {
+            (before, before)
+        } else {
+            before.through(&head.tracks, &head.parts, &bytes)
+        };
+        let duration_us = micros(head.duration_ticks(), head.tracks.timescale.get());
+        Self {
+            head,
+            bytes,
+            other_bytes,
+            duration_us,
+            listed_with: None,
+            ts_start,
+            ts_end,
+            ts: OnceLock::new(),
+            video: OnceLock::new(),
+            audio: OnceLock::new(),
+        }
+    }
+
     /// Its Media Sequence Number.
     pub fn msn(&self) -> u64 {
         self.head.msn
+    }
+
+    /// The number in its URLs; see [`Numbers`](crate::Numbers).
+    pub fn number(&self) -> u64 {
+        self.head.number
     }
 
     /// Its length in seconds, as `EXTINF` says it: the sum of its samples' durations.
@@ -451,8 +473,7 @@ impl Segment {
     }
 
     fn other(&self, number: SoundNumber) -> Option<(&OtherSound, &Bytes)> {
-        let mut others = self.head.others.iter().zip(&self.other_bytes);
-        others.find(|(other, _)| other.number == number)
+        self.others().find(|(other, _)| other.number == number)
     }
 
     /// Bytes held now, the other forms included once they exist.
@@ -475,6 +496,21 @@ impl Segment {
 
     pub(crate) fn parts(&self) -> &[Part] {
         &self.head.parts
+    }
+
+    /// Its bytes as the source, to find its parts in.
+    pub(crate) fn source(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The bytes of each sound beside the first.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (&OtherSound, &Bytes)> {
+        self.head.others.iter().zip(&self.other_bytes)
+    }
+
+    /// Where MPEG-TS stands before it: where it stood after the segment before, with room made.
+    pub(crate) fn ts_start(&self) -> ts::Position {
+        self.ts_start
     }
 
     /// Where MPEG-TS stands after it.

@@ -85,6 +85,18 @@ impl OtherSounds {
         self.lines.is_empty()
     }
 
+    /// The sounds of a live that goes on: for each the sets of tracks that its segments declare, and where it
+    /// ends. `next_id` is one that no set had.
+    pub fn revive(
+        &mut self,
+        number: SoundNumber,
+        sets: &[Arc<TrackSet>],
+        end: Option<(i64, Timescale)>,
+        next_id: u32,
+    ) {
+        self.lines.push(Line { inits: Inits::of(sets, next_id), end, ..Line::new(number) });
+    }
+
     /// A new publisher: what was announced is forgotten, names included. Says how many samples are
     /// dropped.
     pub fn begin(&mut self) -> u64 {
@@ -312,7 +324,7 @@ fn runs_ahead(lane: &Lane, at: i64, main: &MainTrack<'_>, config: &Config) -> bo
 }
 
 /// Some of the sounds of a live.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SoundSet(u8);
 
 // A bit for each.

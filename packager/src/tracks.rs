@@ -59,7 +59,7 @@ pub(crate) struct TrackSet {
 }
 
 impl TrackSet {
-    fn new(init_id: u32, tracks: Announced) -> Result<Self, Error> {
+    pub fn new(init_id: u32, tracks: Announced) -> Result<Self, Error> {
         let init = fmp4::init::write(&tracks)?;
         let alone = |track: &Option<Arc<Track>>| match track {
             Some(_) if tracks.video.is_none() || tracks.audio.is_none() => Ok(Some(init.clone())),
@@ -108,6 +108,11 @@ pub(crate) struct Inits {
 }
 
 impl Inits {
+    /// Those of a live that goes on. `next_id` is one that no set had.
+    pub fn of(sets: &[Arc<TrackSet>], next_id: u32) -> Self {
+        Self { sets: sets.iter().map(Arc::downgrade).collect(), next_id }
+    }
+
     /// The set of exactly these tracks.
     pub fn get_or_write(&mut self, tracks: Announced) -> Result<Arc<TrackSet>, Error> {
         self.sets.retain(|set| set.strong_count() > 0);

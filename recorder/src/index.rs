@@ -14,8 +14,8 @@
 
 use std::fmt::Write as _;
 
-use media::{Label, Labels, Language, Name, SoundNumber, Timescale, codec::Picture};
-use packager::Rendition;
+use media::{Label, Labels, Language, Name, SoundNumber, Timescale, Track, codec::Picture};
+use packager::{Kept, Rendition};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The version of the lines written here. One that is not known is passed over.
@@ -37,6 +37,8 @@ pub(crate) enum Record {
         first: u64,
         last: u64,
     },
+    /// Another run of the server goes on with it.
+    Resumed,
     /// The live is over.
     End {
         at_ms: i64,
@@ -62,6 +64,9 @@ pub(crate) struct Init {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<u8>,
     pub timescale: u32,
+    /// What it declares, for a live that goes on.
+    #[serde(default)]
+    pub tracks: Vec<Track>,
     pub place: Place,
 }
 
@@ -78,6 +83,7 @@ pub(crate) struct Size {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Segment {
     pub epoch: String,
+    /// The number in its name, which is its MSN until the server is started again ([`packager::Numbers`]).
     pub msn: u64,
     #[serde(default, skip_serializing_if = "is_false")]
     pub discontinuity: bool,
@@ -86,6 +92,9 @@ pub(crate) struct Segment {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pictures: u64,
     pub renditions: Vec<Stored>,
+    /// For a live that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// A segment in one rendition.
@@ -165,17 +174,11 @@ impl Record {
         match self {
             Self::Init(init) => vec![&init.place],
             Self::Segment(segment) => segment.places().collect(),
-            Self::Live(_) | Self::Labels(_) | Self::Lost { .. } | Self::End { .. } => Vec::new(),
-        }
-    }
-
-    /// The epoch whose media it tells of.
-    pub fn epoch(&self) -> Option<&str> {
-        match self {
-            Self::Init(init) => Some(&init.epoch),
-            Self::Segment(segment) => Some(&segment.epoch),
-            Self::Lost { epoch, .. } => Some(epoch),
-            Self::Live(_) | Self::Labels(_) | Self::End { .. } => None,
+            Self::Live(_)
+            | Self::Labels(_)
+            | Self::Lost { .. }
+            | Self::Resumed
+            | Self::End { .. } => Vec::new(),
         }
     }
 
@@ -321,6 +324,7 @@ mod tests {
             dependent: false,
             pictures: 60,
             renditions,
+            kept: None,
         })
     }
 
@@ -334,13 +338,15 @@ mod tests {
             picture: Some(Size { width: 1_280, height: 720, fps: Some(29.97) }),
             channels: Some(2),
             timescale: 48_000,
+            tracks: Vec::new(),
             place: Place::of(&[7; 700], 0, 0),
         });
         let lost = Record::Lost { epoch: "e9".into(), first: 3, last: 9 };
         let called = Called { number: 1, language: Some("fr".into()), name: None };
         let mut records = vec![Record::Live(Live { public: true }), init];
         records.extend((0..3).map(segment));
-        records.extend([lost, Record::Labels(vec![called]), Record::End { at_ms: 5 }]);
+        records.extend([lost, Record::Labels(vec![called]), Record::Resumed]);
+        records.push(Record::End { at_ms: 5 });
         records
     }
 

@@ -19,6 +19,7 @@ mod config;
 mod disk;
 mod index;
 mod library;
+mod past;
 mod queue;
 mod recorder;
 mod recording;
@@ -29,6 +30,7 @@ use std::io;
 pub use config::Config;
 pub use disk::{Disk, System};
 pub use library::{Library, Standing};
+pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
 pub use recording::{Alone, Blob, Content, Open, Recording, Summary};
 

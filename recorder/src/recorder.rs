@@ -100,6 +100,11 @@ impl Recorder {
     /// Records a live from its first segment that is still there to its end. One that is recorded already goes
     /// on; a recording of an earlier run of the server is added to.
     pub fn record(&self, channel: &Arc<Channel>) {
+        self.resume(channel, 0);
+    }
+
+    /// The same from an MSN on: what is before was recorded by an earlier run of the server.
+    pub fn resume(&self, channel: &Arc<Channel>, next_msn: u64) {
         let name = channel.name();
         let (progress, watched) = watch::channel(Progress::default());
         {
@@ -116,7 +121,7 @@ impl Recorder {
             folder: self.0.recordings.folder(name),
             channel: Arc::clone(channel),
             progress,
-            cursor: Cursor::default(),
+            cursor: Cursor { next_msn, ..Cursor::default() },
             writer: None,
             is_there,
             deadline: None,

@@ -15,6 +15,7 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// Longest index read: that of a live of a week.
-const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
+const MAX_INDEX_BYTES: u64 = 224 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.
@@ -88,8 +89,8 @@ pub enum Content {
 /// Bytes in a volume. Reading blocks.
 #[derive(Debug)]
 pub struct Blob {
-    path: PathBuf,
-    place: Place,
+    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
 }
 
 /// One track of a segment. Reading blocks.
@@ -108,12 +109,7 @@ impl Recording {
     /// [`Error::Unknown`] where there is none, [`Error::Empty`] where nothing of it can be played; those of
     /// the disk.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(INDEX);
-        let len = fs::metadata(&path)?.len();
-        if len > MAX_INDEX_BYTES {
-            return Err(Error::Disk(io::ErrorKind::FileTooLarge.into()));
-        }
-        let index = Index::read(&fs::read(&path)?);
+        let (index, _) = read_index(folder)?;
         let mut recording = Self {
             folder: folder.to_owned(),
             // What cannot be read is for nobody who has no ticket.
@@ -161,7 +157,7 @@ impl Recording {
                 }
             }
             Record::Labels(called) => self.labels = index::labels(&called),
-            Record::Lost { .. } | Record::End { .. } => {}
+            Record::Lost { .. } | Record::End { .. } | Record::Resumed => {}
         }
     }
 
@@ -274,6 +270,29 @@ impl Recording {
         Some(Content::Stored(self.blob(&init.place)))
     }
 
+    /// Reads every byte. Gives the names of what is not as it was written. Blocks, for as long as a disk takes.
+    pub fn damaged(&self) -> Vec<String> {
+        let is_damaged =
+            |place: &&Place| !self.blob(place).open().is_ok_and(|open| open.is_whole());
+        let mut damaged = Vec::new();
+        for ((epoch, rendition, id), init) in &self.inits {
+            let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
+            if is_damaged(&&init.place) {
+                damaged
+                    .push(format!("{epoch}, init segment {id} of {}", vod::file_name(*rendition)));
+            }
+        }
+        for (epoch, segment) in &self.segments {
+            let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
+            let places = segment.renditions.iter().filter_map(|stored| stored.place.as_ref());
+            if places.into_iter().any(|place| is_damaged(&place)) {
+                damaged.push(format!("{epoch}, segment {}", segment.msn));
+            }
+        }
+        damaged.sort();
+        damaged
+    }
+
     fn blob(&self, place: &Place) -> Blob {
         Blob { path: volume_path(&self.folder, place.volume), place: place.clone() }
     }
@@ -358,6 +377,19 @@ impl Recording {
     }
 }
 
+/// The index of the recording in a folder, and when it was last written to.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn read_index(folder: &Path) -> Result<(Index, SystemTime), Error> {
+    let path = folder.join(INDEX);
+    let file = fs::metadata(&path)?;
+    if file.len() > MAX_INDEX_BYTES {
+        return Err(Error::Disk(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok((Index::read(&fs::read(&path)?), file.modified()?))
+}
+
 fn renditions() -> impl Iterator<Item = Rendition> {
     let sounds = SoundNumber::all().map(Rendition::Audio);
     [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
@@ -420,6 +452,18 @@ impl Open {
         Ok(Bytes::from(bytes).slice(within(range.start)..within(range.end)))
     }
 
+    /// Whether all bytes are what was written.
+    fn is_whole(&self) -> bool {
+        let mut at = 0;
+        while at < self.place.len {
+            match self.read(at..self.place.len) {
+                Ok(piece) if !piece.is_empty() => at += piece.len() as u64,
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// All bytes.
     ///
     /// # Errors
@@ -467,17 +511,14 @@ struct Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    /// A power cut may have come before each place where another run of the server went on, in an epoch of its
-    /// own, and before the end of what has none.
+    /// A power cut may have come before each place where another run of the server went on, and before the end
+    /// of what has none.
     fn of(folder: &'a Path, records: &[Record]) -> Self {
         let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
         let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
-        let mut epoch = None;
         for record in records.iter().rev() {
-            if let Some(of) = record.epoch()
-                && epoch.replace(of).is_some_and(|later| later != of)
-            {
+            if *record == Record::Resumed {
                 unsure = UNSURE_BYTES;
             }
             for place in record.places() {

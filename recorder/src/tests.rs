@@ -21,6 +21,7 @@ use super::*;
 
 mod damage;
 mod lives;
+mod past;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
 const AVCC: &[u8] = &[

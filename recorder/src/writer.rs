@@ -23,7 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::Labels;
+use media::{Labels, Track};
 use packager::Rendition;
 
 use crate::{
@@ -110,9 +110,12 @@ impl Writer {
             has_new_files: true,
             is_new_folder,
         };
-        if known.records.is_empty() {
-            let live = Record::Live(index::Live { public }).line();
-            writer.append_lines(&[live.as_str(), &live].concat())?;
+        match known.records.is_empty() {
+            true => {
+                let live = Record::Live(index::Live { public }).line();
+                writer.append_lines(&[live.as_str(), &live].concat())?;
+            }
+            false => writer.append_lines(&Record::Resumed.line())?,
         }
         Ok(writer)
     }
@@ -229,11 +232,12 @@ impl Writer {
         let is_gap = segment.is_gap(Rendition::Source);
         let record = Record::Segment(index::Segment {
             epoch: epoch.to_owned(),
-            msn: segment.msn(),
+            msn: segment.number(),
             discontinuity: segment.discontinuity(),
             dependent: !segment.independent() && !is_gap,
             pictures: segment.pictures(),
             renditions,
+            kept: Some(segment.kept()),
         });
         lines.push_str(&record.line());
         self.append_lines(&lines)?;
@@ -315,6 +319,7 @@ fn told(epoch: &str, init: &packager::Init, place: Place) -> index::Init {
         picture: init.picture.map(Into::into),
         channels: init.channels,
         timescale: init.timescale.get(),
+        tracks: init.tracks.iter().map(|track| Track::clone(track)).collect(),
         place,
     }
 }

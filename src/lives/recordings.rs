@@ -97,7 +97,7 @@ impl Lives {
 }
 
 /// What the post of a live shows of its recording.
-fn media_of(owner: UserId, name: &PlaybackName, summary: recorder::Summary) -> NewMedia {
+pub(crate) fn media_of(owner: UserId, name: &PlaybackName, summary: recorder::Summary) -> NewMedia {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     NewMedia {
         owner,

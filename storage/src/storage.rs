@@ -131,6 +131,22 @@ impl Storage {
     ///
     /// [`Error::Setting`] or [`Error::File`].
     pub fn open(config: &Config, data_dir: &FilePath) -> Result<Self, Error> {
+        let storage = Self::join(config, data_dir)?;
+        remove_folder(&storage.0.work)?;
+        make_folder(&storage.0.work)?;
+        clear(&storage.0.incoming, |_| true)?;
+        if config.s3.is_none() {
+            clear(&data_dir.join(&config.folder), is_half_stored)?;
+        }
+        Ok(storage)
+    }
+
+    /// The same beside a server that may run: nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::open`].
+    pub fn join(config: &Config, data_dir: &FilePath) -> Result<Self, Error> {
         config.validate().map_err(Error::Setting)?;
         // Programs that look at files in it have another working folder.
         let data_dir = &std::path::absolute(data_dir)?;
@@ -138,15 +154,11 @@ impl Storage {
         let partial = incoming.join(PARTIAL);
         make_folder(&partial)?;
         let work = incoming.join(WORK);
-        remove_folder(&work)?;
-        make_folder(&work)?;
-        clear(&incoming, |_| true)?;
         let objects: Arc<dyn ObjectStore> = match &config.s3 {
             Some(s3) => Arc::new(bucket(s3)?.build().map_err(setting)?),
             None => {
                 let folder = data_dir.join(&config.folder);
                 make_folder(&folder)?;
-                clear(&folder, is_half_stored)?;
                 let folder = LocalFileSystem::new_with_prefix(&folder).map_err(setting)?;
                 Arc::new(folder.with_fsync(true))
             }

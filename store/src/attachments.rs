@@ -21,6 +21,8 @@ pub const POST_MEDIA_MAX: usize = 5;
 
 /// Names of the storage looked at in one go.
 const LOOSE_AT_ONCE: i64 = 100;
+/// … of media, when all of them are looked at.
+const STORED_AT_ONCE: i64 = 500;
 
 /// Names a picture or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -234,6 +236,19 @@ pub struct PostMedia {
     pub media: Media,
     /// Whether it is the recording of the live that the post announced: its `live_stream`.
     pub is_recording: bool,
+}
+
+/// Where the bytes of a media are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMedia {
+    /// Which.
+    pub id: MediaId,
+    /// The name of its object, or of its recording.
+    pub name: String,
+    /// What it is.
+    pub media_type: MediaType,
+    /// The name of the object that is its small picture.
+    pub thumbnail: Option<String>,
 }
 
 /// The live of a recording, as far as it decides what becomes of that.
@@ -685,6 +700,28 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+
+    /// Under which names the bytes of media are stored, some media at a time, those after `after`.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn stored_media(&self, after: Option<MediaId>) -> Result<Vec<StoredMedia>, Error> {
+        let rows: Vec<(i64, String, String, Option<String>)> = reading!(&self.database, |pool| {
+            sqlx::query_as(
+                "select id, name, media_type, thumbnail_name from media where id > $1
+                 order by id limit $2",
+            )
+            .bind(after.map_or(0, MediaId::get))
+            .bind(STORED_AT_ONCE)
+            .fetch_all(pool)
+            .await?
+        });
+        let stored = rows.into_iter().map(|(id, name, media_type, thumbnail)| {
+            let media_type = MediaType::from_stored(&media_type)?;
+            Ok(StoredMedia { id: MediaId::new(id), name, media_type, thumbnail })
+        });
+        stored.collect()
     }
 
     /// What the database knows of the lives of these recordings, by their playback names; those that it does

@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 pub use attachments::{
     Approval, Media, MediaChange, MediaId, MediaType, NewMedia, POST_MEDIA_MAX, PostMedia,
-    RecordedLive, Showing, Work,
+    RecordedLive, Showing, StoredMedia, Work,
 };
 use changes::Changes;
 use database::Database;

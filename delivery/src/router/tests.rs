@@ -431,6 +431,21 @@ async fn those_who_wait_for_a_live_that_ends_are_told_at_once() {
     assert_eq!(late.code(), "ended");
 }
 
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_a_live_that_goes_on_after_a_restart_are_told_to_ask_again() {
+    let (house, _publisher) = House::with_media();
+    let reload = house.path("source.m3u8?_HLS_msn=4");
+    let mut asking = house.ask(Method::GET, &reload, &[]);
+    assert!((&mut asking).now_or_never().is_none());
+    house.channel.suspend();
+    let answer = told(asking, "woken").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let late = house.get(&reload).now_or_never().expect("nothing to wait for");
+    assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE);
+    let plain = house.get(&house.path("source.m3u8")).await;
+    assert!(plain.status == StatusCode::OK && !plain.text().contains("#EXT-X-ENDLIST"));
+}
+
 #[tokio::test]
 async fn an_ended_live_is_served_to_its_end() {
     let (house, _publisher) = House::with_media();

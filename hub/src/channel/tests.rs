@@ -160,6 +160,26 @@ fn ending_closes_the_playlist_and_tells_the_publisher() {
 }
 
 #[test]
+fn a_suspended_live_is_closed_and_its_playlist_does_not_end() {
+    let (channel, mut publisher) = live(90);
+    let mut complete = channel.follow();
+    complete.borrow_and_update();
+    let before = channel.state();
+    channel.suspend();
+    let state = channel.state();
+    assert!(state.suspended && state.is_final() && !state.ended && !state.published);
+    assert!(state.last_msn > before.last_msn, "the open segment is listed");
+    assert!(complete.borrow_and_update().ended, "who reads whole segments waits for no other");
+    assert!(!text(&channel).contains("#EXT-X-ENDLIST"));
+    assert_eq!(publisher.revoked().now_or_never(), Some(Revoked::Ended));
+    assert!(matches!(publisher.push(&mut pictures(90..91)), Err(Error::Ended)));
+    channel.gap(Duration::from_secs(60));
+    let late = channel.claim(0);
+    assert_eq!(late.revoked().now_or_never(), Some(Revoked::Ended));
+    assert_eq!(channel.state(), state, "nothing changes any more");
+}
+
+#[test]
 fn a_claim_on_an_ended_live_is_revoked_already() {
     let (channel, _publisher) = live(1);
     channel.end();

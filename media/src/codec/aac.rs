@@ -6,9 +6,10 @@ use super::{Sound, bits::Bits};
 use crate::{Error, Timescale};
 
 /// A parsed `AudioSpecificConfig`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The record as it came, for the `esds` box.
+    #[serde(with = "crate::kept::bytes_in_hex")]
     pub asc: Bytes,
     /// The audio object type of the core: 2 is AAC-LC.
     pub core_object_type: u8,

@@ -8,7 +8,7 @@ use super::{Sound, bits::Bits};
 use crate::{Error, Timescale};
 
 /// What the head of a frame says of the sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// Whether it is E-AC-3.
     pub is_enhanced: bool,

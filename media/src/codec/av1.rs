@@ -7,9 +7,10 @@ use super::{Picture, bits::Bits, check_len};
 use crate::Error;
 
 /// A configuration whose picture is known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The record, its sequence header included, for the `av1C` box.
+    #[serde(with = "crate::kept::bytes_in_hex")]
     pub record: Bytes,
     /// What the sequence header says.
     pub picture: Picture,

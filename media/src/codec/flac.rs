@@ -6,9 +6,10 @@ use super::{Sound, bits::Bits, check_len};
 use crate::{Error, Timescale};
 
 /// A parsed `STREAMINFO`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The block without its header, for the `dfLa` box.
+    #[serde(with = "crate::kept::block_in_hex")]
     pub stream_info: [u8; STREAM_INFO_LEN],
     /// Samples per second: the timescale of the track.
     pub sample_rate_hz: u32,

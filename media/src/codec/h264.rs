@@ -29,23 +29,27 @@ pub mod nal_type {
 }
 
 /// A parsed `AVCDecoderConfigurationRecord`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The record as it came, for the `avcC` box.
+    #[serde(with = "crate::kept::bytes_in_hex")]
     pub record: Bytes,
     /// `profile_idc`, the constraint flags and `level_idc` of the first parameter set.
     pub profile_level: [u8; 3],
     /// Bytes of the length before each NAL unit: 1, 2 or 4.
     pub nal_length_size: usize,
     /// Sequence parameter sets, NAL header included.
+    #[serde(with = "crate::kept::rows_in_hex")]
     pub sps: Vec<Bytes>,
     /// Picture parameter sets, NAL header included.
+    #[serde(with = "crate::kept::rows_in_hex")]
     pub pps: Vec<Bytes>,
     /// Width of the cropped picture, in pixels.
     pub width: u32,
     /// Height of the cropped picture, in pixels.
     pub height: u32,
     /// Frames per second as the parameter set declares them; many encoders declare none.
+    #[serde(with = "crate::kept::rate_in_bits")]
     pub declared_fps: Option<f64>,
 }
 

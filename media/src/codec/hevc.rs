@@ -29,9 +29,10 @@ pub mod nal_type {
 }
 
 /// A parsed `HEVCDecoderConfigurationRecord`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The record as it came, for the `hvcC` box.
+    #[serde(with = "crate::kept::bytes_in_hex")]
     pub record: Bytes,
     /// `general_profile_space`, `general_tier_flag` and `general_profile_idc`, as one byte.
     pub profile: u8,
@@ -44,10 +45,13 @@ pub struct Config {
     /// Bytes of the length before each NAL unit: 1, 2 or 4.
     pub nal_length_size: usize,
     /// Video parameter sets, NAL header included.
+    #[serde(with = "crate::kept::rows_in_hex")]
     pub vps: Vec<Bytes>,
     /// Sequence parameter sets, NAL header included.
+    #[serde(with = "crate::kept::rows_in_hex")]
     pub sps: Vec<Bytes>,
     /// Picture parameter sets, NAL header included.
+    #[serde(with = "crate::kept::rows_in_hex")]
     pub pps: Vec<Bytes>,
     /// What the first sequence parameter set says.
     pub picture: Picture,

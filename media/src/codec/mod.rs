@@ -17,13 +17,14 @@ pub mod x264;
 use crate::Error;
 
 /// What a picture looks like, whatever its codec.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Picture {
     /// Width in pixels, cropped.
     pub width: u32,
     /// Height in pixels, cropped.
     pub height: u32,
     /// Frames per second as the configuration declares them; many encoders declare none.
+    #[serde(with = "crate::kept::rate_in_bits")]
     pub declared_fps: Option<f64>,
 }
 

@@ -9,7 +9,7 @@ use super::Sound;
 use crate::{Error, Timescale};
 
 /// What the header of a frame says of the sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// Samples per second: the timescale of the track.
     pub sample_rate_hz: u32,

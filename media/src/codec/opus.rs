@@ -6,7 +6,7 @@ use super::{Sound, check_len};
 use crate::{Error, Timescale};
 
 /// A parsed identification header (`OpusHead`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// Loudspeakers fed.
     pub channels: u8,
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// A channel mapping table (RFC 7845 §5.1.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mapping {
     /// Its family; never 0.
     pub family: u8,
@@ -30,6 +30,7 @@ pub struct Mapping {
     /// How many of them are stereo.
     pub coupled: u8,
     /// The decoded channel of each loudspeaker, 255 for none.
+    #[serde(with = "crate::kept::bytes_in_hex")]
     pub table: Bytes,
 }
 

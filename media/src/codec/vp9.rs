@@ -7,7 +7,7 @@ use super::{Picture, bits::Bits, check_len};
 use crate::Error;
 
 /// A configuration whose picture is known: the record does not say how large it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// Profile, 0 to 3.
     pub profile: u8,

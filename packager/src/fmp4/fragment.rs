@@ -19,6 +19,9 @@ const MFHD_LEN: usize = FULL_BOX_LEN + 4;
 const TFDT_LEN: usize = FULL_BOX_LEN + 8;
 const TRUN_HEAD_LEN: usize = FULL_BOX_LEN + 8;
 
+/// Where the sequence number stands in a fragment.
+const SEQUENCE: std::ops::Range<usize> = BOX_LEN + FULL_BOX_LEN..BOX_LEN + MFHD_LEN;
+
 /// `sample_depends_on` 2: depends on no other.
 const SYNC: u32 = 0x0200_0000;
 /// `sample_depends_on` 1, `sample_is_non_sync_sample`.
@@ -59,7 +62,6 @@ pub(crate) fn alone_len(kind: Kind, count: usize, payload_len: usize) -> usize {
 /// Appends a fragment with one track of `fragment` alone, whose samples lie there as `run` says, up to
 /// the offset `end`. Its sequence number stays.
 pub(crate) fn write_alone(kind: Kind, fragment: &[u8], run: &Run, end: usize, out: &mut Vec<u8>) {
-    const SEQUENCE: std::ops::Range<usize> = BOX_LEN + FULL_BOX_LEN..BOX_LEN + MFHD_LEN;
     let shape = Shape::of(kind);
     let table_len = run.count.saturating_mul(shape.entry_len);
     let table = run.table..run.table.saturating_add(table_len);
@@ -103,6 +105,11 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let moof = boxes.next().filter(|it| it.kind == *b"moof")?;
     let mdat = boxes.next().filter(|it| it.kind == *b"mdat")?;
     bytes.split_at_checked(moof.whole.len() + mdat.whole.len())
+}
+
+/// The sequence number of a fragment.
+pub(crate) fn sequence(fragment: &[u8]) -> Option<u32> {
+    fragment.get(SEQUENCE)?.first_chunk().copied().map(u32::from_be_bytes)
 }
 
 /// Where the samples of each track lie in a fragment.

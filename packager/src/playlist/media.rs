@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use super::wall_clock::WallClock;
 use crate::{
-    Edge, Rendition, Segment,
+    Edge, Numbers, Rendition, Segment,
     segment::{Head, OpenSegment},
     segmenter::Promise,
     sounds::SoundSet,
@@ -36,6 +36,7 @@ pub(crate) struct Listing<'a> {
     pub open: Option<&'a OpenSegment>,
     /// The part that comes next.
     pub next: Edge,
+    pub numbers: &'a Numbers,
     pub promise: Promise,
     pub ended: bool,
 }
@@ -157,7 +158,7 @@ impl Listing<'_> {
                 writeln!(text, "#EXT-X-GAP")?;
             }
             writeln!(text, "#EXTINF:{},", Seconds(self.segment_us(segment)))?;
-            writeln!(text, "{}", SegmentUri(self.rendition, segment.msn()))?;
+            writeln!(text, "{}", SegmentUri(self.rendition, segment.number()))?;
         }
         if let Some(head) = self.open_head() {
             self.segment_head(text, head, &mut init_id)?;
@@ -189,7 +190,7 @@ impl Listing<'_> {
     fn parts(&self, text: &mut String, head: &Head) -> fmt::Result {
         for (index, part) in head.shown(self.rendition).enumerate() {
             let length = Seconds(part.length_us);
-            let uri = PartUri(self.rendition, head.msn, index);
+            let uri = PartUri(self.rendition, head.number, index);
             write!(text, "#EXT-X-PART:DURATION={length},URI=\"{uri}\"")?;
             if part.is_independent {
                 write!(text, ",INDEPENDENT=YES")?;
@@ -204,7 +205,8 @@ impl Listing<'_> {
 
     /// What comes next, and how far the other renditions are.
     fn outlook(&self, text: &mut String) -> fmt::Result {
-        let next = PartUri(self.rendition, self.next.msn, self.next.part as usize);
+        let number = self.numbers.of(self.next.msn);
+        let next = PartUri(self.rendition, number, self.next.part as usize);
         // Always there, or hls.js asks for the playlist in a loop.
         writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}\"")?;
         let newest = self.open_head().or(self.window.newest().map(|segment| segment.head()));

@@ -10,11 +10,13 @@ const MOST_SPARE_90K: i64 = 90_000;
 
 /// Where decode times stand. It is carried from segment to segment, since DTS (and the PCR made of
 /// it) must never go back, and known before any packet is made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Decoding {
     /// How far DTS is set back. It only grows.
+    #[serde(rename = "s")]
     shift_90k: i64,
     /// DTS of the last picture, as written.
+    #[serde(rename = "l")]
     last_90k: Option<i64>,
 }
 

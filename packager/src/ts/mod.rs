@@ -17,6 +17,7 @@ mod psi;
 
 use bytes::Bytes;
 use media::{Kind, Timescale};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use carriage::Carriage;
 pub(crate) use packet::PACKET_LEN;
@@ -71,10 +72,27 @@ impl std::ops::AddAssign for Packets {
 }
 
 /// Where MPEG-TS stands between two segments.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
 pub(crate) struct Position {
     pub packets: Packets,
     decoding: Decoding,
+}
+
+/// A position as it is kept.
+type Row = ([u64; 4], Decoding);
+
+impl From<Row> for Position {
+    fn from(([psi, video, audio, metadata], decoding): Row) -> Self {
+        Self { packets: Packets { psi, video, audio, metadata }, decoding }
+    }
+}
+
+impl From<Position> for Row {
+    fn from(Position { packets, decoding }: Position) -> Self {
+        let Packets { psi, video, audio, metadata } = packets;
+        ([psi, video, audio, metadata], decoding)
+    }
 }
 
 impl Position {

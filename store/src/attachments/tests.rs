@@ -305,6 +305,25 @@ on_both! {
         assert!(db.media(upload.id).await.unwrap().is_some());
     }
 
+    async fn what_is_stored_is_told_of_media_after_media(db: Fixture) {
+        let owner = db.user_called("aissatou").await.id;
+        let live = db.live_of(owner).await;
+        let upload = db.create_media(new_media(owner)).await.unwrap();
+        let name = live.playback_name.to_string();
+        let new = NewMedia { name, media_type: MediaType::Live, ..new_media(owner) };
+        let recording = db.create_recording(live.id, new).await.unwrap();
+        let told = |media: &crate::Media| StoredMedia {
+            id: media.id,
+            name: media.name.clone(),
+            media_type: media.media_type,
+            thumbnail: media.thumbnail.clone(),
+        };
+        let [upload, recording] = [&upload, &recording].map(told);
+        assert_eq!(db.stored_media(None).await.unwrap(), [upload.clone(), recording.clone()]);
+        assert_eq!(db.stored_media(Some(upload.id)).await.unwrap(), std::slice::from_ref(&recording));
+        assert_eq!(db.stored_media(Some(recording.id)).await.unwrap(), []);
+    }
+
     async fn the_lives_of_recordings_are_found_with_what_their_posts_show(db: Fixture) {
         let owner = db.user_called("aissatou").await.id;
         let live = db.live_of(owner).await;
