@@ -1,6 +1,7 @@
 //! Starts everything, in order, and owns the way down.
 
 use std::{
+    collections::HashMap,
     fs,
     net::SocketAddr,
     path::Path,
@@ -15,7 +16,7 @@ use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
-use recorder::{Library, Recorder, System};
+use recorder::{Library, Recorder, System, Uploader};
 use storage::Storage;
 use store::Store;
 use tokio::{
@@ -52,7 +53,7 @@ const ANNOUNCE: Duration = Duration::from_secs(2);
 /// How often recordings are looked at that may have to give way: in a minute a hundred lives write 2 GB.
 const SWEEP_RECORDINGS: Duration = Duration::from_secs(60);
 
-/// The folder of recordings, below the data folder.
+/// The folder of recordings, below the data folder and in the bucket.
 const RECORDINGS_FOLDER: &str = "recordings";
 
 /// Where the listeners ended up, for whoever asked for port 0.
@@ -127,8 +128,10 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
 
-    let recordings = Library::open(config.data_dir.join(RECORDINGS_FOLDER))
+    let depot = storage.depot(RECORDINGS_FOLDER, config.recording.upload_max_bytes_per_s);
+    let recordings = Library::open_with(config.data_dir.join(RECORDINGS_FOLDER), depot)
         .context("cannot read the folder of recordings")?;
+    let uploader = Uploader::new(recordings.clone(), &config.recording);
     let live_recorder = match config.recording.enabled {
         true => Some(
             Recorder::start(recordings.clone(), config.recording.clone(), Arc::new(System))
@@ -199,7 +202,18 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
-        tokio::spawn(sweep_recordings(lives.clone(), recordings, store.clone(), config.recording)),
+        tokio::spawn(sweep_recordings(
+            lives.clone(),
+            recordings,
+            uploader.clone(),
+            store.clone(),
+            config.recording,
+        )),
+        tokio::spawn(async move {
+            if let Some(uploader) = uploader {
+                uploader.run().await;
+            }
+        }),
         tokio::spawn(async move {
             match pusher {
                 Ok(pusher) => pusher.run().await,
@@ -297,15 +311,26 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
 async fn sweep_recordings(
     lives: Lives,
     recordings: Library,
+    mut uploader: Option<Uploader>,
     store: Store,
     config: recorder::Config,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
     loop {
         ticks.tick().await;
+        // Once: later nothing is in the bucket that was not here.
+        if let Some(asked) = &uploader
+            && lives.find_recordings(asked).await
+        {
+            uploader = None;
+        }
         lives.settle_recordings().await;
+        let owners = match config.max_bytes_per_user {
+            Some(_) => lives.owners_of_recordings().await,
+            None => HashMap::new(),
+        };
         let (recordings, config) = (recordings.clone(), config.clone());
-        let sweep = move || recordings.sweep(&config, SystemTime::now());
+        let sweep = move || recordings.sweep(&config, SystemTime::now(), &owners);
         for name in tokio::task::spawn_blocking(sweep).await.unwrap_or_default() {
             if let Err(error) = store.forget_recording(&name).await {
                 tracing::error!(%name, %error, "a recording that is gone is still shown");

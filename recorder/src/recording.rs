@@ -8,7 +8,7 @@
 //! segment unreadable and never another picture.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io,
     ops::Range,
@@ -24,15 +24,18 @@ use packager::{
     Listed, Rendition,
     vod::{self, Entry, Offer},
 };
+use storage::Depot;
 
 use crate::{
     Error,
+    far::Far,
     index::{self, Index, Place, Record, Stored},
+    uploaded::Uploaded,
     writer::{INDEX, has_own_bytes, volume_path},
 };
 
 /// Longest index read: that of a live of a week.
-const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
+pub(crate) const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.
@@ -41,12 +44,14 @@ const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
 /// A recording that is not being written.
 #[derive(Debug)]
 pub struct Recording {
-    folder: PathBuf,
+    folder: Folder,
     access: Access,
     epochs: Vec<String>,
     inits: HashMap<(usize, Rendition, u32), index::Init>,
     /// Those with media, in their order, each with the number of its epoch.
     segments: Vec<(usize, index::Segment)>,
+    /// Volumes that were in the bucket alone when it was opened.
+    far_volumes: HashSet<u32>,
     by_msn: HashMap<(usize, u64), usize>,
     labels: Labels,
     summary: Summary,
@@ -88,8 +93,17 @@ pub enum Content {
 /// Bytes in a volume. Reading blocks.
 #[derive(Debug)]
 pub struct Blob {
-    path: PathBuf,
+    folder: Folder,
     place: Place,
+    is_far: bool,
+}
+
+/// Where a recording is.
+#[derive(Debug, Clone)]
+struct Folder {
+    path: PathBuf,
+    /// Where its volumes may be that are not there.
+    depot: Option<Depot>,
 }
 
 /// One track of a segment. Reading blocks.
@@ -108,6 +122,11 @@ impl Recording {
     /// [`Error::Unknown`] where there is none, [`Error::Empty`] where nothing of it can be played; those of
     /// the disk.
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        Self::open_with(folder, None)
+    }
+
+    /// The same, where volumes may be in a bucket alone.
+    pub(crate) fn open_with(folder: &Path, depot: Option<Depot>) -> Result<Self, Error> {
         let path = folder.join(INDEX);
         let len = fs::metadata(&path)?.len();
         if len > MAX_INDEX_BYTES {
@@ -115,7 +134,8 @@ impl Recording {
         }
         let index = Index::read(&fs::read(&path)?);
         let mut recording = Self {
-            folder: folder.to_owned(),
+            folder: Folder { path: folder.to_owned(), depot },
+            far_volumes: HashSet::new(),
             // What cannot be read is for nobody who has no ticket.
             access: Access::Ticket,
             epochs: Vec::new(),
@@ -128,7 +148,7 @@ impl Recording {
             multivariant: OnceLock::new(),
             media: Default::default(),
         };
-        let mut whole = Whole::of(folder, &index.records);
+        let mut whole = Whole::of(&recording.folder, &index.records)?;
         for record in index.records {
             if !whole.is_whole(&record) {
                 recording.summary.damaged += u64::from(matches!(record, Record::Segment(_)));
@@ -136,6 +156,7 @@ impl Recording {
             }
             recording.take(record);
         }
+        recording.far_volumes = whole.far_volumes();
         recording.link();
         match recording.segments.is_empty() {
             true => Err(Error::Empty),
@@ -275,7 +296,8 @@ impl Recording {
     }
 
     fn blob(&self, place: &Place) -> Blob {
-        Blob { path: volume_path(&self.folder, place.volume), place: place.clone() }
+        let is_far = self.far_volumes.contains(&place.volume);
+        Blob { folder: self.folder.clone(), place: place.clone(), is_far }
     }
 
     fn is_offered(&self, rendition: Rendition) -> bool {
@@ -363,6 +385,17 @@ fn renditions() -> impl Iterator<Item = Rendition> {
     [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
 }
 
+impl Content {
+    /// Whether its bytes are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Stored(blob) => blob.is_far(),
+            Self::Alone(alone) => alone.is_far(),
+        }
+    }
+}
+
 impl Blob {
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
@@ -374,20 +407,38 @@ impl Blob {
         self.place.len == 0
     }
 
+    /// Whether they are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        self.is_far
+    }
+
     /// Opens its volume. Blocks.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn open(self) -> Result<Open, Error> {
-        Ok(Open { file: File::open(&self.path)?, place: self.place })
+        let path = volume_path(&self.folder.path, self.place.volume);
+        let volume = match (File::open(&path), self.folder.depot) {
+            (Err(error), Some(depot)) if error.kind() == io::ErrorKind::NotFound => {
+                Volume::Far(Far::find(&self.folder.path, depot, self.place.volume)?)
+            }
+            (file, _) => Volume::Here(file?),
+        };
+        Ok(Open { volume, place: self.place })
     }
 }
 
 /// Bytes of a volume that is open. Reading blocks.
 #[derive(Debug)]
 pub struct Open {
-    file: File,
+    volume: Volume,
     place: Place,
+}
+
+#[derive(Debug)]
+enum Volume {
+    Here(File),
+    Far(Far),
 }
 
 impl Open {
@@ -406,18 +457,18 @@ impl Open {
         let end = start.saturating_add(Place::PIECE as u64).min(self.place.len);
         let len = usize::try_from(end - start).map_err(|_| Error::Damaged)?;
         let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, self.place.at.saturating_add(start)).map_err(
-            |error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => Error::Damaged,
-                _ => error.into(),
-            },
-        )?;
+        self.volume.read(&mut bytes, self.place.at.saturating_add(start))?;
         let crc = usize::try_from(piece).ok().and_then(|piece| self.place.crc.get(piece));
         if crc != Some(&crc32fast::hash(&bytes)) {
             return Err(Error::Damaged);
         }
         let within = |at: u64| usize::try_from(at - start).unwrap_or(len).min(len);
         Ok(Bytes::from(bytes).slice(within(range.start)..within(range.end)))
+    }
+
+    /// Whether they are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        matches!(self.volume, Volume::Far(_))
     }
 
     /// All bytes.
@@ -434,7 +485,24 @@ impl Open {
     }
 }
 
+impl Volume {
+    fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Error> {
+        match self {
+            Self::Here(file) => file.read_exact_at(bytes, at).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => Error::Damaged,
+                _ => error.into(),
+            }),
+            Self::Far(far) => far.read(bytes, at),
+        }
+    }
+}
+
 impl Alone {
+    /// Whether it is made of what is in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        self.source.is_far
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.len
@@ -457,19 +525,22 @@ impl Alone {
     }
 }
 
-/// Tells what lies whole in the volumes of a folder.
-struct Whole<'a> {
-    folder: &'a Path,
-    /// Length of each volume that was looked at.
-    lens: HashMap<u32, u64>,
+/// Tells what lies whole in the volumes of a recording. What is in the bucket is not read for that: the store
+/// keeps what it took.
+struct Whole {
+    folder: Folder,
+    /// What is in the bucket.
+    uploaded: BTreeMap<u32, u64>,
+    /// Length of each volume that was looked at, and whether it is in the bucket alone.
+    lens: HashMap<u32, (u64, bool)>,
     /// Bytes that are looked at: in each volume all from an offset on.
     unsure_from: HashMap<u32, u64>,
 }
 
-impl<'a> Whole<'a> {
+impl Whole {
     /// A power cut may have come before each place where another run of the server went on, in an epoch of its
     /// own, and before the end of what has none.
-    fn of(folder: &'a Path, records: &[Record]) -> Self {
+    fn of(folder: &Folder, records: &[Record]) -> Result<Self, Error> {
         let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
         let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
@@ -489,7 +560,16 @@ impl<'a> Whole<'a> {
                 unsure = unsure.saturating_sub(place.len);
             }
         }
-        Self { folder, lens: HashMap::new(), unsure_from }
+        let uploaded = match &folder.depot {
+            Some(_) => Uploaded::read(&folder.path)?.map_or_else(BTreeMap::new, |it| it.volumes),
+            None => BTreeMap::new(),
+        };
+        Ok(Self { folder: folder.clone(), uploaded, lens: HashMap::new(), unsure_from })
+    }
+
+    fn far_volumes(self) -> HashSet<u32> {
+        let far = self.lens.into_iter().filter(|(_, (_, is_far))| *is_far);
+        far.map(|(volume, _)| volume).collect()
     }
 
     fn is_whole(&mut self, record: &Record) -> bool {
@@ -499,14 +579,16 @@ impl<'a> Whole<'a> {
     }
 
     fn lies_whole(&mut self, place: &Place, is_read: bool) -> bool {
-        let path = volume_path(self.folder, place.volume);
-        let len = *self
-            .lens
-            .entry(place.volume)
-            .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
+        let Self { folder, uploaded, lens, unsure_from } = self;
+        let look = || match fs::metadata(volume_path(&folder.path, place.volume)) {
+            Ok(file) => (file.len(), false),
+            Err(_) => uploaded.get(&place.volume).map_or((0, false), |len| (*len, true)),
+        };
+        let (len, is_far) = *lens.entry(place.volume).or_insert_with(look);
         let is_unsure =
-            is_read || self.unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
-        let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
-        place.end() <= len && (!is_unsure || can_be_read().is_ok())
+            is_read || unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
+        let blob = || Blob { folder: folder.clone(), place: place.clone(), is_far };
+        let can_be_read = || blob().open()?.read_all();
+        place.end() <= len && (is_far || !is_unsure || can_be_read().is_ok())
     }
 }

@@ -7,7 +7,10 @@
 //! [`Lives::settle_recordings`]: what should be is in the database, and in the folder of a recording whether it
 //! was ever shown.
 
+use std::collections::HashMap;
+
 use media::id::{LiveId, PlaybackName, UserId};
+use recorder::Uploader;
 use store::{Approval, MediaType, NewMedia, RecordedLive};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
@@ -85,7 +88,57 @@ impl Lives {
         }
     }
 
+    /// Remembers the recordings of this database that are in the bucket and not on the disk, as when that was lost.
+    /// Says whether the bucket and the database could be asked. Those of other servers are left alone.
+    pub(crate) async fn find_recordings(&self, bucket: &Uploader) -> bool {
+        let names = match bucket.look_for_unknown().await {
+            Ok(names) => names,
+            Err(error) => {
+                warn!(%error, "cannot look into the bucket for recordings that the disk has not");
+                return false;
+            }
+        };
+        let lives = match self.0.store.lives_of_recordings(&names).await {
+            Ok(lives) => lives,
+            Err(error) => {
+                error!(%error, "cannot look for the lives of the recordings in the bucket");
+                return false;
+            }
+        };
+        let names: Vec<_> = names.into_iter().filter(|name| lives.contains_key(name)).collect();
+        if !names.is_empty() {
+            let recordings = names.len();
+            info!(
+                recordings,
+                "recordings that the disk has not are in the bucket: they are read from there"
+            );
+        }
+        self.0.recordings.found_far(names);
+        true
+    }
+
+    /// Whose lives the recordings are of; nobody's where that cannot be learnt.
+    pub(crate) async fn owners_of_recordings(&self) -> HashMap<PlaybackName, UserId> {
+        let names = self.0.recordings.names();
+        match self.0.store.lives_of_recordings(&names).await {
+            Ok(lives) => lives.into_iter().map(|(name, live)| (name, live.author)).collect(),
+            Err(error) => {
+                error!(%error, "cannot look for the owners of the recordings");
+                HashMap::new()
+            }
+        }
+    }
+
     async fn settle(&self, live: &RecordedLive, name: PlaybackName) {
+        if self.0.recordings.is_far(&name) {
+            if !live.is_shown
+                && let Err(error) = self.0.recordings.recording(name.as_str()).await
+            {
+                // What became of it is known once it is here.
+                warn!(%name, %error, "cannot look at a recording in the bucket");
+            }
+            return;
+        }
         let library = self.0.recordings.clone();
         let was_shown = spawn_blocking({
             let name = name.clone();
