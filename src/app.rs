@@ -129,6 +129,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     }
 
     let depot = storage.depot(RECORDINGS_FOLDER, config.recording.upload_max_bytes_per_s);
+    let public = config.storage.public_base_url.as_deref().filter(|_| config.recording.direct);
+    let depot = match public {
+        Some(base_url) => depot.map(|depot| depot.read_by_the_public(base_url)),
+        None => depot,
+    };
     let recordings = Library::open_with(config.data_dir.join(RECORDINGS_FOLDER), depot)
         .context("cannot read the folder of recordings")?;
     let uploader = Uploader::new(recordings.clone(), &config.recording);
@@ -147,7 +152,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.lives.clone(),
         config.delivery.count_viewers,
         delivery::Tickets::new(&config.delivery, &keys),
-        Recordings { library: recordings.clone(), recorder: live_recorder },
+        Recordings {
+            library: recordings.clone(),
+            recorder: live_recorder,
+            uploader: uploader.clone(),
+        },
     );
     lives.restore().await.context("cannot put the lives of the last run right")?;
 
@@ -202,13 +211,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(metrics::upkeep(recorder)),
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
-        tokio::spawn(sweep_recordings(
-            lives.clone(),
-            recordings,
-            uploader.clone(),
-            store.clone(),
-            config.recording,
-        )),
+        tokio::spawn(sweep_recordings(lives.clone(), recordings, store.clone(), config.recording)),
         tokio::spawn(async move {
             if let Some(uploader) = uploader {
                 uploader.run().await;
@@ -311,19 +314,15 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
 async fn sweep_recordings(
     lives: Lives,
     recordings: Library,
-    mut uploader: Option<Uploader>,
     store: Store,
     config: recorder::Config,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
+    let mut is_bucket_known = false;
     loop {
         ticks.tick().await;
         // Once: later nothing is in the bucket that was not here.
-        if let Some(asked) = &uploader
-            && lives.find_recordings(asked).await
-        {
-            uploader = None;
-        }
+        is_bucket_known = is_bucket_known || lives.find_recordings().await;
         lives.settle_recordings().await;
         let owners = match config.max_bytes_per_user {
             Some(_) => lives.owners_of_recordings().await,

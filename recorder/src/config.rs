@@ -24,6 +24,8 @@ pub struct Config {
     pub upload: bool,
     /// Bytes a second that go there at most, all recordings together.
     pub upload_max_bytes_per_s: u64,
+    /// Whether playlists lead viewers of recordings for everybody into the bucket.
+    pub direct: bool,
     /// Most bytes of recordings that stay on the disk although they are in the bucket; the oldest leave.
     pub local_max_bytes: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Default for Config {
             volume_max_s: 60,
             upload: true,
             upload_max_bytes_per_s: 50_000_000,
+            direct: false,
             local_max_bytes: None,
         }
     }

@@ -469,10 +469,13 @@ impl Library {
     pub(crate) fn note_up(&self, name: &PlaybackName) -> bool {
         let mut shelves = self.lock();
         let known = shelves.known.get_mut(name.as_str()).filter(|known| !known.is_written);
-        known.is_some_and(|known| {
-            known.is_up = true;
-            known.may_leave
-        })
+        let Some(known) = known else { return false };
+        let (is_new, may_leave) = (!std::mem::replace(&mut known.is_up, true), known.may_leave);
+        if is_new {
+            // Its playlists may lead there now.
+            shelves.open.retain(|(open, _)| open != name);
+        }
+        may_leave
     }
 
     /// Volumes of a recording left the disk.

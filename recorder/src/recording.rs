@@ -8,7 +8,7 @@
 //! segment unreadable and never another picture.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     ops::Range,
@@ -19,10 +19,10 @@ use std::{
 
 use bytes::Bytes;
 use hub::{Access, Playlist};
-use media::{Kind, Labels, SoundNumber};
+use media::{Kind, Labels, SoundNumber, id::PlaybackName};
 use packager::{
     Listed, Rendition,
-    vod::{self, Entry, Offer},
+    vod::{self, Entry, Offer, Outside},
 };
 use storage::Depot;
 
@@ -31,7 +31,7 @@ use crate::{
     far::Far,
     index::{self, Index, Place, Record, Stored},
     uploaded::Uploaded,
-    writer::{INDEX, has_own_bytes, volume_path},
+    writer::{INDEX, has_own_bytes, volume_name, volume_path},
 };
 
 /// Longest index read: that of a live of a week.
@@ -52,6 +52,8 @@ pub struct Recording {
     segments: Vec<(usize, index::Segment)>,
     /// Volumes that were in the bucket alone when it was opened.
     far_volumes: HashSet<u32>,
+    /// What was in the bucket then.
+    uploaded: Uploaded,
     by_msn: HashMap<(usize, u64), usize>,
     labels: Labels,
     summary: Summary,
@@ -59,6 +61,13 @@ pub struct Recording {
     target_duration_s: OnceLock<u32>,
     multivariant: OnceLock<Option<Arc<Playlist>>>,
     media: [OnceLock<Option<Arc<Playlist>>>; RENDITIONS],
+}
+
+impl Folder {
+    /// What the recording is called.
+    fn name(&self) -> Option<PlaybackName> {
+        self.path.file_name()?.to_str()?.parse().ok()
+    }
 }
 
 /// What is told of a recording in few words.
@@ -136,6 +145,7 @@ impl Recording {
         let mut recording = Self {
             folder: Folder { path: folder.to_owned(), depot },
             far_volumes: HashSet::new(),
+            uploaded: Uploaded::default(),
             // What cannot be read is for nobody who has no ticket.
             access: Access::Ticket,
             epochs: Vec::new(),
@@ -156,7 +166,7 @@ impl Recording {
             }
             recording.take(record);
         }
-        recording.far_volumes = whole.far_volumes();
+        (recording.uploaded, recording.far_volumes) = whole.in_bucket();
         recording.link();
         match recording.segments.is_empty() {
             true => Err(Error::Empty),
@@ -261,7 +271,8 @@ impl Recording {
         let place = renditions().position(|it| it == rendition)?;
         let make = || {
             self.is_offered(rendition).then(|| {
-                let entries: Vec<_> = self.entries(rendition).collect();
+                let volumes = self.volumes_outside(rendition);
+                let entries: Vec<_> = self.entries_outside(rendition, &volumes).collect();
                 let target_duration_s = self.target_duration_s();
                 let text = vod::media(rendition, target_duration_s, entries.into_iter());
                 self.playlist(text, &place.to_string(), target_duration_s)
@@ -323,6 +334,44 @@ impl Recording {
                 },
                 discontinuity: segment.discontinuity,
                 independent: !segment.dependent,
+                outside: None,
+                init_outside: None,
+            }
+        })
+    }
+
+    /// The addresses at which viewers get the volumes of a recording for everybody: of its renditions that are
+    /// stored as they are served.
+    fn volumes_outside(&self, rendition: Rendition) -> HashMap<u32, String> {
+        if self.access != Access::Everyone || !has_own_bytes(rendition) {
+            return HashMap::new();
+        }
+        let depot = self.folder.depot.as_ref();
+        let address = |volume: u32| {
+            let path = self.uploaded.path(&self.folder.name()?, &volume_name(volume));
+            Some((volume, depot?.address(&path)?))
+        };
+        self.uploaded.volumes.keys().filter_map(|volume| address(*volume)).collect()
+    }
+
+    /// The same as [`Recording::entries`], those in `volumes` at their addresses.
+    fn entries_outside<'a>(
+        &'a self,
+        rendition: Rendition,
+        volumes: &'a HashMap<u32, String>,
+    ) -> impl Iterator<Item = Entry<'a>> {
+        let outside = |place: &Place| {
+            let is_there = *self.uploaded.volumes.get(&place.volume)? >= place.end();
+            let url = volumes.get(&place.volume).filter(|_| is_there)?;
+            Some(Outside { url, at: place.at, len: place.len })
+        };
+        self.entries(rendition).zip(&self.segments).map(move |(entry, (epoch, segment))| {
+            let stored = segment.stored(rendition).filter(|stored| stored.bytes > 0);
+            let init = |id: u32| self.inits.get(&(*epoch, rendition, id));
+            Entry {
+                outside: stored.and_then(|it| outside(it.place.as_ref()?)),
+                init_outside: entry.listed.init_id.and_then(|id| outside(&init(id)?.place)),
+                ..entry
             }
         })
     }
@@ -530,7 +579,7 @@ impl Alone {
 struct Whole {
     folder: Folder,
     /// What is in the bucket.
-    uploaded: BTreeMap<u32, u64>,
+    uploaded: Uploaded,
     /// Length of each volume that was looked at, and whether it is in the bucket alone.
     lens: HashMap<u32, (u64, bool)>,
     /// Bytes that are looked at: in each volume all from an offset on.
@@ -561,15 +610,16 @@ impl Whole {
             }
         }
         let uploaded = match &folder.depot {
-            Some(_) => Uploaded::read(&folder.path)?.map_or_else(BTreeMap::new, |it| it.volumes),
-            None => BTreeMap::new(),
+            Some(_) => Uploaded::read(&folder.path)?.unwrap_or_default(),
+            None => Uploaded::default(),
         };
         Ok(Self { folder: folder.clone(), uploaded, lens: HashMap::new(), unsure_from })
     }
 
-    fn far_volumes(self) -> HashSet<u32> {
+    /// What is in the bucket, and the volumes that are there alone.
+    fn in_bucket(self) -> (Uploaded, HashSet<u32>) {
         let far = self.lens.into_iter().filter(|(_, (_, is_far))| *is_far);
-        far.map(|(volume, _)| volume).collect()
+        (self.uploaded, far.map(|(volume, _)| volume).collect())
     }
 
     fn is_whole(&mut self, record: &Record) -> bool {
@@ -582,7 +632,7 @@ impl Whole {
         let Self { folder, uploaded, lens, unsure_from } = self;
         let look = || match fs::metadata(volume_path(&folder.path, place.volume)) {
             Ok(file) => (file.len(), false),
-            Err(_) => uploaded.get(&place.volume).map_or((0, false), |len| (*len, true)),
+            Err(_) => uploaded.volumes.get(&place.volume).map_or((0, false), |len| (*len, true)),
         };
         let (len, is_far) = *lens.entry(place.volume).or_insert_with(look);
         let is_unsure =

@@ -10,7 +10,6 @@
 use std::collections::HashMap;
 
 use media::id::{LiveId, PlaybackName, UserId};
-use recorder::Uploader;
 use store::{Approval, MediaType, NewMedia, RecordedLive};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
@@ -90,7 +89,8 @@ impl Lives {
 
     /// Remembers the recordings of this database that are in the bucket and not on the disk, as when that was lost.
     /// Says whether the bucket and the database could be asked. Those of other servers are left alone.
-    pub(crate) async fn find_recordings(&self, bucket: &Uploader) -> bool {
+    pub(crate) async fn find_recordings(&self) -> bool {
+        let Some(bucket) = &self.0.uploader else { return true };
         let names = match bucket.look_for_unknown().await {
             Ok(names) => names,
             Err(error) => {

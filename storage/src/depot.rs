@@ -27,13 +27,26 @@ pub struct Depot {
     objects: Arc<dyn ObjectStore>,
     folder: Path,
     pace: Arc<Pace>,
+    /// Where the public reads the bucket.
+    public_base_url: Option<Arc<str>>,
 }
 
 impl Depot {
     pub(crate) fn new(objects: Arc<dyn ObjectStore>, folder: &str, max_bytes_per_s: u64) -> Self {
         let next = Mutex::new(Instant::now());
         let pace = Pace { bytes_per_s: max_bytes_per_s.max(1), next };
-        Self { objects, folder: Path::from(folder), pace: Arc::new(pace) }
+        let (folder, pace) = (Path::from(folder), Arc::new(pace));
+        Self { objects, folder, pace, public_base_url: None }
+    }
+
+    /// The same, which the public reads below an address.
+    pub fn read_by_the_public(self, base_url: &str) -> Self {
+        Self { public_base_url: Some(base_url.trim_end_matches('/').into()), ..self }
+    }
+
+    /// The address of a file, where the public may read it.
+    pub fn address(&self, path: &str) -> Option<String> {
+        self.public_base_url.as_ref().map(|base| format!("{base}/{}", self.at(path)))
     }
 
     /// A name that nobody can guess: 32 hexadecimal digits.

@@ -11,6 +11,7 @@ use crate::{
     uploaded::{UPLOADED, Uploaded},
 };
 
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
 #[path = "../../../storage/tests/server/mod.rs"]
 mod server;
 
@@ -133,14 +134,23 @@ impl Site {
         until(async || !self.on_disk().keys().any(|name| name.ends_with("volume"))).await;
     }
 
+    /// The segments of what is stored as it is served, by this server's own names.
+    fn segments_here(&self) -> HashMap<Rendition, Vec<Bytes>> {
+        let recording = Recording::open(&self.recorded_in()).unwrap();
+        let segments = |rendition| {
+            let names = listed(&recording, rendition).into_iter();
+            let contents = names.map(|(name, _)| segment(&recording, rendition, &name));
+            (rendition, contents.map(|content| bytes_of(content).unwrap()).collect())
+        };
+        [Rendition::Source, Rendition::Audio(SECOND)].map(segments).into()
+    }
+
     /// All segments, as viewers get them.
     async fn segments(&self) -> Result<Vec<Bytes>, Error> {
         let recording = self.library.recording("a").await?;
         let mut segments = Vec::new();
         for (name, _) in listed(&recording, Rendition::Source) {
-            let (epoch, file) = name.split_once('/').unwrap();
-            let msn = file.strip_suffix(".m4s").unwrap().parse().unwrap();
-            let content = recording.segment(epoch, Rendition::Source, msn).unwrap();
+            let content = segment(&recording, Rendition::Source, &name);
             let is_far = content.is_far();
             segments.push(self.library.read_from(is_far, move || bytes_of(content)).await?);
         }
@@ -157,6 +167,13 @@ impl Drop for Site {
 fn open(folder: &TempDir, depot: &storage::Depot) -> Library {
     let root = folder.path().join("recordings");
     Library::open_with(root, Some(depot.clone())).unwrap()
+}
+
+/// A segment of a recording, by its name in the playlist of a rendition.
+fn segment(recording: &Recording, rendition: Rendition, name: &str) -> Content {
+    let (epoch, file) = name.split_once('/').unwrap();
+    let msn = file.strip_suffix(".m4s").unwrap().rsplit('-').next().unwrap();
+    recording.segment(epoch, rendition, msn.parse().unwrap()).unwrap()
 }
 
 async fn until(reached: impl AsyncFn() -> bool) {
@@ -326,6 +343,53 @@ async fn an_empty_disk_serves_the_recordings_that_are_in_the_bucket() {
     site.restart();
     assert!(site.segments().await.unwrap() == here);
     site.until_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_everybody_is_led_to_where_the_public_reads_the_bucket_and_nothing_private() {
+    for access in [Access::Everyone, Access::Ticket] {
+        let mut site = Site::new().await;
+        site.depot = site.depot.clone().read_by_the_public("https://cdn.test/public/");
+        site.restart();
+        let disk = Arc::new(System);
+        let recorder = Recorder::start(site.library.clone(), site.config.clone(), disk).unwrap();
+        let name: PlaybackName = "a".parse().unwrap();
+        let packager = Packager::new(Default::default(), name.clone(), Epoch::from_random([1; 5]));
+        let channel = Hub::new().open(name, packager, access).unwrap();
+        recorder.record(&channel);
+        let _publisher = publish_two_sounds(&channel, 0..8_100);
+        channel.end();
+        recorder.finished(channel.name()).await;
+        site.until_up().await;
+        let here = site.segments_here();
+        let recording = site.library.recording("a").await.unwrap();
+        let mark = format!("https://cdn.test/public/recordings/a/{}/", site.uploaded().mark);
+        for rendition in [Rendition::Source, Rendition::Audio(SECOND)] {
+            let playlist = text(recording.media_playlist(rendition));
+            if access == Access::Ticket {
+                assert!(
+                    !playlist.contains("https:") && !playlist.contains("BYTERANGE"),
+                    "{playlist}"
+                );
+                continue;
+            }
+            assert!(
+                playlist.contains(&format!("#EXT-X-MAP:URI=\"{mark}00000.volume\",BYTERANGE=\""))
+            );
+            let mut segments = Vec::new();
+            for (url, tags) in listed(&recording, rendition) {
+                let range = tags.iter().find_map(|tag| tag.strip_prefix("#EXT-X-BYTERANGE:"));
+                let (len, at) = range.unwrap().split_once('@').unwrap();
+                let (len, at): (u64, u64) = (len.parse().unwrap(), at.parse().unwrap());
+                let path = url.strip_prefix("https://cdn.test/public/recordings/").unwrap();
+                segments.push(site.depot.read(path, at..at + len).await.unwrap());
+            }
+            assert!(segments == here[&rendition], "{playlist}");
+        }
+        // They are made of others.
+        let playlist = text(recording.media_playlist(Rendition::Video));
+        assert!(!playlist.contains("https:") && !playlist.contains("BYTERANGE"), "{playlist}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{
         Arc,
@@ -23,9 +23,9 @@ use tokio::{
     sync::watch,
 };
 
-const KEY_ID: &str = "communiconnect";
-const SECRET: &str = "a-secret-for-tests";
-const BUCKET: &str = "media";
+pub const KEY_ID: &str = "communiconnect";
+pub const SECRET: &str = "a-secret-for-tests";
+pub const BUCKET: &str = "media";
 
 /// For anything the server does at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -95,6 +95,20 @@ impl Server {
         self.passed.is_open.send_replace(false);
     }
 
+    /// Where the storage asks.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.before)
+    }
+
+    /// Whether anything is stored below a path.
+    pub fn holds(&self, path: &str) -> bool {
+        fn has_file(folder: &Path) -> bool {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).any(|path| path.is_file() || has_file(&path))
+        }
+        has_file(&self.folder.path().join(BUCKET).join(path))
+    }
+
     pub fn storage(&self, retry_s: u64) -> (Storage, TempDir) {
         self.storage_of(S3 { retry_s, ..self.s3() })
     }
@@ -107,7 +121,7 @@ impl Server {
 
     pub fn s3(&self) -> S3 {
         S3 {
-            endpoint: Some(format!("http://{}", self.before)),
+            endpoint: Some(self.endpoint()),
             bucket: BUCKET.into(),
             key_id: KEY_ID.into(),
             secret: Secret::new(SECRET),
