@@ -233,31 +233,43 @@ impl Uploader {
         blocking(move || Ok(uploaded.write(&folder)?)).await
     }
 
-    /// Removes the volumes that are in the bucket from the disk. The bucket is asked: what it lost is not.
-    async fn have_leave(&self, name: &PlaybackName, uploaded: Uploaded) -> Result<(), Fault> {
+    /// Removes the volumes that are in the bucket from the disk. The bucket is asked: what it lost stays, and is sent
+    /// again.
+    async fn have_leave(&self, name: &PlaybackName, mut uploaded: Uploaded) -> Result<(), Fault> {
         let Inner { library, depot, .. } = &*self.0;
         let there = depot.list(&format!("{name}/{}", uploaded.mark)).await?;
         let there: HashMap<String, u64> =
             there.into_iter().map(|(file, it)| (file, it.size_bytes)).collect();
         let folder = library.folder(name);
-        let left = blocking(move || {
-            let mut left = 0_u64;
-            for (number, len) in uploaded.volumes {
-                let path = volume_path(&folder, number);
-                let is_there = there.get(&volume_name(number)) == Some(&len);
+        let (left, lost) = blocking(move || {
+            let (mut left, mut lost) = (0_u64, Vec::new());
+            for (number, len) in &uploaded.volumes {
+                let path = volume_path(&folder, *number);
                 match fs::metadata(&path) {
-                    Ok(file) if is_there && file.len() == len => fs::remove_file(&path)?,
-                    Ok(_) => tracing::warn!(path = %path.display(), "the bucket lost a volume"),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error.into()),
+                    // It was written to since: it will be sent.
+                    Ok(file) if file.len() != *len => {}
+                    Ok(_) if there.get(&volume_name(*number)) != Some(len) => lost.push(*number),
+                    Ok(_) => {
+                        fs::remove_file(&path)?;
+                        left += 1;
+                    }
                 }
-                left += u64::from(is_there);
             }
-            Ok(left)
-        });
-        let volumes = left.await?;
+            uploaded.volumes.retain(|number, _| !lost.contains(number));
+            if !lost.is_empty() {
+                uploaded.write(&folder)?;
+            }
+            Ok((left, lost.len()))
+        })
+        .await?;
         library.note_left(name);
-        tracing::info!(%name, volumes, "a recording left the disk: it is in the bucket");
+        if lost > 0 {
+            tracing::warn!(%name, volumes = lost, "the bucket lost volumes of a recording: they are sent again");
+            library.due(name.clone());
+        }
+        tracing::info!(%name, volumes = left, "a recording left the disk: it is in the bucket");
         Ok(())
     }
 

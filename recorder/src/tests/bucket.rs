@@ -303,6 +303,8 @@ async fn only_what_the_bucket_holds_leaves_the_disk() {
     until(async || site.library.is_settled()).await;
     assert!(site.recorded_in().join("00001.volume").exists());
     assert!(site.segments().await.unwrap() == here);
+    let files = site.depot.list(&format!("a/{mark}")).await.unwrap();
+    assert!(files.iter().any(|(file, _)| file == "00001.volume"), "it was sent again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
