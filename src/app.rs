@@ -1,6 +1,7 @@
 //! Starts everything, in order, and owns the way down.
 
 use std::{
+    collections::HashMap,
     fs,
     net::SocketAddr,
     path::Path,
@@ -15,7 +16,7 @@ use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
-use recorder::{Library, Recorder, System};
+use recorder::{Library, Recorder, System, Uploader};
 use storage::Storage;
 use store::Store;
 use tokio::{
@@ -55,7 +56,7 @@ const SWEEP_RECORDINGS: Duration = Duration::from_secs(60);
 /// How often it is noted that the server runs: after a crash, lives whose grace is over by then have ended.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
-/// The folder of recordings, below the data folder.
+/// The folder of recordings, below the data folder and in the bucket.
 pub(crate) const RECORDINGS_FOLDER: &str = "recordings";
 
 /// Where the listeners ended up, for whoever asked for port 0.
@@ -131,8 +132,15 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.api.public_rtmp_port = addresses.rtmp.port();
     }
 
-    let recordings = Library::open(config.data_dir.join(RECORDINGS_FOLDER))
+    let depot = storage.depot(RECORDINGS_FOLDER, config.recording.upload_max_bytes_per_s);
+    let public = config.storage.public_base_url.as_deref().filter(|_| config.recording.direct);
+    let depot = match public {
+        Some(base_url) => depot.map(|depot| depot.read_by_the_public(base_url)),
+        None => depot,
+    };
+    let recordings = Library::open_with(config.data_dir.join(RECORDINGS_FOLDER), depot)
         .context("cannot read the folder of recordings")?;
+    let uploader = Uploader::new(recordings.clone(), &config.recording);
     let live_recorder = match config.recording.enabled {
         true => Some(
             Recorder::start(recordings.clone(), config.recording.clone(), Arc::new(System))
@@ -148,7 +156,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         config.lives.clone(),
         config.delivery.count_viewers,
         delivery::Tickets::new(&config.delivery, &keys),
-        Recordings { library: recordings.clone(), recorder: live_recorder },
+        Recordings {
+            library: recordings.clone(),
+            recorder: live_recorder,
+            uploader: uploader.clone(),
+        },
     );
     lives.restore(alive_ms).await.context("cannot put the lives of the last run right")?;
 
@@ -205,6 +217,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         tokio::spawn(purge(store.clone(), storage, audit)),
         tokio::spawn(announce_lives(store.clone())),
         tokio::spawn(sweep_recordings(lives.clone(), recordings, store.clone(), config.recording)),
+        tokio::spawn(async move {
+            if let Some(uploader) = uploader {
+                uploader.run().await;
+            }
+        }),
         tokio::spawn(async move {
             match pusher {
                 Ok(pusher) => pusher.run().await,
@@ -329,11 +346,18 @@ async fn sweep_recordings(
     config: recorder::Config,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
+    let mut is_bucket_known = false;
     loop {
         ticks.tick().await;
+        // Once: later nothing is in the bucket that was not here.
+        is_bucket_known = is_bucket_known || lives.find_recordings().await;
         lives.settle_recordings().await;
+        let owners = match config.max_bytes_per_user {
+            Some(_) => lives.owners_of_recordings().await,
+            None => HashMap::new(),
+        };
         let (recordings, config) = (recordings.clone(), config.clone());
-        let sweep = move || recordings.sweep(&config, SystemTime::now());
+        let sweep = move || recordings.sweep(&config, SystemTime::now(), &owners);
         for name in tokio::task::spawn_blocking(sweep).await.unwrap_or_default() {
             if let Err(error) = store.forget_recording(&name).await {
                 tracing::error!(%name, %error, "a recording that is gone is still shown");

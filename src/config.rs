@@ -119,6 +119,13 @@ impl Config {
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;
         }
+        if self.recording.direct
+            && (self.storage.s3.is_none() || self.storage.public_base_url.is_none())
+        {
+            bail!(
+                "recording.direct: needs storage.s3 and storage.public_base_url, where its bucket is read"
+            );
+        }
         let listeners = [
             ("http.listen", Some(self.http.listen)),
             ("https.listen", self.https.listen),
@@ -241,6 +248,18 @@ mod tests {
     fn two_listeners_on_one_port_are_refused() {
         let error = from_toml("[http]\nlisten='127.0.0.1:9'\n[ingest]\nlisten='127.0.0.1:9'");
         assert!(error.is_err());
+    }
+
+    #[test]
+    fn viewers_are_led_into_a_bucket_only_where_it_is_read() {
+        let s3 = "[storage.s3]\nbucket = 'abc'\nkey_id = 'i'\nsecret = 's'";
+        let base = "[storage]\npublic_base_url = 'https://cdn.test'";
+        let direct = "[recording]\ndirect = true";
+        assert!(from_toml(&format!("{direct}\n{base}\n{s3}")).is_ok());
+        for text in [format!("{direct}\n{base}"), format!("{direct}\n{s3}")] {
+            let error = format!("{:#}", from_toml(&text).unwrap_err());
+            assert!(error.contains("recording.direct"), "{error}");
+        }
     }
 
     #[test]

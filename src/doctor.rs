@@ -42,9 +42,10 @@ pub async fn visit(config: &Config, deep: bool, repair: bool) -> anyhow::Result<
             Ok(_) => anyhow::anyhow!("database_url: a server runs on this database; stop it first"),
         });
     }
-    let library = Library::open(data_dir.join(RECORDINGS_FOLDER))
-        .context("cannot read the folder of recordings")?;
     let storage = Storage::join(&config.storage, data_dir).context("cannot open the storage")?;
+    let depot = storage.depot(RECORDINGS_FOLDER, config.recording.upload_max_bytes_per_s);
+    let library = Library::open_with(data_dir.join(RECORDINGS_FOLDER), depot)
+        .context("cannot read the folder of recordings")?;
     let mut doctor =
         Doctor { config, store, storage, library, is_running, repair, left: 0, put_right: 0 };
     if is_running {

@@ -27,7 +27,7 @@ use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
-use recorder::{Library, Recorder};
+use recorder::{Library, Recorder, Uploader};
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
@@ -104,6 +104,8 @@ pub struct Recordings {
     pub library: Library,
     /// Who records every live, if anybody does.
     pub recorder: Option<Recorder>,
+    /// Who sends recordings into the bucket, where there is one.
+    pub uploader: Option<Uploader>,
 }
 
 /// All lives of the house. Cloning is cheap: every clone is the same.
@@ -120,6 +122,8 @@ struct Inner {
     /// Who records every live, if anybody does.
     recorder: Option<Recorder>,
     recordings: Library,
+    /// Who sends them into the bucket, where there is one.
+    uploader: Option<Uploader>,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -194,7 +198,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
-        Recordings { library: recordings, recorder }: Recordings,
+        Recordings { library: recordings, recorder, uploader }: Recordings,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -205,6 +209,7 @@ impl Lives {
             tickets,
             recorder,
             recordings,
+            uploader,
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -704,6 +709,10 @@ impl api::LiveControl for Lives {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecord(name.clone());
+    }
+
+    fn bucket(&self) -> Option<bool> {
+        self.0.uploader.as_ref().map(Uploader::is_there)
     }
 }
 

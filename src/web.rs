@@ -24,7 +24,7 @@ fn content_security_policy(public_base_url: Option<&str>) -> HeaderValue {
     let files = files.unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; \
-         img-src 'self' https: data:{files}; media-src 'self' blob:{files}; connect-src 'self'; \
+         img-src 'self' https: data:{files}; media-src 'self' blob:{files}; connect-src 'self'{files}; \
          manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
          frame-ancestors 'self'"
     );
@@ -235,6 +235,8 @@ mod tests {
         let elsewhere = policy(Some("http://cdn.test:9000/files/"));
         assert!(elsewhere.contains("media-src 'self' blob: http://cdn.test:9000;"), "{elsewhere}");
         assert!(elsewhere.contains("img-src 'self' https: data: http://cdn.test:9000;"));
+        // Recordings are fetched.
+        assert!(elsewhere.contains("connect-src 'self' http://cdn.test:9000;"), "{elsewhere}");
         for odd in ["https://a;script-src *", "https://a b", "https://*", "nowhere"] {
             assert_eq!(policy(Some(odd)), own, "{odd}");
         }

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["media"]),
     ("packager", &["media"]),
     ("hub", &["media", "packager"]),
-    ("recorder", &["hub", "packager", "media"]),
+    ("recorder", &["hub", "packager", "storage", "media"]),
     ("delivery", &["hub", "recorder", "packager", "media"]),
     ("storage", &[]),
     ("store", &["media"]),

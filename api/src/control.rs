@@ -35,6 +35,9 @@ pub trait LiveControl: Send + Sync + 'static {
 
     /// The recording of a live belongs to nothing any more: it is to be deleted.
     fn unrecord(&self, name: &PlaybackName);
+
+    /// Whether the bucket takes recordings; `None` where they go into none.
+    fn bucket(&self) -> Option<bool>;
 }
 
 /// What a publisher sends now.

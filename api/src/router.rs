@@ -259,23 +259,37 @@ struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["on", "away"]))]
     redis: Option<&'static str>,
+    /// Whether recordings reach their bucket, where there is one. They wait on the disk meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["on", "away"]))]
+    bucket: Option<&'static str>,
 }
 
 async fn health(State(api): State<Shared>) -> (StatusCode, Json<Health>) {
-    let redis = api.config.commons.is_there();
-    let redis = redis.map(|is_there| if is_there { "on" } else { "away" });
+    let told = |is_there| if is_there { "on" } else { "away" };
+    let redis = api.config.commons.is_there().map(told);
+    let bucket = api.control.bucket().map(told);
     match api.store.ping().await {
         Ok(()) => {
             let message = "API CommuniConnect is running";
             let media_processing = Some(if api.workshop.is_on() { "on" } else { "off" });
-            (StatusCode::OK, Json(Health { status: "ok", message, media_processing, redis }))
+            (
+                StatusCode::OK,
+                Json(Health { status: "ok", message, media_processing, redis, bucket }),
+            )
         }
         Err(fault) => {
             tracing::error!(error = %fault, "the database does not answer");
             let message = "The database does not answer";
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                Json(Health { status: "unavailable", message, media_processing: None, redis }),
+                Json(Health {
+                    status: "unavailable",
+                    message,
+                    media_processing: None,
+                    redis,
+                    bucket,
+                }),
             )
         }
     }

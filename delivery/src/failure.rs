@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     NotFinished,
     /// The disk, or what it gave back, is damaged.
     Unreadable,
+    /// The bucket that the recording is in does not answer.
+    Away,
     /// Too many requests wait already.
     Busy,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
@@ -67,7 +69,7 @@ impl Failure {
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::NoTicket => StatusCode::FORBIDDEN,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away | Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
@@ -114,6 +116,9 @@ impl Failure {
             Self::Unreadable => {
                 r#"{"detail":"Ce passage de l’enregistrement ne peut pas être lu.","code":"unreadable"}"#
             }
+            Self::Away => {
+                r#"{"detail":"Le stockage des enregistrements ne répond pas. Réessayez dans quelques secondes.","code":"store_away"}"#
+            }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
@@ -133,7 +138,7 @@ impl Failure {
             Self::NotStarted => Some(HeaderValue::from_static("2")),
             Self::Blocked => Some(HeaderValue::from_static("1")),
             // Those who wait have left by then, or have what they waited for.
-            Self::Busy => Some(HeaderValue::from_static("5")),
+            Self::Away | Self::Busy => Some(HeaderValue::from_static("5")),
             _ => None,
         }
     }
@@ -144,6 +149,7 @@ impl Failure {
             Self::Unreadable
             | Self::Belied
             | Self::NoTicket
+            | Self::Away
             | Self::Busy
             | Self::Method
             | Self::Range { .. } => caching::NEVER,
@@ -167,6 +173,7 @@ mod tests {
             Directives,
             TooFar,
             Blocked,
+            Away,
             Busy,
             Method,
             Range { len: 1 },

@@ -166,12 +166,13 @@ impl Delivery {
         sent_bytes: Counter,
     ) -> Result<Body, Failure> {
         let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| Failure::Busy)?;
-        let from = range.clone();
+        let (from, is_far) = (range.clone(), content.is_far());
         // Before the head is sent: what cannot be read is told.
         let (open, first) = match content {
             Content::Nothing => return Ok(Body::empty()),
             Content::Alone(alone) => {
-                let whole = library.read(move || alone.read()).await.map_err(unreadable(name))?;
+                let whole = library.read_from(is_far, move || alone.read()).await;
+                let whole = whole.map_err(unreadable(name))?;
                 (None, answer::slice(&whole, from))
             }
             Content::Stored(blob) => {
@@ -180,7 +181,7 @@ impl Delivery {
                     let first = open.read(from)?;
                     Ok((Some(open), first))
                 };
-                library.read(read).await.map_err(unreadable(name))?
+                library.read_from(is_far, read).await.map_err(unreadable(name))?
             }
         };
         let reader = Reader { library: library.clone(), name: name.to_owned(), open, sent_bytes };
@@ -276,12 +277,13 @@ fn pieces(reader: Reader, place: OwnedSemaphorePermit, first: Bytes, range: Rang
                 Some(ready) => ready,
                 None if range.is_empty() => return Ok::<_, Error>(None),
                 None => {
+                    let is_far = shared.0.open.as_ref().is_some_and(Open::is_far);
                     let (shared, wanted) = (Arc::clone(&shared), range.clone());
                     let read = move || match &shared.0.open {
                         Some(open) => open.read(wanted),
                         None => Ok(Bytes::new()),
                     };
-                    library.read(read).await.inspect_err(|error| log(name, error))?
+                    library.read_from(is_far, read).await.inspect_err(|error| log(name, error))?
                 }
             };
             sent_bytes.increment(piece.len() as u64);
@@ -296,6 +298,10 @@ fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
     move |error| match error {
         Error::Unknown | Error::Empty => Failure::UnknownRecording,
         Error::Busy => Failure::Busy,
+        Error::Away(_) => {
+            log(name, &error);
+            Failure::Away
+        }
         Error::Damaged | Error::Disk(_) => {
             log(name, &error);
             Failure::Unreadable

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use media::{Label, Labels, Language, Name, SoundNumber, Timescale, Track, codec::Picture};
 use packager::{Kept, Rendition};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 /// The version of the lines written here. One that is not known is passed over.
 const VERSION: u8 = b'1';
@@ -184,22 +184,31 @@ impl Record {
 
     /// The line of it, with an end of line on both sides.
     pub fn line(&self) -> String {
-        let json = serde_json::to_string(self).expect("records have no map with odd keys");
-        let mut line = String::with_capacity(json.len() + HEAD_LEN + 2);
-        let (version, crc) = (char::from(VERSION), crc32fast::hash(json.as_bytes()));
-        writeln!(line, "\n{version} {crc:08x} {json}").expect("writing to memory does not fail");
-        line
+        line_of(self)
     }
 
     fn read(line: &[u8]) -> Option<Self> {
-        let (head, json) = line.split_at_checked(HEAD_LEN)?;
-        let [VERSION, b' ', crc @ .., b' '] = head else { return None };
-        let crc = u32::from_str_radix(std::str::from_utf8(crc).ok()?, 16).ok()?;
-        let record =
-            (crc32fast::hash(json) == crc).then(|| serde_json::from_slice(json).ok())??;
+        let record = from_line(line)?;
         let is_whole = Self::places(&record).into_iter().all(Place::is_complete);
         is_whole.then_some(record)
     }
+}
+
+/// The line of something, with an end of line on both sides.
+pub(crate) fn line_of(it: &impl Serialize) -> String {
+    let json = serde_json::to_string(it).expect("what is kept has no map with odd keys");
+    let mut line = String::with_capacity(json.len() + HEAD_LEN + 2);
+    let (version, crc) = (char::from(VERSION), crc32fast::hash(json.as_bytes()));
+    writeln!(line, "\n{version} {crc:08x} {json}").expect("writing to memory does not fail");
+    line
+}
+
+/// What a line says, without the ends of line; `None` where it says nothing any more.
+pub(crate) fn from_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let (head, json) = line.split_at_checked(HEAD_LEN)?;
+    let [VERSION, b' ', crc @ .., b' '] = head else { return None };
+    let crc = u32::from_str_radix(std::str::from_utf8(crc).ok()?, 16).ok()?;
+    (crc32fast::hash(json) == crc).then(|| serde_json::from_slice(json).ok())?
 }
 
 /// What can be read of an index.

@@ -5,9 +5,9 @@
 //! (`delivery`), the database.
 //!
 //! ```text
-//! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/
-//!     window        cursor      threads                      │
-//!                                     Library ──▶ Recording ◀┘
+//! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/ ──▶ Uploader ──▶ bucket
+//!     window        cursor      threads                      │                                      │
+//!                                     Library ──▶ Recording ◀┴──────────────────────────────────────┘
 //! ```
 //!
 //! Segments are written as they are, so that a recording is what its viewers saw: nothing is remuxed again
@@ -17,12 +17,15 @@
 
 mod config;
 mod disk;
+mod far;
 mod index;
 mod library;
 mod past;
 mod queue;
 mod recorder;
 mod recording;
+mod uploaded;
+mod uploader;
 mod writer;
 
 use std::io;
@@ -33,6 +36,7 @@ pub use library::{Library, Standing};
 pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
 pub use recording::{Alone, Blob, Content, Open, Recording, Summary};
+pub use uploader::Uploader;
 
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub enum Error {
     /// The disk failed.
     #[error(transparent)]
     Disk(io::Error),
+    /// It is in a bucket, whose store does not answer.
+    #[error("the store of the recording does not answer: {0}")]
+    Away(storage::Error),
 }
 
 impl From<io::Error> for Error {

@@ -4,23 +4,37 @@
 //! (`recording`), who writes one (`recorder`).
 //!
 //! Names are read once, when the server starts: a request for a name that nobody has never reaches the disk.
-//! How large each is, is looked at later and once: what is finished does not change.
+//! How large each is, is looked at later and once: what is finished does not change. Which are in a bucket alone
+//! is asked of that once, and told here; their indexes are fetched when somebody wants to read them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use media::id::PlaybackName;
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use media::id::{PlaybackName, UserId};
+use storage::Depot;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::spawn_blocking,
+    time::timeout,
+};
 
-use crate::{Config, Error, Recording, writer};
+use crate::{
+    Config, Disk as _, Error, Recording, System,
+    far::Found,
+    uploaded::{UPLOADED, Uploaded},
+    writer,
+};
 
 /// Reads at once, each on a thread: a disk is no faster with more, and what waits beside it has to go on.
 const READS_AT_ONCE: usize = 32;
+/// Reads from the bucket at once, each on a thread, too: a store that hangs takes none from the disk. With 30 ms
+/// for 256 KiB they are 500 MB a second.
+const FAR_READS_AT_ONCE: usize = 64;
 /// Longest wait for such a place.
 const PLACE_WITHIN: Duration = Duration::from_secs(10);
 /// What is known of recordings that were asked for lately: at most so many, of about so many bytes.
@@ -28,6 +42,8 @@ const OPEN_MAX: usize = 256;
 const OPEN_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// What a folder is called from when it is to go until it is gone.
 const DELETED: &str = ".deleted-";
+/// What the folder of a recording that comes out of the bucket is called from until it is whole.
+const ADOPTED: &str = ".adopted-";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All recordings. Cloning is cheap: every clone is the same.
@@ -37,8 +53,13 @@ pub struct Library(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
+    /// Where recordings go, and where they may be alone.
+    depot: Option<Depot>,
     shelves: Mutex<Shelves>,
     reads: Arc<Semaphore>,
+    far_reads: Arc<Semaphore>,
+    /// Something is due.
+    came: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -46,22 +67,55 @@ struct Shelves {
     known: HashMap<Box<str>, Known>,
     /// The one asked for last comes last.
     open: VecDeque<(PlaybackName, Arc<Recording>)>,
+    due: Due,
+}
+
+/// Recordings whose copies in the bucket may differ from what is here. One at a time is seen to by one.
+#[derive(Debug, Default)]
+struct Due {
+    order: VecDeque<PlaybackName>,
+    names: HashSet<PlaybackName>,
+    taken: HashSet<PlaybackName>,
+}
+
+/// A recording that is being seen to, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    library: Library,
+    pub name: PlaybackName,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     is_written: bool,
+    /// It is in the bucket alone, its index too.
+    is_far: bool,
+    /// All of it is in the bucket.
+    is_up: bool,
+    /// Its volumes may leave the disk.
+    may_leave: bool,
     size: Option<Size>,
     /// Whose turn it is to open it: the others find it open.
     opening: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What a recording takes on the disk.
+/// What a recording takes.
 #[derive(Debug, Clone, Copy)]
-struct Size {
-    bytes: u64,
+pub(crate) struct Size {
+    pub bytes: u64,
+    /// Those of its volumes that are on the disk.
+    pub here_bytes: u64,
     /// When it was last written to.
-    changed: SystemTime,
+    pub changed: SystemTime,
+}
+
+/// A recording and its size.
+#[derive(Debug)]
+struct Sized {
+    name: PlaybackName,
+    is_written: bool,
+    is_up: bool,
+    size: Size,
 }
 
 /// Where the recording of a name stands.
@@ -81,18 +135,39 @@ impl Library {
     /// # Errors
     /// Those of the disk.
     pub fn open(root: PathBuf) -> io::Result<Self> {
+        Self::open_with(root, None)
+    }
+
+    /// The same, where their volumes may be in a bucket alone. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn open_with(root: PathBuf, depot: Option<Depot>) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
         let mut shelves = Shelves::default();
         for entry in fs::read_dir(&root)? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let file_name = entry.file_name();
+            let Some(name) = file_name.to_str() else { continue };
+            if name.starts_with(ADOPTED) {
+                fs::remove_dir_all(entry.path())?;
+            }
+            let deleted = name.strip_prefix(DELETED);
             // Whatever else lies there is none of ours.
-            if let Some(name) = name.to_str().and_then(|name| name.parse::<PlaybackName>().ok()) {
-                shelves.known.insert(name.as_str().into(), Known::default());
+            if let Ok(name) = deleted.unwrap_or(name).parse::<PlaybackName>() {
+                if deleted.is_none() {
+                    shelves.known.insert(name.as_str().into(), Known::default());
+                }
+                if depot.is_some() {
+                    shelves.due.push(name);
+                }
             }
         }
-        let reads = Arc::new(Semaphore::new(READS_AT_ONCE));
-        Ok(Self(Arc::new(Inner { root, shelves: Mutex::new(shelves), reads })))
+        let [reads, far_reads] =
+            [READS_AT_ONCE, FAR_READS_AT_ONCE].map(|places| Arc::new(Semaphore::new(places)));
+        let (shelves, came) = (Mutex::new(shelves), Notify::new());
+        Ok(Self(Arc::new(Inner { root, depot, shelves, reads, far_reads, came })))
     }
 
     /// Where the recording of a name stands.
@@ -107,7 +182,7 @@ impl Library {
     /// A recording that is finished.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Empty`], [`Error::Busy`]; those of the disk.
+    /// [`Error::Unknown`], [`Error::Empty`], [`Error::Busy`], [`Error::Away`]; those of the disk.
     pub async fn recording(&self, name: &str) -> Result<Arc<Recording>, Error> {
         let name: PlaybackName = name.parse().map_err(|_| Error::Unknown)?;
         let opening = {
@@ -122,8 +197,12 @@ impl Library {
         if let Some(open) = self.lock().find(&name) {
             return Ok(open);
         }
-        let folder = self.folder(&name);
-        let recording = Arc::new(self.read(move || Recording::open(&folder)).await?);
+        if self.is_far(&name) {
+            self.adopt(&name).await?;
+        }
+        let (folder, depot) = (self.folder(&name), self.0.depot.clone());
+        let open = move || Recording::open_with(&folder, depot);
+        let recording = Arc::new(self.read(open).await?);
         self.lock().keep(name, &recording);
         Ok(recording)
     }
@@ -136,7 +215,20 @@ impl Library {
         &self,
         read: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = timeout(PLACE_WITHIN, Arc::clone(&self.0.reads).acquire_owned()).await;
+        self.read_from(false, read).await
+    }
+
+    /// The same, also for what is in the bucket: that has places of its own.
+    ///
+    /// # Errors
+    /// As [`Library::read`].
+    pub async fn read_from<T: Send + 'static>(
+        &self,
+        is_far: bool,
+        read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let places = if is_far { &self.0.far_reads } else { &self.0.reads };
+        let place = timeout(PLACE_WITHIN, Arc::clone(places).acquire_owned()).await;
         let place = place.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
         let run = move || {
             // The place is taken as long as the thread is, whoever still waits for it.
@@ -153,8 +245,28 @@ impl Library {
         finished.filter_map(|(name, _)| name.parse().ok()).collect()
     }
 
-    /// Deletes a recording that is finished; says whether there was one. Blocks. What is read of it now is
-    /// read to its end.
+    /// The names of all recordings, also of those that are being written.
+    pub fn names(&self) -> Vec<PlaybackName> {
+        self.lock().known.keys().filter_map(|name| name.parse().ok()).collect()
+    }
+
+    /// Whether a recording is in the bucket alone.
+    pub fn is_far(&self, name: &PlaybackName) -> bool {
+        self.lock().known.get(name.as_str()).is_some_and(|known| known.is_far)
+    }
+
+    /// Remembers recordings that are in the bucket and were not known here.
+    pub fn found_far(&self, names: Vec<PlaybackName>) {
+        for name in names {
+            let known = Known { is_far: true, ..Known::default() };
+            self.lock().known.entry(name.as_str().into()).or_insert(known);
+            // How large it is.
+            self.due(name);
+        }
+    }
+
+    /// Deletes a recording that is finished; says whether there was one. Blocks. What is read of it now from the
+    /// disk is read to its end. What is in the bucket is deleted by and by: until then an empty folder is left.
     ///
     /// # Errors
     /// Those of the disk.
@@ -162,51 +274,221 @@ impl Library {
         if self.standing(name.as_str()) != Standing::Finished {
             return Ok(false);
         }
-        let gone = self.0.root.join(format!("{DELETED}{name}"));
+        let gone = self.tombstone(name);
+        if self.is_far(name) {
+            fs::create_dir_all(&gone)?;
+            writer::options().create(true).truncate(false).open(gone.join(UPLOADED))?;
+        }
         match fs::rename(self.folder(name), &gone) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         self.lock().forget(name);
-        match fs::remove_dir_all(&gone) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(true),
-        }
+        self.remove_deleted(&gone)?;
+        self.due(name.clone());
+        Ok(true)
     }
 
-    /// Deletes what is too old, and the oldest of what is too much; never what is being written, nor what cannot be
-    /// looked at. Gives the names of what it deleted. What fails is logged, and holds up no other. Blocks.
-    pub fn sweep(&self, config: &Config, now: SystemTime) -> Vec<PlaybackName> {
-        self.remove_deleted();
-        let (mut kept, mut total) = (Vec::new(), 0_u64);
-        for (name, is_written, size) in self.sizes() {
-            total = total.saturating_add(size.bytes);
-            if !is_written {
-                kept.push((size.changed, size.bytes, name));
+    /// Deletes what is too old, and the oldest of what is too much, in all and of one of `owners`; never what is being
+    /// written, nor what cannot be looked at. Gives the names of what it deleted. What is in the bucket too leaves the
+    /// disk, the oldest first, as that has too much of it. What fails is logged, and holds up no other. Blocks.
+    pub fn sweep(
+        &self,
+        config: &Config,
+        now: SystemTime,
+        owners: &HashMap<PlaybackName, UserId>,
+    ) -> Vec<PlaybackName> {
+        self.remove_all_deleted();
+        let mut shelf = self.sizes();
+        shelf.sort_unstable_by_key(|it| it.size.changed);
+        let deleted = self.give_way(&shelf, config, now, owners);
+        shelf.retain(|it| !deleted.contains(&it.name));
+        self.have_leave(&shelf, config);
+        deleted.into_iter().collect()
+    }
+
+    fn give_way(
+        &self,
+        shelf: &[Sized],
+        config: &Config,
+        now: SystemTime,
+        owners: &HashMap<PlaybackName, UserId>,
+    ) -> HashSet<PlaybackName> {
+        let mut total: u64 = shelf.iter().map(|it| it.size.bytes).sum();
+        ::metrics::gauge!("recordings_bytes").set(total as f64);
+        let mut totals: HashMap<UserId, u64> = HashMap::new();
+        for it in shelf {
+            if let Some(owner) = owners.get(&it.name) {
+                *totals.entry(*owner).or_default() += it.size.bytes;
             }
         }
-        ::metrics::gauge!("recordings_bytes").set(total as f64);
-        kept.sort_unstable_by_key(|(changed, ..)| *changed);
         let oldest = config.max_age_days.and_then(|days| now.checked_sub(DAY * days));
-        let mut deleted = Vec::new();
-        for (changed, bytes, name) in kept {
-            let is_old = oldest.is_some_and(|oldest| changed < oldest);
+        let mut deleted = HashSet::new();
+        for Sized { name, size: Size { bytes, changed, .. }, .. } in
+            shelf.iter().filter(|it| !it.is_written)
+        {
+            let of_owner = owners.get(name).and_then(|owner| totals.get_mut(owner));
+            let is_old = oldest.is_some_and(|oldest| *changed < oldest);
             let is_much = config.max_bytes.is_some_and(|max| total > max);
-            if !is_old && !is_much {
+            let is_much_of_one = config
+                .max_bytes_per_user
+                .zip(of_owner.as_deref())
+                .is_some_and(|(max, it)| *it > max);
+            if !is_old && !is_much && !is_much_of_one {
                 continue;
             }
-            if let Err(error) = self.delete(&name) {
+            if let Err(error) = self.delete(name) {
                 tracing::error!(%name, %error, "cannot delete a recording");
             }
             // Also where some of its files are left: nobody reads it any more.
             if self.standing(name.as_str()) == Standing::Unknown {
-                tracing::info!(%name, bytes, is_old, "a recording gave way");
-                total = total.saturating_sub(bytes);
-                deleted.push(name);
+                tracing::info!(%name, bytes, is_old, is_much_of_one, "a recording gave way");
+                total = total.saturating_sub(*bytes);
+                if let Some(of_owner) = of_owner {
+                    *of_owner = of_owner.saturating_sub(*bytes);
+                }
+                deleted.insert(name.clone());
             }
         }
         deleted
+    }
+
+    /// Chooses what leaves the disk, since it is in the bucket: what is too much, and what keeps the disk from having
+    /// twice the room without which nothing is recorded.
+    fn have_leave(&self, shelf: &[Sized], config: &Config) {
+        let here: u64 = shelf.iter().map(|it| it.size.here_bytes).sum();
+        ::metrics::gauge!("recordings_here_bytes").set(here as f64);
+        let room = config.free_min_bytes.saturating_mul(2);
+        let missing = System.free_bytes(&self.0.root).map_or(0, |free| room.saturating_sub(free));
+        let much = config.local_max_bytes.map_or(0, |max| here.saturating_sub(max));
+        let mut to_leave = much.max(missing);
+        for it in shelf.iter().filter(|it| it.is_up && !it.is_written && it.size.here_bytes > 0) {
+            if to_leave == 0 {
+                break;
+            }
+            to_leave = to_leave.saturating_sub(it.size.here_bytes);
+            if let Some(known) = self.lock().known.get_mut(it.name.as_str()) {
+                known.may_leave = true;
+            }
+            self.due(it.name.clone());
+        }
+    }
+
+    /// Has the index of a recording that is in the bucket alone.
+    async fn adopt(&self, name: &PlaybackName) -> Result<(), Error> {
+        let depot = self.0.depot.as_ref().ok_or(Error::Unknown)?;
+        let found = Found::look(depot, name).await?;
+        let (folder, beside) = (self.folder(name), self.0.root.join(format!("{ADOPTED}{name}")));
+        self.read(move || Ok(found.keep(&folder, &beside)?)).await?;
+        if let Some(known) = self.lock().known.get_mut(name.as_str()) {
+            known.is_far = false;
+        }
+        self.due(name.clone());
+        Ok(())
+    }
+
+    /// Its copy in the bucket may differ.
+    pub(crate) fn due(&self, name: PlaybackName) {
+        if self.0.depot.is_some() {
+            self.lock().due.push(name);
+            self.0.came.notify_one();
+        }
+    }
+
+    /// What is due next; waits for it.
+    pub(crate) async fn take_due(&self) -> Taken {
+        loop {
+            let came = self.0.came.notified();
+            let next = {
+                let mut shelves = self.lock();
+                let next = shelves.due.take();
+                let waiting = shelves.due.order.len();
+                ::metrics::gauge!("recorder_upload_waiting").set(waiting as f64);
+                next
+            };
+            if let Some(name) = next {
+                // One word may stand for several that are due.
+                self.0.came.notify_one();
+                return Taken { library: self.clone(), name };
+            }
+            came.await;
+        }
+    }
+
+    /// All that is written, or else all that is not in the bucket, is due.
+    pub(crate) fn due_again(&self, is_written: bool) {
+        let names: Vec<PlaybackName> = {
+            let shelves = self.lock();
+            let due = shelves.known.iter().filter(|(_, known)| match is_written {
+                true => known.is_written,
+                false => !known.is_up,
+            });
+            due.filter_map(|(name, _)| name.parse().ok()).collect()
+        };
+        names.into_iter().for_each(|name| self.due(name));
+    }
+
+    /// All of a recording is in the bucket. Says whether its volumes may leave the disk.
+    pub(crate) fn note_up(&self, name: &PlaybackName) -> bool {
+        let mut shelves = self.lock();
+        let known = shelves.known.get_mut(name.as_str()).filter(|known| !known.is_written);
+        let Some(known) = known else { return false };
+        let (is_new, may_leave) = (!std::mem::replace(&mut known.is_up, true), known.may_leave);
+        if is_new {
+            // Its playlists may lead there now.
+            shelves.open.retain(|(open, _)| open != name);
+        }
+        may_leave
+    }
+
+    /// Volumes of a recording left the disk.
+    pub(crate) fn note_left(&self, name: &PlaybackName) {
+        let mut shelves = self.lock();
+        shelves.open.retain(|(open, _)| open != name);
+        if let Some(known) = shelves.known.get_mut(name.as_str()) {
+            (known.may_leave, known.size) = (false, None);
+        }
+    }
+
+    /// How large a recording is that is in the bucket alone.
+    pub(crate) fn note_far_size(&self, name: &PlaybackName, size: Size) {
+        if let Some(known) = self.lock().known.get_mut(name.as_str()).filter(|it| it.is_far) {
+            (known.size, known.is_up) = (Some(size), true);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_up(&self, name: &str) -> bool {
+        self.lock().known.get(name).is_some_and(|known| known.is_up)
+    }
+
+    /// Whether nothing is due or seen to.
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        let shelves = self.lock();
+        shelves.due.order.is_empty() && shelves.due.taken.is_empty()
+    }
+
+    pub(crate) fn depot(&self) -> Option<&Depot> {
+        self.0.depot.as_ref()
+    }
+
+    /// The folder that a deleted recording leaves while something of it is in the bucket.
+    pub(crate) fn tombstone(&self, name: &PlaybackName) -> PathBuf {
+        self.0.root.join(format!("{DELETED}{name}"))
+    }
+
+    /// The names of those. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn tombstones(&self) -> io::Result<HashSet<PlaybackName>> {
+        let name = |entry: io::Result<fs::DirEntry>| {
+            let name = entry.map(|entry| entry.file_name());
+            name.map(|name| name.to_str()?.strip_prefix(DELETED)?.parse().ok())
+        };
+        fs::read_dir(&self.0.root)?.filter_map(|entry| name(entry).transpose()).collect()
     }
 
     pub(crate) fn folder(&self, name: &PlaybackName) -> PathBuf {
@@ -227,19 +509,22 @@ impl Library {
         if is_there {
             shelves.known.insert(name.as_str().into(), Known::default());
         }
+        drop(shelves);
+        self.due(name.clone());
     }
 
     /// The size of each recording that can be looked at; looked at where it is not known.
-    fn sizes(&self) -> Vec<(PlaybackName, bool, Size)> {
+    fn sizes(&self) -> Vec<Sized> {
         let known: Vec<_> = {
             let shelves = self.lock();
-            let all = shelves.known.iter();
-            all.filter_map(|(name, it)| Some((name.parse().ok()?, it.is_written, it.size)))
-                .collect()
+            let all = shelves.known.iter().filter(|(_, it)| !it.is_far || it.size.is_some());
+            let all = all.map(|(name, it)| (name.parse(), it.is_written, it.is_up, it.size));
+            all.collect()
         };
-        let sized = known.into_iter().filter_map(|(name, is_written, size)| {
+        let sized = known.into_iter().filter_map(|(name, is_written, is_up, size)| {
+            let name: PlaybackName = name.ok()?;
             let size = size.or_else(|| self.look_at(&name, is_written))?;
-            Some((name, is_written, size))
+            Some(Sized { name, is_written, is_up, size })
         });
         sized.collect()
     }
@@ -263,22 +548,39 @@ impl Library {
     }
 
     /// Removes what deletions left.
-    fn remove_deleted(&self) {
-        let left = fs::read_dir(&self.0.root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let left = left.unwrap_or_else(|error| {
+    fn remove_all_deleted(&self) {
+        let left = self.tombstones().unwrap_or_else(|error| {
             tracing::error!(%error, "cannot look for what is left of recordings");
-            Vec::new()
+            HashSet::new()
         });
-        let is_left = |name: &str| name.starts_with(DELETED);
-        for entry in left.iter().filter(|it| it.file_name().to_str().is_some_and(is_left)) {
-            match fs::remove_dir_all(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let path = entry.path();
-                    tracing::error!(path = %path.display(), %error, "cannot remove what is left of a recording");
-                }
-                _ => {}
+        for name in left {
+            if let Err(error) = self.remove_deleted(&self.tombstone(&name)) {
+                tracing::error!(%name, %error, "cannot remove what is left of a recording");
             }
+            // What could not be deleted from the bucket is tried again.
+            self.due(name);
         }
+    }
+
+    /// Removes what a deletion left, but for what says that something is in the bucket.
+    fn remove_deleted(&self, gone: &Path) -> io::Result<()> {
+        let unless_gone = |outcome: io::Result<()>| match outcome {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        if !gone.join(UPLOADED).try_exists()? {
+            return unless_gone(fs::remove_dir_all(gone));
+        }
+        for entry in fs::read_dir(gone)? {
+            let (path, is_folder) =
+                entry.and_then(|it| Ok((it.path(), it.file_type()?.is_dir())))?;
+            unless_gone(match path.ends_with(UPLOADED) {
+                true => Ok(()),
+                false if is_folder => fs::remove_dir_all(path),
+                false => fs::remove_file(path),
+            })?;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {
@@ -318,15 +620,43 @@ impl Shelves {
     }
 }
 
+impl Due {
+    fn push(&mut self, name: PlaybackName) {
+        if self.names.insert(name.clone()) {
+            self.order.push_back(name);
+        }
+    }
+
+    fn take(&mut self) -> Option<PlaybackName> {
+        let at = self.order.iter().position(|name| !self.taken.contains(name))?;
+        let name = self.order.remove(at)?;
+        self.names.remove(&name);
+        self.taken.insert(name.clone());
+        Some(name)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.library.lock().due.taken.remove(&self.name);
+        // It may have become due again.
+        self.library.0.came.notify_one();
+    }
+}
+
 fn size_of(folder: &Path) -> io::Result<Size> {
-    let mut bytes = 0;
+    let mut volumes = Uploaded::read(folder)?.unwrap_or_default().volumes;
+    let mut here_bytes = 0;
     for number in writer::volumes(folder)? {
-        bytes += fs::metadata(writer::volume_path(folder, number))?.len();
+        let len = fs::metadata(writer::volume_path(folder, number))?.len();
+        here_bytes += len;
+        volumes.insert(number, len);
     }
     let index = match fs::metadata(folder.join(writer::INDEX)) {
         // The folder is as old as what is left in it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::metadata(folder)?,
         index => index?,
     };
-    Ok(Size { bytes: bytes + index.len(), changed: index.modified()? })
+    let bytes = volumes.values().sum::<u64>() + index.len();
+    Ok(Size { bytes, here_bytes, changed: index.modified()? })
 }

@@ -21,7 +21,7 @@ use crate::{
     Error, Library,
     index::{self, Index, Place, Record, Segment, Stored},
     recording::{Blob, read_index},
-    writer::{has_own_bytes, volume_path},
+    writer::has_own_bytes,
 };
 
 /// What is left of a live.
@@ -184,8 +184,8 @@ impl Reader<'_> {
         let tracks = self.tracks.get(&(stored.rendition, init_id))?.clone();
         let bytes = match &stored.place {
             Some(place) => {
-                let path = volume_path(self.folder, place.volume);
-                Blob { path, place: place.clone() }.open().ok()?.read_all().ok()?.into()
+                let blob = Blob::in_folder(self.folder, place.clone());
+                blob.open().ok()?.read_all().ok()?.into()
             }
             None => Bytes::new(),
         };

@@ -8,7 +8,7 @@
 //! segment unreadable and never another picture.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     ops::Range,
@@ -20,20 +20,23 @@ use std::{
 
 use bytes::Bytes;
 use hub::{Access, Playlist};
-use media::{Kind, Labels, SoundNumber};
+use media::{Kind, Labels, SoundNumber, id::PlaybackName};
 use packager::{
     Listed, Rendition,
-    vod::{self, Entry, Offer},
+    vod::{self, Entry, Offer, Outside},
 };
+use storage::Depot;
 
 use crate::{
     Error,
+    far::Far,
     index::{self, Index, Place, Record, Stored},
-    writer::{INDEX, has_own_bytes, volume_path},
+    uploaded::Uploaded,
+    writer::{INDEX, has_own_bytes, volume_name, volume_path},
 };
 
 /// Longest index read: that of a live of a week.
-const MAX_INDEX_BYTES: u64 = 224 * 1024 * 1024;
+pub(crate) const MAX_INDEX_BYTES: u64 = 224 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.
@@ -42,12 +45,16 @@ const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
 /// A recording that is not being written.
 #[derive(Debug)]
 pub struct Recording {
-    folder: PathBuf,
+    folder: Folder,
     access: Access,
     epochs: Vec<String>,
     inits: HashMap<(usize, Rendition, u32), index::Init>,
     /// Those with media, in their order, each with the number of its epoch.
     segments: Vec<(usize, index::Segment)>,
+    /// Volumes that were in the bucket alone when it was opened.
+    far_volumes: HashSet<u32>,
+    /// What was in the bucket then.
+    uploaded: Uploaded,
     by_msn: HashMap<(usize, u64), usize>,
     labels: Labels,
     summary: Summary,
@@ -55,6 +62,13 @@ pub struct Recording {
     target_duration_s: OnceLock<u32>,
     multivariant: OnceLock<Option<Arc<Playlist>>>,
     media: [OnceLock<Option<Arc<Playlist>>>; RENDITIONS],
+}
+
+impl Folder {
+    /// What the recording is called.
+    fn name(&self) -> Option<PlaybackName> {
+        self.path.file_name()?.to_str()?.parse().ok()
+    }
 }
 
 /// What is told of a recording in few words.
@@ -89,8 +103,17 @@ pub enum Content {
 /// Bytes in a volume. Reading blocks.
 #[derive(Debug)]
 pub struct Blob {
-    pub(crate) path: PathBuf,
-    pub(crate) place: Place,
+    folder: Folder,
+    place: Place,
+    is_far: bool,
+}
+
+/// Where a recording is.
+#[derive(Debug, Clone)]
+struct Folder {
+    path: PathBuf,
+    /// Where its volumes may be that are not there.
+    depot: Option<Depot>,
 }
 
 /// One track of a segment. Reading blocks.
@@ -109,9 +132,16 @@ impl Recording {
     /// [`Error::Unknown`] where there is none, [`Error::Empty`] where nothing of it can be played; those of
     /// the disk.
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        Self::open_with(folder, None)
+    }
+
+    /// The same, where volumes may be in a bucket alone.
+    pub(crate) fn open_with(folder: &Path, depot: Option<Depot>) -> Result<Self, Error> {
         let (index, _) = read_index(folder)?;
         let mut recording = Self {
-            folder: folder.to_owned(),
+            folder: Folder { path: folder.to_owned(), depot },
+            far_volumes: HashSet::new(),
+            uploaded: Uploaded::default(),
             // What cannot be read is for nobody who has no ticket.
             access: Access::Ticket,
             epochs: Vec::new(),
@@ -124,7 +154,7 @@ impl Recording {
             multivariant: OnceLock::new(),
             media: Default::default(),
         };
-        let mut whole = Whole::of(folder, &index.records);
+        let mut whole = Whole::of(&recording.folder, &index.records)?;
         for record in index.records {
             if !whole.is_whole(&record) {
                 recording.summary.damaged += u64::from(matches!(record, Record::Segment(_)));
@@ -132,6 +162,7 @@ impl Recording {
             }
             recording.take(record);
         }
+        (recording.uploaded, recording.far_volumes) = whole.in_bucket();
         recording.link();
         match recording.segments.is_empty() {
             true => Err(Error::Empty),
@@ -236,7 +267,8 @@ impl Recording {
         let place = renditions().position(|it| it == rendition)?;
         let make = || {
             self.is_offered(rendition).then(|| {
-                let entries: Vec<_> = self.entries(rendition).collect();
+                let volumes = self.volumes_outside(rendition);
+                let entries: Vec<_> = self.entries_outside(rendition, &volumes).collect();
                 let target_duration_s = self.target_duration_s();
                 let text = vod::media(rendition, target_duration_s, entries.into_iter());
                 self.playlist(text, &place.to_string(), target_duration_s)
@@ -294,7 +326,8 @@ impl Recording {
     }
 
     fn blob(&self, place: &Place) -> Blob {
-        Blob { path: volume_path(&self.folder, place.volume), place: place.clone() }
+        let is_far = self.far_volumes.contains(&place.volume);
+        Blob { folder: self.folder.clone(), place: place.clone(), is_far }
     }
 
     fn is_offered(&self, rendition: Rendition) -> bool {
@@ -320,6 +353,44 @@ impl Recording {
                 },
                 discontinuity: segment.discontinuity,
                 independent: !segment.dependent,
+                outside: None,
+                init_outside: None,
+            }
+        })
+    }
+
+    /// The addresses at which viewers get the volumes of a recording for everybody: of its renditions that are
+    /// stored as they are served.
+    fn volumes_outside(&self, rendition: Rendition) -> HashMap<u32, String> {
+        if self.access != Access::Everyone || !has_own_bytes(rendition) {
+            return HashMap::new();
+        }
+        let depot = self.folder.depot.as_ref();
+        let address = |volume: u32| {
+            let path = self.uploaded.path(&self.folder.name()?, &volume_name(volume));
+            Some((volume, depot?.address(&path)?))
+        };
+        self.uploaded.volumes.keys().filter_map(|volume| address(*volume)).collect()
+    }
+
+    /// The same as [`Recording::entries`], those in `volumes` at their addresses.
+    fn entries_outside<'a>(
+        &'a self,
+        rendition: Rendition,
+        volumes: &'a HashMap<u32, String>,
+    ) -> impl Iterator<Item = Entry<'a>> {
+        let outside = |place: &Place| {
+            let is_there = *self.uploaded.volumes.get(&place.volume)? >= place.end();
+            let url = volumes.get(&place.volume).filter(|_| is_there)?;
+            Some(Outside { url, at: place.at, len: place.len })
+        };
+        self.entries(rendition).zip(&self.segments).map(move |(entry, (epoch, segment))| {
+            let stored = segment.stored(rendition).filter(|stored| stored.bytes > 0);
+            let init = |id: u32| self.inits.get(&(*epoch, rendition, id));
+            Entry {
+                outside: stored.and_then(|it| outside(it.place.as_ref()?)),
+                init_outside: entry.listed.init_id.and_then(|id| outside(&init(id)?.place)),
+                ..entry
             }
         })
     }
@@ -395,7 +466,24 @@ fn renditions() -> impl Iterator<Item = Rendition> {
     [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
 }
 
+impl Content {
+    /// Whether its bytes are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Stored(blob) => blob.is_far(),
+            Self::Alone(alone) => alone.is_far(),
+        }
+    }
+}
+
 impl Blob {
+    /// What lies at a place of a volume in a folder.
+    pub(crate) fn in_folder(folder: &Path, place: Place) -> Self {
+        let folder = Folder { path: folder.to_owned(), depot: None };
+        Self { folder, place, is_far: false }
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.place.len
@@ -406,20 +494,38 @@ impl Blob {
         self.place.len == 0
     }
 
+    /// Whether they are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        self.is_far
+    }
+
     /// Opens its volume. Blocks.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn open(self) -> Result<Open, Error> {
-        Ok(Open { file: File::open(&self.path)?, place: self.place })
+        let path = volume_path(&self.folder.path, self.place.volume);
+        let volume = match (File::open(&path), self.folder.depot) {
+            (Err(error), Some(depot)) if error.kind() == io::ErrorKind::NotFound => {
+                Volume::Far(Far::find(&self.folder.path, depot, self.place.volume)?)
+            }
+            (file, _) => Volume::Here(file?),
+        };
+        Ok(Open { volume, place: self.place })
     }
 }
 
 /// Bytes of a volume that is open. Reading blocks.
 #[derive(Debug)]
 pub struct Open {
-    file: File,
+    volume: Volume,
     place: Place,
+}
+
+#[derive(Debug)]
+enum Volume {
+    Here(File),
+    Far(Far),
 }
 
 impl Open {
@@ -438,12 +544,7 @@ impl Open {
         let end = start.saturating_add(Place::PIECE as u64).min(self.place.len);
         let len = usize::try_from(end - start).map_err(|_| Error::Damaged)?;
         let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, self.place.at.saturating_add(start)).map_err(
-            |error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => Error::Damaged,
-                _ => error.into(),
-            },
-        )?;
+        self.volume.read(&mut bytes, self.place.at.saturating_add(start))?;
         let crc = usize::try_from(piece).ok().and_then(|piece| self.place.crc.get(piece));
         if crc != Some(&crc32fast::hash(&bytes)) {
             return Err(Error::Damaged);
@@ -464,6 +565,11 @@ impl Open {
         true
     }
 
+    /// Whether they are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        matches!(self.volume, Volume::Far(_))
+    }
+
     /// All bytes.
     ///
     /// # Errors
@@ -478,7 +584,24 @@ impl Open {
     }
 }
 
+impl Volume {
+    fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Error> {
+        match self {
+            Self::Here(file) => file.read_exact_at(bytes, at).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => Error::Damaged,
+                _ => error.into(),
+            }),
+            Self::Far(far) => far.read(bytes, at),
+        }
+    }
+}
+
 impl Alone {
+    /// Whether it is made of what is in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        self.source.is_far
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.len
@@ -501,19 +624,22 @@ impl Alone {
     }
 }
 
-/// Tells what lies whole in the volumes of a folder.
-struct Whole<'a> {
-    folder: &'a Path,
-    /// Length of each volume that was looked at.
-    lens: HashMap<u32, u64>,
+/// Tells what lies whole in the volumes of a recording. What is in the bucket is not read for that: the store
+/// keeps what it took.
+struct Whole {
+    folder: Folder,
+    /// What is in the bucket.
+    uploaded: Uploaded,
+    /// Length of each volume that was looked at, and whether it is in the bucket alone.
+    lens: HashMap<u32, (u64, bool)>,
     /// Bytes that are looked at: in each volume all from an offset on.
     unsure_from: HashMap<u32, u64>,
 }
 
-impl<'a> Whole<'a> {
+impl Whole {
     /// A power cut may have come before each place where another run of the server went on, and before the end
     /// of what has none.
-    fn of(folder: &'a Path, records: &[Record]) -> Self {
+    fn of(folder: &Folder, records: &[Record]) -> Result<Self, Error> {
         let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
         let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
@@ -530,7 +656,17 @@ impl<'a> Whole<'a> {
                 unsure = unsure.saturating_sub(place.len);
             }
         }
-        Self { folder, lens: HashMap::new(), unsure_from }
+        let uploaded = match &folder.depot {
+            Some(_) => Uploaded::read(&folder.path)?.unwrap_or_default(),
+            None => Uploaded::default(),
+        };
+        Ok(Self { folder: folder.clone(), uploaded, lens: HashMap::new(), unsure_from })
+    }
+
+    /// What is in the bucket, and the volumes that are there alone.
+    fn in_bucket(self) -> (Uploaded, HashSet<u32>) {
+        let far = self.lens.into_iter().filter(|(_, (_, is_far))| *is_far);
+        (self.uploaded, far.map(|(volume, _)| volume).collect())
     }
 
     fn is_whole(&mut self, record: &Record) -> bool {
@@ -540,14 +676,16 @@ impl<'a> Whole<'a> {
     }
 
     fn lies_whole(&mut self, place: &Place, is_read: bool) -> bool {
-        let path = volume_path(self.folder, place.volume);
-        let len = *self
-            .lens
-            .entry(place.volume)
-            .or_insert_with(|| fs::metadata(&path).map_or(0, |file| file.len()));
+        let Self { folder, uploaded, lens, unsure_from } = self;
+        let look = || match fs::metadata(volume_path(&folder.path, place.volume)) {
+            Ok(file) => (file.len(), false),
+            Err(_) => uploaded.volumes.get(&place.volume).map_or((0, false), |len| (*len, true)),
+        };
+        let (len, is_far) = *lens.entry(place.volume).or_insert_with(look);
         let is_unsure =
-            is_read || self.unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
-        let can_be_read = || Blob { path, place: place.clone() }.open()?.read_all();
-        place.end() <= len && (!is_unsure || can_be_read().is_ok())
+            is_read || unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
+        let blob = || Blob { folder: folder.clone(), place: place.clone(), is_far };
+        let can_be_read = || blob().open()?.read_all();
+        place.end() <= len && (is_far || !is_unsure || can_be_read().is_ok())
     }
 }

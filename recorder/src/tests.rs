@@ -12,13 +12,14 @@ use hub::{Access, Channel, Hub, Publisher};
 use media::{
     Event, Kind, Sample, SoundNumber, Track,
     codec::{aac, h264},
-    id::{Epoch, PlaybackName},
+    id::{Epoch, PlaybackName, UserId},
 };
 use packager::{Packager, Rendition};
 use tempfile::TempDir;
 
 use super::*;
 
+mod bucket;
 mod damage;
 mod lives;
 mod past;

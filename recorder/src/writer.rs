@@ -6,6 +6,7 @@
 //! recordings/k3v9…/index          lines, appended (`index`)
 //!                  00000.volume   init segments and segments, end to end, as viewers got them
 //!                  00001.volume
+//!                  uploaded       what of it is in the bucket (`uploaded`)
 //! ```
 //!
 //! Bytes are written at offsets that are counted here, so that what failed half-way is overwritten. A
@@ -29,6 +30,7 @@ use packager::Rendition;
 use crate::{
     Config, Disk,
     index::{self, Index, Place, Record},
+    uploaded::Uploaded,
 };
 
 /// The file of the index.
@@ -93,7 +95,10 @@ impl Writer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Index::default(),
             Err(error) => return Err(error),
         };
-        let next_volume = volumes(&folder)?.into_iter().max().map_or(0, |last| last + 1);
+        // Volumes that are in the bucket alone have their numbers, too.
+        let uploaded = Uploaded::read(&folder)?.and_then(|it| it.volumes.into_keys().max());
+        let last_volume = volumes(&folder)?.into_iter().max().max(uploaded);
+        let next_volume = last_volume.map_or(0, |last| last.saturating_add(1));
         let index = options().create(true).truncate(false).open(folder.join(INDEX))?;
         index.set_len(known.whole_len)?;
         let mut writer = Self {
@@ -288,19 +293,26 @@ pub(crate) fn has_own_bytes(rendition: Rendition) -> bool {
 
 /// Where a volume of a recording is.
 pub(crate) fn volume_path(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("{number:05}.{VOLUME_EXTENSION}"))
+    folder.join(volume_name(number))
+}
+
+/// What a volume is called.
+pub(crate) fn volume_name(number: u32) -> String {
+    format!("{number:05}.{VOLUME_EXTENSION}")
 }
 
 /// The numbers of the volumes in a folder.
 pub(crate) fn volumes(folder: &Path) -> io::Result<Vec<u32>> {
     let number = |entry: io::Result<fs::DirEntry>| {
-        let path = entry.map(|entry| entry.path());
-        path.map(|path| {
-            path.extension().filter(|extension| *extension == VOLUME_EXTENSION)?;
-            path.file_stem()?.to_str()?.parse().ok()
-        })
+        let name = entry.map(|entry| entry.file_name());
+        name.map(|name| volume_number(name.to_str()?))
     };
     fs::read_dir(folder)?.filter_map(|entry| number(entry).transpose()).collect()
+}
+
+/// The number of the volume that a file is, if it is one.
+pub(crate) fn volume_number(name: &str) -> Option<u32> {
+    name.strip_suffix(VOLUME_EXTENSION)?.strip_suffix('.')?.parse().ok()
 }
 
 /// Recordings are for the server alone: not all of them are for everybody.

@@ -7,10 +7,12 @@
 //! [`Lives::settle_recordings`]: the database says which posts show no recording, and which recordings were deleted.
 //! One that it says nothing of is left alone.
 
+use std::collections::HashMap;
+
 use media::id::{LiveId, PlaybackName, UserId};
 use store::{Approval, MediaType, NewMedia};
 use tokio::task::spawn_blocking;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{Lives, now_ms};
 
@@ -91,6 +93,48 @@ impl Lives {
         for (name, live) in lives {
             if live.is_over && !live.is_shown && live.has_room {
                 self.archive(live.id, live.author, &name).await;
+            }
+        }
+    }
+
+    /// Remembers the recordings of this database that are in the bucket and not on the disk, as when that was lost.
+    /// Says whether the bucket and the database could be asked. Those of other servers are left alone.
+    pub(crate) async fn find_recordings(&self) -> bool {
+        let Some(bucket) = &self.0.uploader else { return true };
+        let names = match bucket.look_for_unknown().await {
+            Ok(names) => names,
+            Err(error) => {
+                warn!(%error, "cannot look into the bucket for recordings that the disk has not");
+                return false;
+            }
+        };
+        let lives = match self.0.store.lives_of_recordings(&names).await {
+            Ok(lives) => lives,
+            Err(error) => {
+                error!(%error, "cannot look for the lives of the recordings in the bucket");
+                return false;
+            }
+        };
+        let names: Vec<_> = names.into_iter().filter(|name| lives.contains_key(name)).collect();
+        if !names.is_empty() {
+            let recordings = names.len();
+            info!(
+                recordings,
+                "recordings that the disk has not are in the bucket: they are read from there"
+            );
+        }
+        self.0.recordings.found_far(names);
+        true
+    }
+
+    /// Whose lives the recordings are of; nobody's where that cannot be learnt.
+    pub(crate) async fn owners_of_recordings(&self) -> HashMap<PlaybackName, UserId> {
+        let names = self.0.recordings.names();
+        match self.0.store.lives_of_recordings(&names).await {
+            Ok(lives) => lives.into_iter().map(|(name, live)| (name, live.author)).collect(),
+            Err(error) => {
+                error!(%error, "cannot look for the owners of the recordings");
+                HashMap::new()
             }
         }
     }

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | the settings | `config` |
 //! | put, read, head, delete | `storage` |
+//! | what a room keeps in the bucket by paths of its own | `depot` |
 //! | files on their way in | `incoming` |
 //! | names and addresses | `name`, `urls` |
 //! | what a file is, and what cameras note in it | `content` |
@@ -20,6 +21,8 @@
 mod config;
 mod content;
 #[cfg(feature = "stores")]
+mod depot;
+#[cfg(feature = "stores")]
 mod incoming;
 #[cfg(feature = "stores")]
 mod name;
@@ -31,6 +34,8 @@ mod urls;
 #[cfg(feature = "stores")]
 pub use config::{Config, S3, Secret};
 pub use content::{Content, Kind, Refused, blank_notes, examine};
+#[cfg(feature = "stores")]
+pub use depot::Depot;
 #[cfg(feature = "stores")]
 pub use incoming::{Arrived, Bench, Incoming, Partial};
 #[cfg(feature = "stores")]

@@ -20,14 +20,15 @@ use object_store::{
     aws::AmazonS3Builder, local::LocalFileSystem, path::Path,
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncSeekExt as _},
+    io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Arrived, Bench, Config, Incoming, ObjectName, Partial, S3, Urls,
+    Arrived, Bench, Config, Depot, Incoming, ObjectName, Partial, S3, Urls,
+    depot::Pace,
     name::{RANDOM_BYTES, SHOWN},
 };
 
@@ -61,7 +62,7 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 const TRIES: usize = 1000;
 
 /// What S3 tells those who read from it directly. A name never names two contents.
-const FOREVER: &str = "public, max-age=31536000, immutable";
+pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
 
 /// The place where objects are. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -178,6 +179,13 @@ impl Storage {
     /// Where clients find what is stored.
     pub fn urls(&self) -> &Arc<Urls> {
         &self.0.urls
+    }
+
+    /// What a room keeps below a folder of the bucket, by paths of its own, sent at most so fast; `None` where
+    /// there is no bucket.
+    pub fn depot(&self, folder: &str, max_bytes_per_s: u64) -> Option<Depot> {
+        let objects = || Arc::clone(&self.0.objects);
+        self.0.is_remote.then(|| Depot::new(objects(), folder, max_bytes_per_s))
     }
 
     /// A new file to receive into.
@@ -368,33 +376,8 @@ impl Storage {
 
 impl Inner {
     async fn put(&self, name: &ObjectName, file: &Arrived, end: Instant) -> Result<(), Error> {
-        let path = at(name);
-        if file.len() <= PART_BYTES as u64 {
-            let bytes = tokio::fs::read(file.path()).await.map_err(unread(file))?;
-            let attributes = self.attributes(name);
-            let options = PutOptions { attributes, ..PutOptions::default() };
-            let put = self.objects.put_opts(&path, bytes.into(), options);
-            timeout_at(end, put).await.map_err(|_| Error::TooSlow)??;
-            return Ok(());
-        }
-        let attributes = self.attributes(name);
-        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let begun = self.objects.put_multipart_opts(&path, options);
-        let upload = timeout_at(end, begun).await.map_err(|_| Error::TooSlow)??;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let sent = timeout_at(end, send(file, &mut upload)).await;
-        match sent.unwrap_or(Err(Error::TooSlow)) {
-            Ok(()) => {
-                let finished = timeout_at(end, upload.finish()).await;
-                finished.map_err(|_| Error::TooSlow)?.map(drop).map_err(Error::Store)
-            }
-            Err(fault) => {
-                if let Err(error) = upload.abort().await {
-                    tracing::warn!(%error, object = %name, "pieces of an upload stay in the store");
-                }
-                Err(fault)
-            }
-        }
+        let file = Outgoing { path: file.path(), len: file.len(), pace: None };
+        file.put(&*self.objects, &at(name), self.attributes(name), end).await
     }
 
     /// What the store is told of an object. A folder remembers nothing.
@@ -409,23 +392,90 @@ impl Inner {
     }
 }
 
-/// Hands a file to the store, piece by piece, never more than the bound in memory.
-async fn send(file: &Arrived, upload: &mut WriteMultipart) -> Result<(), Error> {
-    let mut opened = tokio::fs::File::open(file.path()).await.map_err(unread(file))?;
-    loop {
-        upload.wait_for_capacity(PARTS_AT_ONCE).await?;
-        let mut piece = Vec::with_capacity(PART_BYTES);
-        let piece_len = PART_BYTES as u64;
-        (&mut opened).take(piece_len).read_to_end(&mut piece).await.map_err(unread(file))?;
-        if piece.is_empty() {
+/// A file on its way to the store.
+pub(crate) struct Outgoing<'a> {
+    pub path: &'a FilePath,
+    /// So many of its bytes are sent: it may grow meanwhile.
+    pub len: u64,
+    /// How fast, together with others.
+    pub pace: Option<&'a Pace>,
+}
+
+impl Outgoing<'_> {
+    /// Puts it, whole or not at all.
+    pub async fn put(
+        &self,
+        objects: &dyn ObjectStore,
+        to: &Path,
+        attributes: Attributes,
+        end: Instant,
+    ) -> Result<(), Error> {
+        if self.len <= PART_BYTES as u64 {
+            let mut file = self.open().await?.take(self.len);
+            let piece = self.piece(&mut file, self.len).await?;
+            let options = PutOptions { attributes, ..PutOptions::default() };
+            let put = objects.put_opts(to, piece.into(), options);
+            timeout_at(end, put).await.map_err(|_| Error::TooSlow)??;
             return Ok(());
         }
-        upload.put(piece.into());
+        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
+        let begun = objects.put_multipart_opts(to, options);
+        let upload = timeout_at(end, begun).await.map_err(|_| Error::TooSlow)??;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        let sent = timeout_at(end, self.send(&mut upload)).await;
+        match sent.unwrap_or(Err(Error::TooSlow)) {
+            Ok(()) => {
+                let finished = timeout_at(end, upload.finish()).await;
+                finished.map_err(|_| Error::TooSlow)?.map(drop).map_err(Error::Store)
+            }
+            Err(fault) => {
+                if let Err(error) = upload.abort().await {
+                    let (error, object) = (Nameless(error), Nameless(to));
+                    tracing::warn!(%error, %object, "pieces of an upload stay in the store");
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Hands it to the store, piece by piece, never more than the bound in memory.
+    async fn send(&self, upload: &mut WriteMultipart) -> Result<(), Error> {
+        let mut file = self.open().await?.take(self.len);
+        let mut left = self.len;
+        while left > 0 {
+            upload.wait_for_capacity(PARTS_AT_ONCE).await?;
+            let len = left.min(PART_BYTES as u64);
+            upload.put(self.piece(&mut file, len).await?.into());
+            left -= len;
+        }
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<tokio::fs::File, Error> {
+        tokio::fs::File::open(self.path).await.map_err(|source| self.unread(source))
+    }
+
+    /// The next bytes, all of them, when it is their turn.
+    async fn piece(&self, file: &mut Take<tokio::fs::File>, len: u64) -> Result<Vec<u8>, Error> {
+        if let Some(pace) = self.pace {
+            pace.wait(len).await;
+        }
+        let mut piece =
+            Vec::with_capacity(PART_BYTES.min(usize::try_from(len).unwrap_or(PART_BYTES)));
+        file.take(len).read_to_end(&mut piece).await.map_err(|source| self.unread(source))?;
+        match piece.len() as u64 == len {
+            true => Ok(piece),
+            false => Err(self.unread(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    fn unread(&self, source: io::Error) -> Error {
+        Error::File { path: self.path.to_owned(), source }
     }
 }
 
 impl Facts {
-    fn of(meta: &ObjectMeta) -> Self {
+    pub(crate) fn of(meta: &ObjectMeta) -> Self {
         Self { size_bytes: meta.size, modified_ms: meta.last_modified.timestamp_millis() }
     }
 }
@@ -549,10 +599,6 @@ where
 
 fn setting(fault: object_store::Error) -> Error {
     Error::Setting(fault.to_string())
-}
-
-fn unread(file: &Arrived) -> impl Fn(io::Error) -> Error + '_ {
-    move |source| Error::File { path: file.path().to_owned(), source }
 }
 
 #[cfg(test)]

@@ -1,182 +1,22 @@
 //! The storage over a real server of the S3 protocol, which dies at the worst moments.
-//!
-//! The server is a process of its own (`scripts/peers.sh tests` installs it). A relay before it counts
-//! bytes, so that a test knows when it is in the midst of something.
 
 #![allow(clippy::unwrap_used)]
 
 // Under the short name the other crates use.
 extern crate communiconnect_storage as storage;
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use storage::{Arrived, Config, Error, Kind, ObjectName, S3, Secret, Storage};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command},
-    sync::watch,
-};
 
-const KEY_ID: &str = "communiconnect";
-const SECRET: &str = "a-secret-for-tests";
-const BUCKET: &str = "media";
+use self::server::{SOON, Server};
+
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
+mod server;
+
 const MIB: usize = 1024 * 1024;
-
-/// For anything the server does at once, on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
-
-struct Server {
-    child: Option<Child>,
-    behind: SocketAddr,
-    /// Where the storage asks.
-    before: SocketAddr,
-    passed: Arc<Passed>,
-    folder: TempDir,
-}
-
-/// Bytes that passed the relay, and whether it lets any pass.
-struct Passed {
-    up: AtomicU64,
-    down: AtomicU64,
-    moved: watch::Sender<()>,
-    is_open: watch::Sender<bool>,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let before = listener.local_addr().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let behind = free.local_addr().unwrap();
-        drop(free);
-        let passed = Arc::new(Passed {
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
-            moved: watch::Sender::new(()),
-            is_open: watch::Sender::new(true),
-        });
-        tokio::spawn(relay(listener, behind, passed.clone()));
-        let mut server = Self { child: None, behind, before, passed, folder };
-        server.live().await;
-        server
-    }
-
-    /// Starts the server, for the first time or again, on what it had.
-    async fn live(&mut self) {
-        let mut child = Command::new(binary())
-            .args(["--host", "127.0.0.1", "--port", &self.behind.port().to_string()])
-            .args(["--access-key", KEY_ID, "--secret-key", SECRET])
-            .arg(self.folder.path())
-            .env("RUST_LOG", "s3s_fs=info")
-            .env("NO_COLOR", "1")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the S3 server: scripts/peers.sh tests installs it");
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        self.child = Some(child);
-        let listens = async {
-            while !said.next_line().await.unwrap().expect("it lives").contains("running") {}
-        };
-        tokio::time::timeout(SOON, listens).await.expect("the S3 server listens");
-        self.passed.is_open.send_replace(true);
-    }
-
-    /// As by a power cut, with every connection to it.
-    async fn die(&mut self) {
-        self.child.take().unwrap().kill().await.unwrap();
-        self.passed.is_open.send_replace(false);
-    }
-
-    fn storage(&self, retry_s: u64) -> (Storage, TempDir) {
-        self.storage_of(S3 { retry_s, ..self.s3() })
-    }
-
-    fn storage_of(&self, s3: S3) -> (Storage, TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Config { s3: Some(s3), ..Config::default() };
-        (Storage::open(&config, folder.path()).unwrap(), folder)
-    }
-
-    fn s3(&self) -> S3 {
-        S3 {
-            endpoint: Some(format!("http://{}", self.before)),
-            bucket: BUCKET.into(),
-            key_id: KEY_ID.into(),
-            secret: Secret::new(SECRET),
-            ..S3::default()
-        }
-    }
-}
-
-impl Passed {
-    /// Waits until `count` has grown by so many bytes.
-    async fn grows(&self, count: &AtomicU64, bytes: u64) {
-        let goal = count.load(Ordering::Relaxed) + bytes;
-        let mut moved = self.moved.subscribe();
-        let reached = moved.wait_for(|()| count.load(Ordering::Relaxed) >= goal);
-        drop(tokio::time::timeout(SOON, reached).await.expect("bytes move").unwrap());
-    }
-}
-
-fn binary() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    cache.unwrap_or_else(home).join("communiconnect-live/s3/bin/s3s-fs")
-}
-
-async fn relay(listener: TcpListener, behind: SocketAddr, passed: Arc<Passed>) {
-    while let Ok((client, _)) = listener.accept().await {
-        let passed = passed.clone();
-        tokio::spawn(async move {
-            let mut is_open = passed.is_open.subscribe();
-            let talk = async {
-                let Ok(server) = TcpStream::connect(behind).await else { return };
-                let (from_client, to_client) = client.into_split();
-                let (from_server, to_server) = server.into_split();
-                tokio::join!(
-                    pass(from_client, to_server, &passed.up, &passed.moved),
-                    pass(from_server, to_client, &passed.down, &passed.moved),
-                );
-            };
-            tokio::select! {
-                () = talk => {}
-                _ = is_open.wait_for(|is_open| !is_open) => {}
-            }
-        });
-    }
-}
-
-async fn pass(
-    mut from: impl tokio::io::AsyncRead + Unpin,
-    mut to: impl tokio::io::AsyncWrite + Unpin,
-    count: &AtomicU64,
-    moved: &watch::Sender<()>,
-) {
-    let mut bytes = vec![0; 16 * 1024];
-    while let Ok(len @ 1..) = from.read(&mut bytes).await {
-        if to.write_all(&bytes[..len]).await.is_err() {
-            break;
-        }
-        count.fetch_add(len as u64, Ordering::Relaxed);
-        moved.send_replace(());
-    }
-    let _ = to.shutdown().await;
-}
 
 /// Bytes that repeat nowhere near.
 fn bytes(len: usize) -> Vec<u8> {
@@ -432,4 +272,39 @@ async fn a_reader_who_takes_nothing_is_not_read_ahead_for() {
     let ahead = server.passed.down.load(Ordering::Relaxed) - before - len as u64;
     // What sockets hold between two processes, and no more.
     assert!(ahead < 16 * MIB as u64, "{ahead} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_keeps_files_in_the_bucket_by_paths_of_its_own() {
+    let server = Server::start().await;
+    let (storage, folder) = server.storage(30);
+    let depot = storage.depot("kept", u64::MAX).unwrap();
+    let file = folder.path().join("file");
+    let content = bytes(7 * MIB);
+    std::fs::write(&file, &content).unwrap();
+    depot.put("a/x/large", &file, content.len() as u64, Some("video/mp4")).await.unwrap();
+    // One that grew meanwhile is sent as far as was said.
+    depot.put("a/small", &file, 1_000, None).await.unwrap();
+    depot.put("b/empty", &file, 0, None).await.unwrap();
+    let mut folders = depot.folders().await.unwrap();
+    folders.sort();
+    assert_eq!(folders, ["a", "b"]);
+    let listed = async |folder: &str| {
+        let files = depot.list(folder).await.unwrap();
+        let mut files: Vec<_> = files.into_iter().map(|(path, it)| (path, it.size_bytes)).collect();
+        files.sort();
+        files
+    };
+    let large = content.len() as u64;
+    assert_eq!(listed("a").await, [("small".to_owned(), 1_000), ("x/large".to_owned(), large)]);
+    assert_eq!(listed("a/x").await, [("large".to_owned(), large)]);
+    assert!(depot.read("a/x/large", 100..300).await.unwrap() == content[100..300]);
+    assert!(matches!(depot.read("a/none", 0..1).await, Err(Error::NotFound)));
+    let short = depot.put("a/short", &file, large + 1, None).await;
+    assert!(matches!(short, Err(Error::File { .. })), "{short:?}");
+    depot.delete("a/small").await.unwrap();
+    depot.delete("a/small").await.unwrap();
+    assert_eq!(listed("a").await, [("x/large".to_owned(), large)]);
+    let in_a_folder = Storage::open(&Config::default(), folder.path()).unwrap();
+    assert!(in_a_folder.depot("kept", u64::MAX).is_none());
 }

@@ -63,6 +63,7 @@ pub struct FakeControl {
     pub unrecorded: Mutex<Vec<PlaybackName>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
+    pub bucket: Mutex<Option<bool>>,
     /// How many it gave.
     pub tickets: AtomicI64,
     pub panics: std::sync::atomic::AtomicBool,
@@ -102,6 +103,10 @@ impl LiveControl for FakeControl {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecorded.lock().unwrap().push(name.clone());
+    }
+
+    fn bucket(&self) -> Option<bool> {
+        *self.bucket.lock().unwrap()
     }
 }
 

@@ -6,6 +6,8 @@
 //! communiconnect-load low-latency [the same]
 //! communiconnect-load chat [--ours BINARY] [--listeners 2000] [--speakers 25] [--per-second 50] [--seconds 60]
 //! communiconnect-load api [--ours BINARY] [--postgres URL] [--seconds 30] [--posts N] [--page FILE]
+//! communiconnect-load recording [the same as compare]
+//! communiconnect-load vod [--ours BINARY] [--viewers 200] [--seconds 60] [--recordings 10000]
 //! communiconnect-load prepare
 //! communiconnect-load publish --to HOST:PORT [--app live] --names A,B,... [--seconds 60] [--pid N]
 //! communiconnect-load view --from HOST:PORT --path /hls/NAME.m3u8 [--viewers 2000] [--seconds 60] [--pid N]
@@ -37,6 +39,7 @@ mod rtmp;
 mod seed;
 mod server;
 mod view;
+mod vod;
 
 use std::{
     collections::HashMap,
@@ -117,12 +120,23 @@ fn main() -> Result<()> {
                 println!("{}", report::ingest_row(name, &ingest));
             }
         }
+        "vod" => {
+            let binary = options.or("ours", ours::default_binary())?;
+            let plan = vod::Plan {
+                ours: fs::canonicalize(&binary)
+                    .with_context(|| format!("no {}", binary.display()))?,
+                viewers: options.or("viewers", 200)?,
+                recordings: options.or("recordings", 10_000)?,
+                time: seconds,
+            };
+            println!("{}", vod::run(&plan, &load()?)?);
+        }
         "low-latency" => {
             let figures = compare::run_low_latency(&plan(&options, input_path)?)?;
             println!("{:#}", report::low_latency_json(&figures));
         }
         other => bail!(
-            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, recording, low-latency, chat, api"
+            "no command {other:?}: prepare, publish, view, follow, cpu, floor, compare, recording, vod, low-latency, chat, api"
         ),
     }
     Ok(())

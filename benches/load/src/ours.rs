@@ -60,9 +60,17 @@ impl Ours {
     /// As [`Ours::start`].
     pub fn start_recording(binary: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("communiconnect-load-").tempdir()?;
-        let mut ours = Self::start_as(binary, folder.path(), None, true)?;
+        let mut ours = Self::start_recording_in(binary, folder.path())?;
         ours._folder = Some(folder);
         Ok(ours)
+    }
+
+    /// The same, in a data folder that may hold recordings already.
+    ///
+    /// # Errors
+    /// As [`Ours::start`].
+    pub fn start_recording_in(binary: &Path, folder: &Path) -> Result<Self> {
+        Self::start_as(binary, folder, None, true)
     }
 
     /// Starts `binary` in a data folder that may hold a database already.

@@ -32,6 +32,27 @@ pub struct Entry<'a> {
     pub discontinuity: bool,
     /// Whether it can be decoded alone.
     pub independent: bool,
+    /// Where it lies, if not under its name beside the playlist.
+    pub outside: Option<Outside<'a>>,
+    /// The same of its init segment.
+    pub init_outside: Option<Outside<'a>>,
+}
+
+/// Bytes of a file elsewhere (`EXT-X-BYTERANGE`, rfc8216bis §4.4.4.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'a> {
+    /// The address of the file.
+    pub url: &'a str,
+    /// Where they begin.
+    pub at: u64,
+    /// How many they are.
+    pub len: u64,
+}
+
+impl fmt::Display for Outside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.len, self.at)
+    }
 }
 
 /// A rendition of a recording, as the multivariant playlist offers it.
@@ -113,7 +134,10 @@ fn write_media<'a>(
             && (entry.discontinuity || map != Some((epoch, id)))
         {
             let prefix = Prefix(rendition);
-            writeln!(text, "#EXT-X-MAP:URI=\"{epoch}/{prefix}init-{id}.mp4\"")?;
+            match entry.init_outside {
+                Some(it) => writeln!(text, "#EXT-X-MAP:URI=\"{}\",BYTERANGE=\"{it}\"", it.url)?,
+                None => writeln!(text, "#EXT-X-MAP:URI=\"{epoch}/{prefix}init-{id}.mp4\"")?,
+            }
             map = Some((epoch, id));
         }
         writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", WallClock(listed.program_date_time_ms))?;
@@ -121,7 +145,10 @@ fn write_media<'a>(
             writeln!(text, "#EXT-X-GAP")?;
         }
         writeln!(text, "#EXTINF:{},", Seconds(listed.duration_us))?;
-        writeln!(text, "{epoch}/{}", SegmentUri(rendition, msn))?;
+        match entry.outside {
+            Some(it) => writeln!(text, "#EXT-X-BYTERANGE:{it}\n{}", it.url)?,
+            None => writeln!(text, "{epoch}/{}", SegmentUri(rendition, msn))?,
+        }
     }
     writeln!(text, "#EXT-X-ENDLIST")
 }

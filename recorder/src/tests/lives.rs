@@ -1,5 +1,7 @@
 //! Recordings of lives, with disks of every kind.
 
+use std::collections::HashMap;
+
 use super::*;
 
 /// A disk that takes nothing while it is shut.
@@ -395,17 +397,47 @@ async fn the_oldest_recordings_give_way_and_never_one_that_is_written() {
         deleted.iter().map(ToString::to_string).collect()
     };
     let config = Config { max_age_days: Some(30), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now)), ["b"]);
+    assert_eq!(names(library.sweep(&config, now, &HashMap::new())), ["b"]);
     assert!(!root.join("b").exists() && library.standing("b") == Standing::Unknown);
     let bytes = |name: &str| -> u64 {
         let files = fs::read_dir(root.join(name)).unwrap();
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     };
     let config = Config { max_bytes: Some(bytes("a") + 1_500), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now)), ["c"]);
+    assert_eq!(names(library.sweep(&config, now, &HashMap::new())), ["c"]);
     let config = Config { max_bytes: Some(1), ..Config::default() };
-    assert_eq!(names(library.sweep(&config, now)), ["d"]);
+    assert_eq!(names(library.sweep(&config, now, &HashMap::new())), ["d"]);
     assert!(root.join("a").exists(), "its live is on");
+}
+
+#[test]
+fn the_oldest_recordings_of_one_member_give_way_to_his_own_and_never_one_that_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let now = SystemTime::now();
+    for (name, days) in [("a", 5), ("b", 4), ("c", 3), ("d", 2), ("e", 1)] {
+        fs::create_dir(root.join(name)).unwrap();
+        fs::write(root.join(name).join("00000.volume"), vec![0; 1_000]).unwrap();
+        let index = File::create(root.join(name).join("index")).unwrap();
+        index.set_modified(now - Duration::from_secs(days * 86_400)).unwrap();
+    }
+    let library = Library::open(root.to_owned()).unwrap();
+    // The oldest is that of somebody whom nobody knows, and the next one's live is on.
+    library.begin(&"b".parse().unwrap());
+    let (one, other) = (UserId::new(1), UserId::new(2));
+    let owners = [("b", one), ("c", one), ("d", other), ("e", one)];
+    let owners = owners.into_iter().map(|(name, owner)| (name.parse().unwrap(), owner)).collect();
+    let sweep = |max| {
+        let config = Config { max_bytes_per_user: Some(max), ..Config::default() };
+        let deleted = library.sweep(&config, now, &owners);
+        let mut names: Vec<_> = deleted.iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(sweep(3_000), [""; 0]);
+    assert_eq!(sweep(2_000), ["c"]);
+    assert_eq!(sweep(999), ["d", "e"]);
+    assert!(root.join("a").exists() && root.join("b").exists());
 }
 
 #[test]
@@ -423,7 +455,7 @@ fn a_recording_that_cannot_be_deleted_or_looked_at_stays_and_holds_up_no_other()
     fs::write(root.join("d"), "").unwrap();
     let library = Library::open(root.to_owned()).unwrap();
     let config = Config { max_age_days: Some(30), ..Config::default() };
-    let deleted = library.sweep(&config, now);
+    let deleted = library.sweep(&config, now, &HashMap::new());
     assert_eq!(deleted.iter().map(PlaybackName::as_str).collect::<Vec<_>>(), ["c"]);
     assert!(root.join("b").exists() && root.join("d").exists() && !root.join("c").exists());
 }
