@@ -25,6 +25,7 @@ use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
+use pictures::Pictures;
 use recorder::{Library, Recorder};
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
@@ -87,6 +88,8 @@ pub struct Recordings {
     pub library: Library,
     /// Who records every live, if anybody does.
     pub recorder: Option<Recorder>,
+    /// What lives and these look like.
+    pub pictures: Pictures,
 }
 
 /// All lives of the house. Cloning is cheap: every clone is the same.
@@ -103,6 +106,9 @@ struct Inner {
     /// Who records every live, if anybody does.
     recorder: Option<Recorder>,
     recordings: Library,
+    pictures: Pictures,
+    /// Whose turn it is to have pictures made of a recording.
+    picturing: tokio::sync::Mutex<()>,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -177,7 +183,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
-        Recordings { library: recordings, recorder }: Recordings,
+        Recordings { library: recordings, recorder, pictures }: Recordings,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -188,6 +194,8 @@ impl Lives {
             tickets,
             recorder,
             recordings,
+            pictures,
+            picturing: tokio::sync::Mutex::default(),
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -457,6 +465,7 @@ impl Lives {
         if let Some(recorder) = &self.0.recorder {
             recorder.record(&channel);
         }
+        self.0.pictures.follow(&channel);
         let live = Arc::new(OpenLive {
             id: row.id,
             author: row.author,
@@ -608,6 +617,10 @@ impl api::LiveControl for Lives {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecord(name.clone());
+    }
+
+    fn poster(&self, name: &PlaybackName) -> Option<u64> {
+        self.0.pictures.album(name.as_str())?.poster().map(|picture| picture.date_ms)
     }
 }
 

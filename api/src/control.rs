@@ -35,6 +35,9 @@ pub trait LiveControl: Send + Sync + 'static {
 
     /// The recording of a live belongs to nothing any more: it is to be deleted.
     fn unrecord(&self, name: &PlaybackName);
+
+    /// When the newest picture of a live that is on was taken, in Unix milliseconds; `None` before there is one.
+    fn poster(&self, name: &PlaybackName) -> Option<u64>;
 }
 
 /// What a publisher sends now.

@@ -37,7 +37,7 @@ mod window;
 pub use config::Config;
 pub use packager::Packager;
 pub use playlist::recorded as vod;
-pub use recorded::{Init, Listed, alone};
+pub use recorded::{Init, Listed, alone, opening_picture};
 pub use report::{AudioReport, Report, VideoReport};
 pub use segment::Segment;
 

@@ -30,7 +30,7 @@ pub use config::Config;
 pub use disk::{Disk, System};
 pub use library::{Library, Standing};
 pub use recorder::{Progress, Recorder, State};
-pub use recording::{Alone, Blob, Content, Open, Recording, Summary};
+pub use recording::{Alone, Blob, Content, Moment, Open, Opening, Recording, Summary};
 
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]

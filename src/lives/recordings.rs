@@ -1,7 +1,8 @@
 //! What becomes of the recordings of lives that are over.
 //!
-//! Here: that their posts show them, and that they go with their posts or with their media. Not here: how a live
-//! is written (`recorder`), which recordings give way to newer ones (`app`).
+//! Here: that their posts show them, what they look like, and that they go with their posts or with their media. Not
+//! here: how a live is written (`recorder`), which recordings give way to newer ones (`app`), how pictures are made
+//! (`pictures`).
 //!
 //! Each of it is done at once where it is due. What a crash, a disk or a database prevented is found again by
 //! [`Lives::settle_recordings`]: what should be is in the database, and in the folder of a recording whether it
@@ -31,6 +32,11 @@ impl Lives {
             Ok(media) => {
                 info!(live.id = %id, media.id = media.id.get(), "live recorded");
                 self.note_shown(name.clone()).await;
+                let (lives, name) = (self.clone(), name.clone());
+                tokio::spawn(async move {
+                    let _turn = lives.0.picturing.lock().await;
+                    lives.picture(&name).await;
+                });
             }
             // Its post was deleted meanwhile, and took the live along.
             Err(store::Error::UnknownPost) => self.unrecord(name.clone()),
@@ -52,6 +58,7 @@ impl Lives {
         if let Err(error) = self.0.store.forget_recording(&name).await {
             error!(%name, %error, "a recording that is gone is still shown");
         }
+        self.0.pictures.forget(&name);
         let library = self.0.recordings.clone();
         let deleted = spawn_blocking({
             let name = name.clone();
@@ -76,12 +83,44 @@ impl Lives {
             let recordings = names.len();
             return warn!(recordings, "no recording is of a live of this database: all are left");
         }
+        let mut bare = Vec::new();
         for name in names {
             match lives.get(&name) {
                 None => self.delete_recording(name).await,
-                Some(live) if live.is_over => self.settle(live, name).await,
+                Some(live) if live.is_over => {
+                    let is_bare = live.is_shown && !live.has_poster;
+                    bare.extend(
+                        (is_bare && !self.0.pictures.is_complete(&name)).then(|| name.clone()),
+                    );
+                    self.settle(live, name).await;
+                }
                 Some(_) => {}
             }
+        }
+        if !bare.is_empty() {
+            let lives = self.clone();
+            tokio::spawn(async move { lives.picture_all(bare).await });
+        }
+    }
+
+    /// Has recordings get their pictures one after the other, unless some do already.
+    async fn picture_all(&self, names: Vec<PlaybackName>) {
+        let Ok(_turn) = self.0.picturing.try_lock() else { return };
+        for name in names {
+            self.picture(&name).await;
+        }
+    }
+
+    /// Has a recording get its pictures, and its post show its poster.
+    async fn picture(&self, name: &PlaybackName) {
+        let Ok(recording) = self.0.recordings.recording(name.as_str()).await else { return };
+        let poster = match self.0.pictures.make(name, &recording).await {
+            Ok(Some(poster)) => poster,
+            Ok(None) => return,
+            Err(error) => return warn!(%name, %error, "a recording has no pictures yet"),
+        };
+        if let Err(error) = self.0.store.set_poster(name, &poster.blurhash).await {
+            error!(%name, %error, "the poster of a recording is not shown by its post");
         }
     }
 

@@ -63,6 +63,7 @@ pub struct FakeControl {
     pub unrecorded: Mutex<Vec<PlaybackName>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
+    pub poster: Mutex<Option<u64>>,
     /// How many it gave.
     pub tickets: AtomicI64,
     pub panics: std::sync::atomic::AtomicBool,
@@ -102,6 +103,10 @@ impl LiveControl for FakeControl {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecorded.lock().unwrap().push(name.clone());
+    }
+
+    fn poster(&self, _name: &PlaybackName) -> Option<u64> {
+        *self.poster.lock().unwrap()
     }
 }
 
