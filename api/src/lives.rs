@@ -173,6 +173,8 @@ struct Watched {
 struct RecordingBody {
     hls_url: String,
     duration: Option<String>,
+    /// Bytes of all of it.
+    file_size: i64,
     thumbnail_url: Option<String>,
 }
 
@@ -427,6 +429,7 @@ impl Watched {
             RecordingBody {
                 hls_url: at.playlist_url,
                 duration: media.duration_ms.map(duration),
+                file_size: media.size_bytes,
                 thumbnail_url: media.thumbnail.as_ref().map(|_| at.poster_url),
             }
         });

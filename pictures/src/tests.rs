@@ -197,7 +197,7 @@ async fn a_recording_whose_live_got_none_is_given_them_and_once() {
         index.lines().filter_map(|line| line.split_once(" --> ")).map(|it| it.0).collect();
     assert_eq!(begins.len(), 15);
     assert_eq!(begins[..3], ["00:00:00.000", "00:00:10.000", "00:00:20.000"]);
-    assert!(index.contains("00:02:20.000 --> 00:02:20.080"), "the last one ends with it: {index}");
+    assert!(index.contains("00:02:20.000 --> 00:02:20.120"), "the last one ends with it: {index}");
     assert!(index.contains("1700000120000-3.jpg#xywh=320,0,160,90"), "{index}");
 
     // Also by another run of the server.
