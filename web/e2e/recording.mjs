@@ -50,9 +50,9 @@ async function posters(list) {
   await cards.first().waitFor();
   await page.waitForFunction(
     (list) =>
-      [...document.querySelectorAll(`[data-testid="${list}"] img[data-testid="card-poster"]`)].every(
-        (it) => it.complete && it.naturalWidth > 0,
-      ),
+      [
+        ...document.querySelectorAll(`[data-testid="${list}"] img[data-testid="card-poster"]`),
+      ].every((it) => it.complete && it.naturalWidth > 0),
     list,
   );
   return cards.count();
