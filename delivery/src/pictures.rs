@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use hub::{Access, Playlist};
+use hub::{Access, Channel, Playlist};
 use media::id::PlaybackName;
 use metrics::Counter;
 use pictures::{Found, Pictures, SheetName};
@@ -72,6 +72,7 @@ impl<'a> PicturePath<'a> {
 enum Shown {
     /// Whose address names something else later, told apart by a number.
     Newest(u64, Bytes),
+    /// Whose address never does.
     Forever(Bytes),
     Index(Arc<Playlist>),
 }
@@ -85,7 +86,11 @@ impl Delivery {
         sent_bytes: Counter,
     ) -> Result<Response, Failure> {
         let pictures = self.pictures.as_ref().ok_or(Failure::NoPicture)?;
-        let channel = self.hub.channel(path.name).filter(|_| !path.is_recorded);
+        // What its channel still lists of a live that is over has no pictures any more; the recording has.
+        let is_on = |channel: &Arc<Channel>| {
+            !path.is_recorded && (!channel.state().ended || pictures.album(path.name).is_some())
+        };
+        let channel = self.hub.channel(path.name).filter(is_on);
         let recording = match (&channel, &self.recordings) {
             (Some(_), _) => None,
             (None, Some(library)) => Some(find(library, path.name).await?),
@@ -109,6 +114,8 @@ impl Delivery {
             Some(recording) => of_recording(pictures, path, recording, &query).await,
         };
         let kept = if ticket.is_some() { &self.private } else { &self.public };
+        // What is over does not change, but for pictures that are made later.
+        let good_s = if recording.is_some() { RECORDED_S } else { pictures.every_s() };
         match shown {
             Ok(Shown::Forever(bytes)) => {
                 let cache_control = kept.segment.clone();
@@ -122,7 +129,7 @@ impl Delivery {
                 )))
             }
             Ok(Shown::Newest(number, bytes)) => {
-                let cache_control = kept.seconds(pictures.every_s());
+                let cache_control = kept.seconds(good_s);
                 let newest =
                     answer::newest(bytes, number, JPEG, cache_control, &asked.headers, sent_bytes);
                 Ok(answer::picture(newest))
@@ -130,7 +137,7 @@ impl Delivery {
             Ok(Shown::Index(index)) => {
                 let cache_control = match ticket {
                     Some(_) => caching::OWN,
-                    None => kept.seconds(pictures.every_s()),
+                    None => kept.seconds(good_s),
                 };
                 Ok(answer::text(
                     &index,
@@ -212,6 +219,8 @@ fn fingerprint(text: &str) -> u64 {
     })
 }
 
+/// How long what is known of the pictures of a recording may be kept.
+const RECORDED_S: u32 = 300;
 const JPEG: &str = "image/jpeg";
 
 #[cfg(test)]

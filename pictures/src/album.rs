@@ -5,7 +5,7 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -25,9 +25,9 @@ pub struct Album(Mutex<Pages>);
 #[derive(Debug, Default)]
 struct Pages {
     /// On the disk.
-    sheets: Vec<Sheet>,
+    sheets: Vec<Arc<Sheet>>,
     /// Not yet: each a sheet of one tile.
-    open: Vec<(Sheet, Bytes)>,
+    open: Vec<(Arc<Sheet>, Bytes)>,
     newest: Option<Picture>,
     /// The poster of the recording.
     best: Option<Poster>,
@@ -62,11 +62,15 @@ impl Album {
     /// Where thumbnails are, in WebVTT, on a line of time that begins with the first of them; `query` goes with
     /// each address, and `every_ms` is how long the last stands for. `None` before there is one.
     pub fn index(&self, every_ms: u64, query: &str) -> Option<String> {
-        let pages = self.lock();
-        let all = || pages.sheets.iter().chain(pages.open.iter().map(|(sheet, _)| sheet));
-        let began_ms = all().flat_map(|sheet| &sheet.tiles).map(|tile| tile.date_ms).min()?;
-        let at_ms = |tile: &Tile| Some(tile.date_ms - began_ms);
-        Some(sheet::index(all(), at_ms, every_ms, query))
+        let all: Vec<Arc<Sheet>> = {
+            let pages = self.lock();
+            let open = pages.open.iter().map(|(sheet, _)| sheet);
+            pages.sheets.iter().chain(open).cloned().collect()
+        };
+        let dates = all.iter().flat_map(|sheet| &sheet.tiles).map(|tile| tile.date_ms);
+        let began_ms = dates.min()?;
+        let at_ms = |tile: &Tile| tile.date_ms.checked_sub(began_ms);
+        Some(sheet::index(all.iter().map(Arc::as_ref), at_ms, every_ms, query))
     }
 
     /// A sheet that the index names.
@@ -80,7 +84,7 @@ impl Album {
     /// Takes in what an earlier run of the server kept.
     pub(crate) fn resume(&self, kept: shelf::Kept) {
         let mut pages = self.lock();
-        pages.sheets = kept.sheets;
+        pages.sheets = kept.sheets.into_iter().map(Arc::new).collect();
         pages.best = kept.poster;
     }
 
@@ -100,7 +104,8 @@ impl Album {
             pages.best = Some(offered.clone());
             pages.better = Some((offered, poster));
         }
-        pages.open.push((Sheet { width, height, columns: 1, tiles: vec![tile] }, bytes));
+        let sheet = Sheet { width, height, columns: 1, tiles: vec![tile] };
+        pages.open.push((Arc::new(sheet), bytes));
         pages.is_full()
     }
 
@@ -130,7 +135,7 @@ impl Album {
         match &added {
             Ok(()) => {
                 pages.open.drain(..count);
-                pages.sheets.push(sheet);
+                pages.sheets.push(Arc::new(sheet));
                 pages.better = None;
             }
             // They have had their chance: memory is for two minutes of them. The recording gets others.
@@ -153,7 +158,7 @@ impl Album {
 impl Pages {
     /// As many as make a sheet, or those of one size before one of another.
     fn is_full(&self) -> bool {
-        let size = |(sheet, _): &(Sheet, Bytes)| (sheet.width, sheet.height);
+        let size = |(sheet, _): &(Arc<Sheet>, Bytes)| (sheet.width, sheet.height);
         let first = self.open.first().map(size);
         self.open.len() >= TILES || self.open.iter().any(|it| Some(size(it)) != first)
     }
@@ -162,7 +167,8 @@ impl Pages {
     fn next_sheet(&self) -> Option<(Sheet, Vec<Bytes>)> {
         let (first, _) = self.open.first()?;
         let (width, height) = (first.width, first.height);
-        let fits = |(sheet, _): &&(Sheet, Bytes)| (sheet.width, sheet.height) == (width, height);
+        let fits =
+            |(sheet, _): &&(Arc<Sheet>, Bytes)| (sheet.width, sheet.height) == (width, height);
         let together = || self.open.iter().take(TILES).take_while(fits);
         let tiles: Vec<Tile> = together().flat_map(|(sheet, _)| sheet.tiles.clone()).collect();
         let columns = COLUMNS.min(u32::try_from(tiles.len()).unwrap_or(COLUMNS));
