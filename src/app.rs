@@ -16,6 +16,7 @@ use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
 use ingest::Listener;
+use pictures::Pictures;
 use recorder::{Library, Recorder, System, Uploader};
 use storage::Storage;
 use store::Store;
@@ -58,6 +59,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// The folder of recordings, below the data folder and in the bucket.
 pub(crate) const RECORDINGS_FOLDER: &str = "recordings";
+
+/// The folder in which pictures are made, likewise.
+const PICTURES_FOLDER: &str = "pictures";
 
 /// Where the listeners ended up, for whoever asked for port 0.
 const ADDRESSES_FILE: &str = "addresses.json";
@@ -148,6 +152,15 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         ),
         false => None,
     };
+    let audit = config.api.audit.clone();
+    let workshop =
+        Workshop::open(&config.api, store.clone(), storage.clone(), api::Clock::system())
+            .map_err(|setting| anyhow::anyhow!("api.{setting}"))?;
+    // One more than of lives: for the recordings.
+    let worker = workshop.worker(config.pictures.at_once + 1);
+    let scratch = config.data_dir.join(PICTURES_FOLDER);
+    let pictures = Pictures::open(config.pictures.clone(), worker, recordings.clone(), scratch)
+        .context("cannot make the folder in which pictures are made")?;
     let hub = Hub::new();
     let lives = Lives::new(
         store.clone(),
@@ -160,18 +173,15 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
             library: recordings.clone(),
             recorder: live_recorder,
             uploader: uploader.clone(),
+            pictures: pictures.clone(),
         },
     );
     lives.restore(alive_ms).await.context("cannot put the lives of the last run right")?;
 
-    let audit = config.api.audit.clone();
-    let workshop =
-        Workshop::open(&config.api, store.clone(), storage.clone(), api::Clock::system())
-            .map_err(|setting| anyhow::anyhow!("api.{setting}"))?;
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Delivery::new(hub.clone(), &config.delivery, keys);
-    let media = Arc::new(media.with_recordings(recordings.clone()));
+    let media = Arc::new(media.with_recordings(recordings.clone()).with_pictures(pictures));
     let pages = Router::new()
         .merge(api::router(
             store.clone(),

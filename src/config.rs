@@ -57,6 +57,8 @@ pub struct Config {
     pub storage: storage::Config,
     /// What is kept of lives.
     pub recording: recorder::Config,
+    /// What lives and recordings look like.
+    pub pictures: pictures::Config,
     /// What servers have in common.
     pub redis: commons::Config,
     /// The life of a live.
@@ -80,6 +82,7 @@ impl Default for Config {
             api: Default::default(),
             storage: Default::default(),
             recording: Default::default(),
+            pictures: Default::default(),
             redis: Default::default(),
             lives: Default::default(),
             metrics: Default::default(),
@@ -115,6 +118,7 @@ impl Config {
             ("api", self.api.validate()),
             ("storage", self.storage.validate()),
             ("recording", self.recording.validate()),
+            ("pictures", self.pictures.validate()),
             ("redis", self.redis.validate()),
         ] {
             outcome.map_err(|reason| anyhow::anyhow!("{}", with_section(section, &reason)))?;

@@ -44,10 +44,20 @@ pub async fn visit(config: &Config, deep: bool, repair: bool) -> anyhow::Result<
     }
     let storage = Storage::join(&config.storage, data_dir).context("cannot open the storage")?;
     let depot = storage.depot(RECORDINGS_FOLDER, config.recording.upload_max_bytes_per_s);
+    let has_bucket = depot.is_some();
     let library = Library::open_with(data_dir.join(RECORDINGS_FOLDER), depot)
         .context("cannot read the folder of recordings")?;
-    let mut doctor =
-        Doctor { config, store, storage, library, is_running, repair, left: 0, put_right: 0 };
+    let mut doctor = Doctor {
+        config,
+        store,
+        storage,
+        library,
+        has_bucket,
+        is_running,
+        repair,
+        left: 0,
+        put_right: 0,
+    };
     if is_running {
         say("a server runs: what it sees to itself may be on its way");
     }
@@ -76,6 +86,7 @@ struct Doctor<'a> {
     store: Store,
     storage: Storage,
     library: Library,
+    has_bucket: bool,
     is_running: bool,
     repair: bool,
     left: usize,
@@ -210,7 +221,9 @@ impl Doctor<'_> {
             let Some(last) = some.last() else { break };
             after = Some(last.id);
             for media in some {
-                if media.media_type == MediaType::Live {
+                // What a browser sent of a live is a file like others.
+                if media.media_type == MediaType::Live && media.name.parse::<PlaybackName>().is_ok()
+                {
                     recordings.push(media.name);
                     continue;
                 }
@@ -239,6 +252,13 @@ impl Doctor<'_> {
             return Ok(());
         }
         for name in missing {
+            if self.has_bucket {
+                self.hopeless(format!(
+                    "a post shows recording {name}, which is not on this disk: the server looks for it in the bucket \
+                     when it starts"
+                ));
+                continue;
+            }
             let what = format!("a post shows recording {name}, which is not there");
             let forget = async |doctor: &Self| match name.parse() {
                 Ok(name) => doctor.store.forget_recording(&name).await,

@@ -27,6 +27,7 @@ use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
+use pictures::Pictures;
 use recorder::{Library, Recorder, Uploader};
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
@@ -106,6 +107,8 @@ pub struct Recordings {
     pub recorder: Option<Recorder>,
     /// Who sends recordings into the bucket, where there is one.
     pub uploader: Option<Uploader>,
+    /// What lives and these look like.
+    pub pictures: Pictures,
 }
 
 /// All lives of the house. Cloning is cheap: every clone is the same.
@@ -124,6 +127,9 @@ struct Inner {
     recordings: Library,
     /// Who sends them into the bucket, where there is one.
     uploader: Option<Uploader>,
+    pictures: Pictures,
+    /// Whose turn it is to have pictures made of a recording.
+    picturing: tokio::sync::Mutex<()>,
     throttle: Throttle,
     open: DashMap<PlaybackName, Arc<OpenLive>>,
     /// Set once the server is going down: lives are interrupted, not ended.
@@ -198,7 +204,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
-        Recordings { library: recordings, recorder, uploader }: Recordings,
+        Recordings { library: recordings, recorder, uploader, pictures }: Recordings,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -210,6 +216,8 @@ impl Lives {
             recorder,
             recordings,
             uploader,
+            pictures,
+            picturing: tokio::sync::Mutex::default(),
             throttle: Throttle::default(),
             open: DashMap::new(),
             draining: AtomicBool::new(false),
@@ -558,6 +566,7 @@ impl Lives {
         if let Some(recorder) = &self.0.recorder {
             recorder.resume(&channel, next_msn);
         }
+        self.0.pictures.follow(&channel);
         let live = Arc::new(OpenLive {
             id: row.id,
             author: row.author,
@@ -713,6 +722,10 @@ impl api::LiveControl for Lives {
 
     fn bucket(&self) -> Option<bool> {
         self.0.uploader.as_ref().map(Uploader::is_there)
+    }
+
+    fn poster(&self, name: &PlaybackName) -> Option<u64> {
+        self.0.pictures.album(name.as_str())?.poster().map(|picture| picture.date_ms)
     }
 }
 

@@ -19,7 +19,7 @@ use support::mail::MailServer;
 use support::page::Page;
 use support::peer::output_of;
 use support::source::{self, Pace, Source, USUAL, VIDEO, Video};
-use support::{House, artefacts, http, worker};
+use support::{House, artefacts, http, wait, worker};
 
 /// Where letters say that the site is.
 const SITE: &str = "https://live.example.org";
@@ -131,6 +131,64 @@ fn two_people_talk_beside_a_live_in_chromium() {
 }
 
 #[test]
+fn a_live_that_is_over_is_played_again_at_its_address_and_sought_by_thumbnails_in_chromium() {
+    let house = worker::start(&[("PICTURES__EVERY_S", "2"), ("PACKAGER__WINDOW_MS", "12000")]);
+    let live = house.live();
+    let folder = pictures("recording");
+    let url = house.rtmp_url(&live.key);
+    // Until the page is there, which takes a browser a while.
+    let encoder = source::push_by_ffmpeg(&USUAL.flv(), &url, Pace::Endless, house.folder());
+    let arguments = [&*folder, &live.watch_page(), &live.member.email];
+    let mut page = Page::open_with("recording.mjs", &house, "", &arguments);
+    page.hear();
+    let card = format!("/hls/{}/poster.jpg", live.name);
+    wait::until_true("the live has a picture", SOON, || house.get(&card).status == 200);
+    assert_eq!(page.ask("lives"), json!({"posters": 1}));
+    page.ask("watch");
+    drop(encoder);
+    live.stop();
+    let again = page.ask("again");
+    assert!(says(&again["said"], "Le direct est terminé"), "{again}");
+    assert!(again["time"].as_f64().is_some_and(|it| it < 10.0), "from its beginning: {again}");
+
+    let index = format!("/vod/{}/thumbnails.vtt", live.name);
+    wait::until_true("the recording has thumbnails", SOON, || house.get(&index).status == 200);
+    let opened = page.ask("open");
+    assert!(says(&opened["lasts"], "de données"), "{opened}");
+    assert_eq!(opened["loaded"], json!([]), "no media is loaded unasked");
+    let played = page.ask("play");
+    let [_, length] = played["time"].as_str().expect("times").split(" / ").collect::<Vec<_>>()[..]
+    else {
+        panic!("{played}")
+    };
+    let length = seconds_of(length);
+    assert_eq!(played["thumbnails"], json!([]), "nobody has begun to seek");
+    let pointed = page.ask("point");
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    let middle = number(&pointed["seconds"]);
+    assert!((middle - length / 2.0).abs() < 1.0, "{pointed}, of {length} s");
+    let from = number(&pointed["from"]);
+    assert!(from <= middle && middle < from + 4.0, "the thumbnail of that time: {pointed}");
+    let picture = &pointed["picture"];
+    assert_eq!((&picture["width"], &picture["height"]), (&json!(160), &json!(90)), "{pointed}");
+    let sought = page.ask("seek");
+    assert!((number(&sought["time"]) - middle).abs() < 0.5, "{sought}");
+    assert!(says(&sought["said"], "secondes sur"), "{sought}");
+    let keys = page.ask("keys");
+    assert!((number(&keys["right"]) - number(&sought["time"]) - 5.0).abs() < 0.1, "{keys}");
+    assert!((number(&keys["left"]) - number(&sought["time"])).abs() < 0.1, "{keys}");
+    assert!((number(&keys["end"]) - length).abs() < 1.1, "{keys}");
+    let dragged = page.ask("drag");
+    assert!(number(&dragged["held"]) < 1.0 && number(&dragged["from"]) == 0.0, "{dragged}");
+    assert!(number(&dragged["before"]) > length / 2.0, "it seeks when it is let go: {dragged}");
+    assert_eq!(page.ask("speed"), json!({"rate": 1.5}));
+    let cards = page.ask("recordings");
+    assert_eq!(cards["posters"], 1);
+    assert!(says(&cards["lasts"], "0:"), "{cards}");
+    assert_clean(&page.ask("quit"));
+}
+
+#[test]
 fn a_file_goes_on_over_a_broken_link_and_its_conversion_is_followed_in_chromium() {
     let house = worker::start(&[]);
     let film = film(&house, 3);
@@ -223,6 +281,12 @@ fn assert_clean(told: &Value) {
 }
 
 /// Whether a text, or a list of them, has these words.
+/// Of a time as the player shows it: `4:05`.
+fn seconds_of(clock: &str) -> f64 {
+    let parts = clock.split(':').map(|part| part.parse::<f64>().expect("a number"));
+    parts.fold(0.0, |all, part| all * 60.0 + part)
+}
+
 fn says(value: &Value, words: &str) -> bool {
     value.to_string().replace('\u{a0}', " ").replace('’', "'").contains(&words.replace('’', "'"))
 }

@@ -18,7 +18,7 @@ use store::{
 };
 
 use crate::{
-    audience::Circle,
+    audience::{Circle, Recording},
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
@@ -362,9 +362,11 @@ impl MediaBody {
         Self { title: String::new(), description: String::new(), ..self }
     }
 
-    /// The same, shown from another address.
-    pub fn watched_at(self, url: String) -> Self {
-        Self { file: url.clone(), file_url: url, ..self }
+    /// The same, shown from where one reader watches it.
+    pub fn watched_at(self, at: Recording) -> Self {
+        let Recording { playlist_url, poster_url } = at;
+        let thumbnail_url = self.thumbnail_url.map(|_| poster_url);
+        Self { file: playlist_url.clone(), file_url: playlist_url, thumbnail_url, ..self }
     }
 
     /// Shows media to whoever may see it.
@@ -397,6 +399,7 @@ impl MediaBody {
             is_live: false,
             live_viewers_count: 0,
             thumbnail_url: match &media.thumbnail {
+                Some(_) if is_recording => Some(site.vod_poster(&media.name, None)),
                 Some(small) => Some(site.thumbnail(small)),
                 None => is_picture.then(|| site.thumbnail(&media.name)),
             },
@@ -416,7 +419,7 @@ impl MediaBody {
 }
 
 /// `HH:MM:SS`, and microseconds where it is no whole number of seconds.
-fn duration(ms: i64) -> String {
+pub fn duration(ms: i64) -> String {
     let (seconds, rest_ms) = (ms.div_euclid(1000), ms.rem_euclid(1000));
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let whole = format!("{hours:02}:{minutes:02}:{seconds:02}");

@@ -24,10 +24,22 @@ pub struct Visit<'a> {
     pub site: &'a Site,
 }
 
+/// The address of a picture changes so often, that those who ask again see another.
+const MINUTE_MS: u64 = 60_000;
+
 /// Where one reader watches a live.
 pub struct Playlists {
     pub hls_url: String,
     pub hls_ts_url: String,
+    /// What it looks like now; none before there is a picture, nor once it is over.
+    pub thumbnail_url: Option<String>,
+}
+
+/// Where one reader watches the recording of a live.
+pub struct Recording {
+    pub playlist_url: String,
+    /// Its poster, where it has one.
+    pub poster_url: String,
 }
 
 impl Circle {
@@ -50,12 +62,22 @@ impl Visit<'_> {
         Playlists {
             hls_url: self.site.hls(name, ticket),
             hls_ts_url: self.site.hls_ts(name, ticket),
+            thumbnail_url: self
+                .api
+                .control
+                .poster(name)
+                .map(|taken_ms| self.site.live_poster(name, taken_ms / MINUTE_MS, ticket)),
         }
     }
 
     /// Where the recording of a live is watched by who may, as [`Visit::playlists`].
-    pub fn recording(&self, name: &PlaybackName, audience: Audience) -> String {
-        self.site.vod(name.as_str(), self.ticket(name, audience).as_deref())
+    pub fn recording(&self, name: &PlaybackName, audience: Audience) -> Recording {
+        let ticket = self.ticket(name, audience);
+        let ticket = ticket.as_deref();
+        Recording {
+            playlist_url: self.site.vod(name.as_str(), ticket),
+            poster_url: self.site.vod_poster(name.as_str(), ticket),
+        }
     }
 
     fn ticket(&self, name: &PlaybackName, audience: Audience) -> Option<String> {

@@ -38,6 +38,9 @@ pub trait LiveControl: Send + Sync + 'static {
 
     /// Whether the bucket takes recordings; `None` where they go into none.
     fn bucket(&self) -> Option<bool>;
+
+    /// When the newest picture of a live that is on was taken, in Unix milliseconds; `None` before there is one.
+    fn poster(&self, name: &PlaybackName) -> Option<u64>;
 }
 
 /// What a publisher sends now.

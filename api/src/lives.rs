@@ -12,10 +12,14 @@ use media::id::{LiveId, PlaybackName, StreamKey};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use store::{Audience, Author, LiveRow, LiveState, NewLive, PostId, QuartierId, User};
+use store::{
+    Approval, Audience, Author, LiveRow, LiveState, Media, MediaType, NewLive, Post, PostId,
+    QuartierId, User,
+};
 
 use crate::{
     address::Client,
+    attachments::duration,
     audience::{Circle, Playlists, Visit},
     auth::AuthUser,
     control::Incoming,
@@ -92,6 +96,8 @@ pub struct Public {
     author: Author,
     quartier: QuartierId,
     is_anonymous: bool,
+    /// Of one that is over, where there is one.
+    recording: Option<Media>,
 }
 
 /// A live that was started. The only answer that ever holds the stream key.
@@ -156,6 +162,20 @@ struct Watched {
     viewers_count: Option<usize>,
     hls_url: String,
     hls_ts_url: String,
+    /// What it looks like now; null before there is a picture, and once it is over.
+    thumbnail_url: Option<String>,
+    /// Of a live that is over, while it is kept: `hls_url` plays it then.
+    recording: Option<RecordingBody>,
+}
+
+/// The recording of a live, for those who may watch it.
+#[derive(Serialize, JsonSchema)]
+struct RecordingBody {
+    hls_url: String,
+    duration: Option<String>,
+    /// Bytes of all of it.
+    file_size: i64,
+    thumbnail_url: Option<String>,
 }
 
 async fn start(
@@ -287,7 +307,16 @@ async fn public(api: &Api, client: &Client, name: &PlaybackName) -> Result<Optio
     let Some(post) = api.store.post(live.id).await? else { return Ok(None) };
     api.limits.forgive_request(client);
     let quartier = post.quartier.id;
-    Ok(Some(Public { live, author: post.author, quartier, is_anonymous: post.is_anonymous }))
+    let recording = match live.state {
+        LiveState::Ended => {
+            let shown = api.store.media_of_posts(&[post.id]).await?;
+            let mut shown = shown.into_values().flatten().map(|shown| shown.media);
+            shown.find(|it| it.media_type == MediaType::Live && it.approval == Approval::Approved)
+        }
+        _ => None,
+    };
+    let Post { author, is_anonymous, .. } = post;
+    Ok(Some(Public { live, author, quartier, is_anonymous, recording }))
 }
 
 impl Public {
@@ -347,7 +376,7 @@ impl Wanted {
 impl Started {
     fn new(live: LiveRow, key: &StreamKey, visit: &Visit<'_>) -> Self {
         let (name, site) = (&live.playback_name, visit.site);
-        let Playlists { hls_url, hls_ts_url } = visit.playlists(name, live.audience);
+        let Playlists { hls_url, hls_ts_url, .. } = visit.playlists(name, live.audience);
         Self {
             live_id: live.id.get(),
             stream_key: key.reveal().to_owned(),
@@ -392,8 +421,18 @@ impl Status {
 
 impl Watched {
     fn new(public: &Public, viewers_count: Option<usize>, visit: &Visit<'_>) -> Self {
-        let Public { live, author, is_anonymous, .. } = public;
-        let Playlists { hls_url, hls_ts_url } = visit.playlists(&live.playback_name, live.audience);
+        let Public { live, author, is_anonymous, recording, .. } = public;
+        let Playlists { hls_url, hls_ts_url, thumbnail_url } =
+            visit.playlists(&live.playback_name, live.audience);
+        let recording = recording.as_ref().map(|media| {
+            let at = visit.recording(&live.playback_name, live.audience);
+            RecordingBody {
+                hls_url: at.playlist_url,
+                duration: media.duration_ms.map(duration),
+                file_size: media.size_bytes,
+                thumbnail_url: media.thumbnail.as_ref().map(|_| at.poster_url),
+            }
+        });
         Self {
             playback_name: live.playback_name.to_string(),
             status: live.state.as_str(),
@@ -405,6 +444,8 @@ impl Watched {
             viewers_count,
             hls_url,
             hls_ts_url,
+            thumbnail_url,
+            recording,
             title: live.title.clone(),
             description: live.description.clone(),
         }

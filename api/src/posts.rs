@@ -19,7 +19,7 @@ use store::{
 use crate::{
     address::Client,
     attachments::MediaBody,
-    audience::{Circle, Visit},
+    audience::{Circle, Playlists, Visit},
     auth::AuthUser,
     comments::CommentBody,
     error::Error,
@@ -158,6 +158,8 @@ struct LiveBody {
     hls_url: Option<String>,
     hls_ts_url: Option<String>,
     watch_url: String,
+    /// What it looks like now; null before there is a picture, and once it is over: see `live_stream`.
+    thumbnail_url: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -521,8 +523,12 @@ impl LiveBody {
     fn new(post: &Post, live: &PostLive, may_watch: bool, visit: &Visit<'_>) -> Self {
         let (name, audience) = (&live.playback_name, live.audience);
         let playlists = may_watch.then(|| visit.playlists(name, audience));
-        let (hls_url, hls_ts_url) =
-            playlists.map(|playlists| (playlists.hls_url, playlists.hls_ts_url)).unzip();
+        let (hls_url, hls_ts_url, thumbnail_url) = match playlists {
+            Some(Playlists { hls_url, hls_ts_url, thumbnail_url }) => {
+                (Some(hls_url), Some(hls_ts_url), thumbnail_url)
+            }
+            None => (None, None, None),
+        };
         Self {
             status: live.state.as_str(),
             title: post.title.clone(),
@@ -535,6 +541,7 @@ impl LiveBody {
             hls_url,
             hls_ts_url,
             watch_url: visit.site.watch(name),
+            thumbnail_url,
         }
     }
 }

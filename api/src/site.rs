@@ -59,6 +59,19 @@ impl Site {
         format!("{}/vod/{name}/index.m3u8{query}", self.http)
     }
 
+    /// The newest picture of a live, taken in this minute since 1970: what loaded it once need not again before
+    /// another. With a ticket likewise.
+    pub fn live_poster(&self, name: &PlaybackName, minute: u64, ticket: Option<&str>) -> String {
+        let query = ticket.map(|ticket| format!("&ticket={ticket}")).unwrap_or_default();
+        format!("{}/hls/{name}/poster.jpg?v={minute}{query}", self.http)
+    }
+
+    /// The poster of the recording of a live, by its playback name; with a ticket likewise.
+    pub fn vod_poster(&self, name: &str, ticket: Option<&str>) -> String {
+        let query = ticket.map(|ticket| format!("?ticket={ticket}")).unwrap_or_default();
+        format!("{}/vod/{name}/poster.jpg{query}", self.http)
+    }
+
     /// The page where a live is watched.
     pub fn watch(&self, name: &PlaybackName) -> String {
         format!("{}/live/{name}", self.http)

@@ -201,6 +201,11 @@ impl Workshop {
         self.0.quick.is_some()
     }
 
+    /// The media worker for somebody else, with places for so many jobs; `None` where there is none.
+    pub fn worker(&self, at_once: usize) -> Option<Worker> {
+        self.0.quick.as_ref().map(|quick| Worker::at(quick.program().to_owned(), at_once))
+    }
+
     /// Who says whether others may see what was made.
     pub(crate) fn judge(&self) -> &Judge {
         &self.0.judge

@@ -14,7 +14,7 @@ use http::{
         ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
         ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
         CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-        IF_RANGE, RANGE, RETRY_AFTER, VARY,
+        IF_RANGE, RANGE, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_body::Body as _;
@@ -56,6 +56,17 @@ pub(crate) fn playlist(
     asked: &HeaderMap,
     sent_bytes: Counter,
 ) -> Response {
+    text(playlist, "application/vnd.apple.mpegurl", cache_control, asked, sent_bytes)
+}
+
+/// The same of any text that is rendered like a playlist.
+pub(crate) fn text(
+    playlist: &Playlist,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Response {
     let etag = HeaderValue::from_maybe_shared(playlist.etag().clone())
         .expect("an epoch and a number between quotes make a header");
     let headers = [
@@ -70,11 +81,38 @@ pub(crate) fn playlist(
     let body = if gzip { playlist.gzip() } else { playlist.text() };
     let mut response = answer(StatusCode::OK, headers, Body::empty());
     let filled = response.headers_mut();
-    filled.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl"));
+    filled.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if gzip {
         filled.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     with_body(response, body.clone(), sent_bytes)
+}
+
+/// Bytes whose URL names others later; `number` tells these from those.
+pub(crate) fn newest(
+    body: Bytes,
+    number: u64,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+    sent_bytes: Counter,
+) -> Response {
+    let etag = format!("\"{number}\"");
+    let value = HeaderValue::try_from(&etag).expect("digits between quotes make a header");
+    let headers = [(ETAG, value), (CACHE_CONTROL, cache_control)];
+    if holds(asked, etag.as_bytes()) {
+        return answer(StatusCode::NOT_MODIFIED, headers, Body::empty());
+    }
+    let mut response = answer(StatusCode::OK, headers, Body::empty());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    with_body(response, body, sent_bytes)
+}
+
+/// A picture, which is nothing else whatever its bytes look like: a worker that strangers' media passes
+/// through made it.
+pub(crate) fn picture(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// Bytes whose URL never names anything else, whole or the range asked for.

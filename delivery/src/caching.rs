@@ -68,7 +68,8 @@ impl Kept {
         self.seconds(target_duration_s.saturating_mul(Self::BLOCKING_TARGETS))
     }
 
-    fn seconds(&self, seconds: u32) -> HeaderValue {
+    /// For so many seconds.
+    pub(crate) fn seconds(&self, seconds: u32) -> HeaderValue {
         let at = seconds.min(Self::MAX_S) as usize;
         self.playlists.get(at).cloned().unwrap_or(NEVER)
     }

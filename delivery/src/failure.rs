@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     UnknownRecording,
     /// It is still being written: its live is on.
     NotFinished,
+    /// There is no such picture, not yet or never.
+    NoPicture,
     /// The disk, or what it gave back, is damaged.
     Unreadable,
     /// The bucket that the recording is in does not answer.
@@ -65,6 +67,7 @@ impl Failure {
             | Self::NotInMpegTs
             | Self::UnknownRecording
             | Self::NotFinished
+            | Self::NoPicture
             | Self::Unreadable
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::NoTicket => StatusCode::FORBIDDEN,
@@ -112,6 +115,9 @@ impl Failure {
             }
             Self::NotFinished => {
                 r#"{"detail":"Ce direct n’est pas terminé : regardez-le en direct.","code":"not_finished"}"#
+            }
+            Self::NoPicture => {
+                r#"{"detail":"Ce direct n’a pas d’image, ou pas encore.","code":"no_picture"}"#
             }
             Self::Unreadable => {
                 r#"{"detail":"Ce passage de l’enregistrement ne peut pas être lu.","code":"unreadable"}"#
@@ -170,6 +176,7 @@ mod tests {
             Belied,
             NotInMpegTs,
             NoTicket,
+            NoPicture,
             Directives,
             TooFar,
             Blocked,

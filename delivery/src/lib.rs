@@ -1,6 +1,6 @@
 //! HLS over HTTP.
 //!
-//! Here: the URLs under `/hls/` and `/vod/`, and how what they name is served: waiting, ranges, compression,
+//! Here: the URLs under `/hls/` and `/vod/`, of media and of pictures, and how what they name is served: waiting, ranges, compression,
 //! caching, CORS. Not here: what a playlist says (`packager`), what is open (`hub`), accounts and
 //! the database (`api`, `store`): a viewer never waits for those.
 //!
@@ -11,6 +11,7 @@
 //! | CORS | Fetch Standard §3.2 |
 //! | priorities | RFC 9218 |
 //! | signatures in URLs | RFC 2104 |
+//! | thumbnails | WebVTT; W3C Media Fragments URI 1.0 |
 //!
 //! A request costs a map look-up, one short lock and clones of `Bytes`; where viewers are counted, a
 //! playlist costs two locks and an HMAC more, and everything of a private live an HMAC. No layer stands before it:
@@ -29,6 +30,7 @@ pub mod headers;
 mod key;
 mod metrics;
 mod path;
+mod pictures;
 mod priority;
 mod router;
 mod session;

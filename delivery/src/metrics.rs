@@ -18,16 +18,19 @@ pub(crate) enum Kind {
     Part,
     /// Anything of a recording.
     Recording,
+    /// A poster or thumbnails.
+    Picture,
     Other,
 }
 
-const KINDS: [(Kind, &str); 7] = [
+const KINDS: [(Kind, &str); 8] = [
     (Kind::Multivariant, "multivariant"),
     (Kind::Media, "media"),
     (Kind::Init, "init"),
     (Kind::Segment, "segment"),
     (Kind::Part, "part"),
     (Kind::Recording, "recording"),
+    (Kind::Picture, "picture"),
     (Kind::Other, "other"),
 ];
 
@@ -100,7 +103,7 @@ impl Metrics {
     }
 
     fn of(&self, kind: Kind) -> &OfKind {
-        let [multivariant, media, init, segment, part, recording, other] = &self.kinds;
+        let [multivariant, media, init, segment, part, recording, picture, other] = &self.kinds;
         match kind {
             Kind::Multivariant => multivariant,
             Kind::Media => media,
@@ -108,6 +111,7 @@ impl Metrics {
             Kind::Segment => segment,
             Kind::Part => part,
             Kind::Recording => recording,
+            Kind::Picture => picture,
             Kind::Other => other,
         }
     }

@@ -37,6 +37,7 @@ impl Urgency {
             Kind::Segment => Some((Self(3), HeaderValue::from_static("u=3"))),
             // A live cannot wait, and what is over can.
             Kind::Recording => Some((Self(4), HeaderValue::from_static("u=4"))),
+            Kind::Picture => Some((Self(5), HeaderValue::from_static("u=5"))),
             Kind::Other => None,
         }
     }

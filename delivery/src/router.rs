@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
 use packager::{Edge, Rendition};
+use pictures::Pictures;
 use recorder::Library;
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -24,6 +25,7 @@ use crate::{
     failure::Failure,
     key::Key,
     metrics::{Kind, Metrics},
+    pictures::PicturePath,
     priority,
     session::{self, Session},
     ticket,
@@ -34,12 +36,14 @@ use crate::{
 /// Serves what is open in a hub. It stands beside the routers of the house and not inside of one: there
 /// are thousands of requests a second, which need neither a second look at their path nor a layer.
 pub struct Delivery {
-    hub: Hub,
+    pub(crate) hub: Hub,
     waiting: WaitingRoom,
     metrics: Metrics,
     pub(crate) tickets: Tickets,
     /// The recordings of lives that are over, if there may be any.
     pub(crate) recordings: Option<Library>,
+    /// The pictures of lives and of these, if there may be any.
+    pub(crate) pictures: Option<Pictures>,
     /// Places for bodies of recordings on their way.
     pub(crate) bodies: Arc<Semaphore>,
     /// The key of viewing sessions, if viewers are counted.
@@ -65,6 +69,7 @@ impl Delivery {
             metrics: Metrics::new(),
             tickets: Tickets::new(config, &keys),
             recordings: None,
+            pictures: None,
             bodies: Arc::new(Semaphore::new(vod::BODIES_AT_ONCE)),
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
@@ -79,6 +84,12 @@ impl Delivery {
         self
     }
 
+    /// The same, which serves pictures too.
+    pub fn with_pictures(mut self, pictures: Pictures) -> Self {
+        self.pictures = Some(pictures);
+        self
+    }
+
     /// Answers a request, whatever its method and path; its body is nobody's. Where requests carry
     /// `ConnectInfo<SocketAddr>`, an address may not take all places of those who wait.
     pub async fn answer<B>(&self, request: Request<B>) -> Response {
@@ -90,9 +101,11 @@ impl Delivery {
         }
         let path = MediaPath::parse(asked.uri.path());
         let vod = VodPath::parse(asked.uri.path());
-        let kind = match vod {
-            Some(_) => Kind::Recording,
-            None => path.as_ref().map_or(Kind::Other, Kind::of),
+        let picture = PicturePath::parse(asked.uri.path());
+        let kind = match (vod, picture) {
+            (Some(_), _) => Kind::Recording,
+            (None, Some(_)) => Kind::Picture,
+            (None, None) => path.as_ref().map_or(Kind::Other, Kind::of),
         };
         let response = match asked.method {
             Method::GET | Method::HEAD => match (path, vod) {
@@ -101,7 +114,13 @@ impl Delivery {
                     let sent_bytes = self.metrics.sent_bytes(kind);
                     self.recorded(path, &asked, sent_bytes).await
                 }
-                (None, None) => Err(Failure::UnknownPath),
+                (None, None) => match picture {
+                    Some(path) => {
+                        let sent_bytes = self.metrics.sent_bytes(kind);
+                        self.picture(path, &asked, sent_bytes).await
+                    }
+                    None => Err(Failure::UnknownPath),
+                },
             },
             Method::OPTIONS => Ok(answer::preflight()),
             _ => Err(Failure::Method),

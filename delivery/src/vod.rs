@@ -221,7 +221,7 @@ impl Delivery {
 }
 
 /// The recording of a name, if it is finished.
-async fn find(library: &Library, name: &str) -> Result<Arc<Recording>, Failure> {
+pub(crate) async fn find(library: &Library, name: &str) -> Result<Arc<Recording>, Failure> {
     match library.standing(name) {
         Standing::Unknown => Err(Failure::UnknownRecording),
         Standing::Written => Err(Failure::NotFinished),
@@ -294,7 +294,7 @@ fn pieces(reader: Reader, place: OwnedSemaphorePermit, first: Bytes, range: Rang
 }
 
 /// What is told of an error in the recording of a name.
-fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
+pub(crate) fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
     move |error| match error {
         Error::Unknown | Error::Empty => Failure::UnknownRecording,
         Error::Busy => Failure::Busy,

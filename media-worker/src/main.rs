@@ -16,6 +16,8 @@
 //! | `picture` | JPEG, PNG, GIF, WebP | `large.jpg` or `.png`, `small.jpg` or `.png`; `video.mp4` of one that moves |
 //! | `poster` | videos | `large.jpg`, `small.jpg` |
 //! | `transcode` | videos | `video.mp4` |
+//! | `thumbnail` | a film of one picture | `large.jpg`, `small.jpg` |
+//! | `sheet` | JPEGs, end to end | `sheet.jpg` |
 //!
 //! Here: the order of things, which is read the job, confine oneself ([`sandbox`]), and only then look at
 //! the input. Pictures are decoded in Rust (`picture`); FFmpeg decodes videos (`source`) and encodes
@@ -32,10 +34,12 @@ mod poster;
 mod probe;
 mod refusal;
 mod sandbox;
+mod sheet;
 mod size;
 mod sound;
 mod source;
 mod still;
+mod thumbnail;
 mod transcode;
 mod video;
 
@@ -80,6 +84,10 @@ fn run() -> Result<Done, Refusal> {
         Task::Picture { into } => Outcome::Picture(picture::shrink(input, &job.limits, into)?),
         Task::Poster { into, at_ms } => Outcome::Poster(poster::take(&job, into, *at_ms)?),
         Task::Transcode { into } => Outcome::Transcoded(transcode::transcode(&job, into)?),
+        Task::Thumbnail { into } => Outcome::Thumbnail(thumbnail::take(&job, into)?),
+        Task::Sheet { into, lengths, columns } => {
+            Outcome::Sheet(sheet::lay(input, &job.limits, lengths, *columns, into)?)
+        }
     };
     Ok(Done { outcome, sandbox })
 }

@@ -82,7 +82,7 @@ fn search(
 }
 
 /// Our copy of a picture of FFmpeg's.
-fn image(frame: &frame::Video) -> RgbImage {
+pub fn image(frame: &frame::Video) -> RgbImage {
     let mut image = RgbImage::new(frame.width(), frame.height());
     let rows = frame.data(0).chunks(frame.stride(0));
     for (to, from) in image.rows_mut().zip(rows) {

@@ -109,7 +109,8 @@ fn outputs(task: &Task) -> &'static [&'static str] {
     match task {
         Task::Probe => &[],
         Task::Picture { .. } => &["large.jpg", "large.png", "small.jpg", "small.png", "video.mp4"],
-        Task::Poster { .. } => &["large.jpg", "small.jpg"],
+        Task::Poster { .. } | Task::Thumbnail { .. } => &["large.jpg", "small.jpg"],
+        Task::Sheet { .. } => &["sheet.jpg"],
         Task::Transcode { .. } => &["video.mp4"],
     }
 }

@@ -70,6 +70,22 @@ impl Source {
 
     /// The track with the pictures.
     pub fn video(&self, limits: &Limits) -> Result<(Stream<'_>, decoder::Video), Refusal> {
+        self.video_with(limits, &[])
+    }
+
+    /// The same for pictures that will be a tenth as wide: what smooths the edges of blocks is left out.
+    pub fn video_to_be_small(
+        &self,
+        limits: &Limits,
+    ) -> Result<(Stream<'_>, decoder::Video), Refusal> {
+        self.video_with(limits, &[("skip_loop_filter", "all")])
+    }
+
+    fn video_with(
+        &self,
+        limits: &Limits,
+        options: &[(&str, &str)],
+    ) -> Result<(Stream<'_>, decoder::Video), Refusal> {
         let is_film = |it: &Stream| !it.disposition().contains(Disposition::ATTACHED_PIC);
         let stream = self.input.streams().best(media::Type::Video).filter(is_film);
         let stream = stream
@@ -84,7 +100,8 @@ impl Source {
         }
         // The pictures themselves may say something else.
         let most = limits.pixels.to_string();
-        let options: Dictionary = [("max_pixels", most.as_str())].into_iter().collect();
+        let options = options.iter().copied().chain([("max_pixels", most.as_str())]);
+        let options: Dictionary = options.collect();
         let opened = context.decoder().open_as_with(codec, options);
         let decoder = opened.and_then(|it| it.video()).map_err(Refusal::unreadable)?;
         Ok((stream, decoder))

@@ -137,7 +137,8 @@ fn without_needless_alpha(image: DynamicImage) -> DynamicImage {
     }
 }
 
-fn blurhash(small: &DynamicImage) -> Result<String, Refusal> {
+/// A few colours of a picture, in 20 to 30 letters.
+pub fn blurhash(small: &DynamicImage) -> Result<String, Refusal> {
     let (width, height) = size::at_most_wide(BLURHASH_WIDTH, small.width(), small.height());
     let rgba = small.thumbnail_exact(width, height.min(BLURHASH_WIDTH * 4)).into_rgba8();
     let (across, down) = if width >= height { (4, 3) } else { (3, 4) };
@@ -154,30 +155,50 @@ fn file(
     let (format, bytes) = if image.color().has_alpha() {
         (ImageFormat::Png, png(image)?)
     } else {
-        let jpeg = jpeg(image)?;
+        let jpeg = jpeg(image, JPEG_QUALITY)?;
         let png = if is_lossless { Some(png(image)?) } else { None };
         match png.filter(|png| png.len() <= jpeg.len()) {
             Some(png) => (ImageFormat::Png, png),
             None => (ImageFormat::Jpeg, jpeg),
         }
     };
+    save(image, format, &bytes, stem, into)
+}
+
+/// Writes a picture without transparency as JPEG.
+pub fn jpeg_file(
+    image: &DynamicImage,
+    stem: &str,
+    quality: u8,
+    into: &Path,
+) -> Result<Image, Refusal> {
+    save(image, ImageFormat::Jpeg, &jpeg(image, quality)?, stem, into)
+}
+
+fn save(
+    image: &DynamicImage,
+    format: ImageFormat,
+    bytes: &[u8],
+    stem: &str,
+    into: &Path,
+) -> Result<Image, Refusal> {
     let extension = match format {
         ImageFormat::Jpeg => "jpg",
         ImageFormat::Png => "png",
     };
     let name = FileName::try_from(format!("{stem}.{extension}"));
     let file = name.map_err(|why| Refusal::new(Code::Output, why))?;
-    fs::write(into.join(file.as_str()), &bytes).map_err(|error| Refusal::write(&error))?;
+    fs::write(into.join(file.as_str()), bytes).map_err(|error| Refusal::write(&error))?;
     let (width, height) = (image.width(), image.height());
     Ok(Image { file, format, width, height, size_bytes: bytes.len() as u64 })
 }
 
 /// Progressive: a few per cent smaller, and something to see early on a slow link.
-fn jpeg(image: &DynamicImage) -> Result<Vec<u8>, Refusal> {
+fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, Refusal> {
     let cannot = |why: String| Refusal::new(Code::Output, format!("JPEG: {why}"));
     let side = |side: u32| u16::try_from(side).map_err(|error| cannot(error.to_string()));
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
+    let mut encoder = Encoder::new(&mut bytes, quality);
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
     encoder.set_progressive(true);
     encoder

@@ -17,6 +17,8 @@ const RATE: i64 = 30;
 /// Brings every picture to one size and layout, upright, with square pixels.
 pub struct Shrinker {
     to: Pixel,
+    /// What its pictures are bounded to; without, each keeps its size.
+    bounds: Option<Bounds>,
     quarter_turns: u8,
     /// Size before it is turned; that of the first picture decides.
     size: Option<(u32, u32)>,
@@ -25,18 +27,25 @@ pub struct Shrinker {
 
 impl Shrinker {
     /// For pictures that a player turns `quarter_turns` clockwise.
+    ///
+    /// In YUV they get the size of a film, in RGB they keep their own.
     pub fn new(to: Pixel, quarter_turns: u8) -> Self {
-        Self { to, quarter_turns, size: None, scaler: None }
+        let bounds = (to == Pixel::YUV420P).then_some(FILM);
+        Self { to, bounds, quarter_turns, size: None, scaler: None }
     }
 
-    /// The picture in its new size: that of a film for YUV, its own for RGB.
+    /// For pictures that are to be small: nobody makes them large first.
+    pub fn within(bounds: Bounds, to: Pixel, quarter_turns: u8) -> Self {
+        Self { bounds: Some(bounds), ..Self::new(to, quarter_turns) }
+    }
+
+    /// The picture in its new size.
     pub fn shrink(&mut self, frame: &frame::Video) -> Result<frame::Video, Refusal> {
         let (width, height) = *self.size.get_or_insert_with(|| {
             let (width, height) = shown_size(frame);
-            match self.to {
-                Pixel::YUV420P => size::even(FILM.fit(width, height)),
-                _ => (width, height),
-            }
+            let bounds = self.bounds.map(|bounds| bounds.fit(width, height));
+            let (width, height) = bounds.unwrap_or((width, height));
+            if self.to == Pixel::YUV420P { size::even((width, height)) } else { (width, height) }
         });
         let is_same = |it: &Context| {
             let from = it.input();

@@ -11,6 +11,7 @@ use media::{Kind, SoundNumber, Timescale, Track, codec::Picture};
 use crate::{
     Rendition, Segment,
     fmp4::{emsg::Emsg, fragment},
+    part::Run,
     segment::Head,
     tracks::TrackSet,
 };
@@ -156,4 +157,26 @@ pub fn alone(kind: Kind, segment: &[u8], timescale: Timescale) -> Option<Vec<u8>
     // A sound is a tenth of the whole.
     out.shrink_to_fit();
     Some(out)
+}
+
+/// The picture that the bytes of a segment open on, as a fragment of its own: behind the init segment of the
+/// picture alone ([`Rendition::Video`]) a film of one picture. `None` if nothing decodes it alone, and where
+/// the bytes end before the part that it is in does.
+pub fn opening_picture(segment: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = segment;
+    loop {
+        let said_len: usize = fragment::boxes(rest)
+            .take_while(|it| it.kind == *b"emsg")
+            .map(|it| it.whole.len())
+            .sum();
+        let (fragment, after) = fragment::split(rest.get(said_len..)?)?;
+        rest = after;
+        let Some(run) = fragment::read(fragment)?.video else { continue };
+        let opening = fragment.get(run.table..)?.get(..fragment::VIDEO_ENTRY_LEN)?;
+        let opening = fragment::Entry::read(opening).filter(|it| it.is_sync)?;
+        let end = run.data.checked_add(opening.size as usize)?;
+        let mut out = Vec::new();
+        fragment::write_alone(Kind::Video, fragment, &Run { count: 1, ..run }, end, &mut out);
+        return (!out.is_empty()).then_some(out);
+    }
 }

@@ -35,7 +35,7 @@ pub use disk::{Disk, System};
 pub use library::{Library, Standing};
 pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
-pub use recording::{Alone, Blob, Content, Open, Recording, Summary};
+pub use recording::{Alone, Blob, Content, Moment, Open, Opening, Recording, Summary};
 pub use uploader::Uploader;
 
 /// Why a recording cannot be read.

@@ -491,7 +491,9 @@ impl Library {
         fs::read_dir(&self.0.root)?.filter_map(|entry| name(entry).transpose()).collect()
     }
 
-    pub(crate) fn folder(&self, name: &PlaybackName) -> PathBuf {
+    /// The folder of a recording: what is kept beside its volumes goes with them. It is there once anything was
+    /// written of its live.
+    pub fn folder(&self, name: &PlaybackName) -> PathBuf {
         self.0.root.join(name.as_str())
     }
 

@@ -116,6 +116,26 @@ struct Folder {
     depot: Option<Depot>,
 }
 
+/// A segment that opens on a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment<'a> {
+    /// Names the segment, with its number.
+    pub epoch: &'a str,
+    /// See [`Moment::epoch`].
+    pub msn: u64,
+    /// How far into the recording a player shows it.
+    pub at_ms: u64,
+    /// When it was live, in Unix milliseconds.
+    pub date_ms: i64,
+}
+
+/// The picture that a segment opens on. Reading blocks.
+#[derive(Debug)]
+pub struct Opening {
+    init: Blob,
+    segment: Blob,
+}
+
 /// One track of a segment. Reading blocks.
 #[derive(Debug)]
 pub struct Alone {
@@ -323,6 +343,33 @@ impl Recording {
         }
         damaged.sort();
         damaged
+    }
+
+    /// The segments that open on a picture, in their order.
+    pub fn moments(&self) -> impl Iterator<Item = Moment<'_>> {
+        let mut begins_us = 0;
+        self.segments.iter().filter_map(move |(epoch, segment)| {
+            let source = segment.stored(Rendition::Source)?;
+            let at_ms = begins_us / 1_000;
+            begins_us += source.duration_us;
+            let has_picture = segment.stored(Rendition::Video).is_some_and(|it| it.bytes > 0);
+            (has_picture && !segment.dependent).then(|| Moment {
+                epoch: self.epochs.get(*epoch).map_or("", String::as_str),
+                msn: segment.msn,
+                at_ms,
+                date_ms: source.date_ms,
+            })
+        })
+    }
+
+    /// The picture that a segment opens on.
+    pub fn opening(&self, moment: &Moment<'_>) -> Option<Opening> {
+        let epoch = self.epochs.iter().position(|it| it == moment.epoch)?;
+        let (_, segment) = self.segments.get(*self.by_msn.get(&(epoch, moment.msn))?)?;
+        let picture = segment.stored(Rendition::Video)?;
+        let init = self.inits.get(&(epoch, Rendition::Video, picture.init?))?;
+        let segment = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
+        Some(Opening { init: self.blob(&init.place), segment })
     }
 
     fn blob(&self, place: &Place) -> Blob {
@@ -621,6 +668,26 @@ impl Alone {
         let alone = packager::alone(self.kind, &source, self.timescale);
         let alone = alone.filter(|alone| alone.len() as u64 == self.len);
         alone.map(Bytes::from).ok_or(Error::Damaged)
+    }
+}
+
+impl Opening {
+    /// A film of this one picture. Of its segment no more is read than that takes. Blocks.
+    ///
+    /// # Errors
+    /// As [`Open::read`].
+    pub fn read(self) -> Result<Vec<u8>, Error> {
+        let mut film = self.init.open()?.read_all()?;
+        let (len, segment) = (self.segment.len(), self.segment.open()?);
+        let mut head = Vec::new();
+        while (head.len() as u64) < len {
+            head.extend_from_slice(&segment.read(head.len() as u64..len)?);
+            if let Some(picture) = packager::opening_picture(&head) {
+                film.extend_from_slice(&picture);
+                return Ok(film);
+            }
+        }
+        Err(Error::Damaged)
     }
 }
 

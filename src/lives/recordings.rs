@@ -1,7 +1,8 @@
 //! What becomes of the recordings of lives that are over.
 //!
-//! Here: that their posts show them, and that they go with their posts or with their media. Not here: how a live
-//! is written (`recorder`), which recordings give way to newer ones (`app`).
+//! Here: that their posts show them, what they look like, and that they go with their posts or with their media. Not
+//! here: how a live is written (`recorder`), which recordings give way to newer ones (`app`), how pictures are made
+//! (`pictures`).
 //!
 //! Each of it is done at once where it is due. What a crash, a disk or a database prevented is found again by
 //! [`Lives::settle_recordings`]: the database says which posts show no recording, and which recordings were deleted.
@@ -32,6 +33,11 @@ impl Lives {
         match self.0.store.create_recording(id, new).await {
             Ok(media) => {
                 info!(live.id = %id, media.id = media.id.get(), "live recorded");
+                let (lives, name) = (self.clone(), name.clone());
+                tokio::spawn(async move {
+                    let _turn = lives.0.picturing.lock().await;
+                    lives.picture(&name).await;
+                });
             }
             // Its post was deleted meanwhile, and took the live along.
             Err(store::Error::UnknownPost) => self.unrecord(name.clone()),
@@ -53,6 +59,7 @@ impl Lives {
         if let Err(error) = self.0.store.forget_recording(&name).await {
             error!(%name, %error, "a recording that is gone is still shown");
         }
+        self.0.pictures.forget(&name);
         let library = self.0.recordings.clone();
         let deleted = spawn_blocking({
             let name = name.clone();
@@ -90,10 +97,39 @@ impl Lives {
             Err(error) => return error!(%error, "cannot look for the lives of the recordings"),
         };
         metrics::gauge!("recordings_of_no_live").set((names.len() - lives.len()) as f64);
+        let mut bare = Vec::new();
         for (name, live) in lives {
+            if live.is_over && live.is_shown && !live.has_poster {
+                bare.extend((!self.0.pictures.is_complete(&name)).then(|| name.clone()));
+            }
             if live.is_over && !live.is_shown && live.has_room {
                 self.archive(live.id, live.author, &name).await;
             }
+        }
+        if !bare.is_empty() {
+            let lives = self.clone();
+            tokio::spawn(async move { lives.picture_all(bare).await });
+        }
+    }
+
+    /// Has recordings get their pictures one after the other, unless some do already.
+    async fn picture_all(&self, names: Vec<PlaybackName>) {
+        let Ok(_turn) = self.0.picturing.try_lock() else { return };
+        for name in names {
+            self.picture(&name).await;
+        }
+    }
+
+    /// Has a recording get its pictures, and its post show its poster.
+    async fn picture(&self, name: &PlaybackName) {
+        let Ok(recording) = self.0.recordings.recording(name.as_str()).await else { return };
+        let poster = match self.0.pictures.make(name, &recording).await {
+            Ok(Some(poster)) => poster,
+            Ok(None) => return,
+            Err(error) => return warn!(%name, %error, "a recording has no pictures yet"),
+        };
+        if let Err(error) = self.0.store.set_poster(name, &poster.blurhash).await {
+            error!(%name, %error, "the poster of a recording is not shown by its post");
         }
     }
 

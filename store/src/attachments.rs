@@ -262,6 +262,8 @@ pub struct RecordedLive {
     pub is_over: bool,
     /// Whether its recording is media.
     pub is_shown: bool,
+    /// Whether that has a thumbnail.
+    pub has_poster: bool,
     /// Whether its post may show more media.
     pub has_room: bool,
 }
@@ -702,6 +704,25 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that the recording of a live has a poster, which a few colours (BlurHash) announce: its media is
+    /// its own thumbnail then, under the same name, which is no object of the storage either.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn set_poster(&self, name: &PlaybackName, blur_hash: &str) -> Result<(), Error> {
+        writing!(&self.database, |pool| {
+            sqlx::query(
+                "update media set thumbnail_name = name, blur_hash = $2
+                 where name = $1 and media_type = 'live'",
+            )
+            .bind(name.as_str())
+            .bind(blur_hash)
+            .execute(pool)
+            .await?;
+        });
+        Ok(())
+    }
+
     /// Under which names the bytes of media are stored, some media at a time, those after `after`.
     ///
     /// # Errors
@@ -735,6 +756,7 @@ impl Store {
     ) -> Result<HashMap<PlaybackName, RecordedLive>, Error> {
         const SELECT: &str = concat!(
             "select l.playback_name, l.id, l.author_id, l.state = 'ended', m.id is not null,
+                 m.thumbnail_name is not null,
                  (select count(*) from post_media pm where pm.post_id = l.id)
              from lives l
              left join media m on m.name = l.playback_name and m.media_type = 'live'
@@ -744,17 +766,18 @@ impl Store {
         );
         let mut lives = HashMap::new();
         for some in names.chunks(POSTS_AT_ONCE) {
-            let rows: Vec<(String, i64, i64, bool, bool, i64)> = reading!(&self.database, |pool| {
-                let mut query = sqlx::query_as(SELECT);
-                for place in 0..POSTS_AT_ONCE {
-                    query = query.bind(some.get(place).map(PlaybackName::as_str));
-                }
-                query.fetch_all(pool).await?
-            });
-            for (name, id, author, is_over, is_shown, media) in rows {
+            let rows: Vec<(String, i64, i64, bool, bool, bool, i64)> =
+                reading!(&self.database, |pool| {
+                    let mut query = sqlx::query_as(SELECT);
+                    for place in 0..POSTS_AT_ONCE {
+                        query = query.bind(some.get(place).map(PlaybackName::as_str));
+                    }
+                    query.fetch_all(pool).await?
+                });
+            for (name, id, author, is_over, is_shown, has_poster, media) in rows {
                 let (id, author) = (LiveId::new(id), UserId::new(author));
                 let has_room = media < POST_MEDIA_MAX as i64;
-                let live = RecordedLive { id, author, is_over, is_shown, has_room };
+                let live = RecordedLive { id, author, is_over, is_shown, has_poster, has_room };
                 lives.insert(stored_name(&name)?, live);
             }
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -48,9 +48,13 @@ pub(crate) async fn run(
         .unwrap_or(Err(Failed::TimedOut(deadline)))
 }
 
+/// Lives come first: a worker gets what they leave. It says so itself too, but half of a short job is over by
+/// then.
+const NICENESS: i32 = 19;
+
 /// The worker has nothing of the server's environment, and a process group of its own.
 fn start(program: &Path) -> std::io::Result<Group> {
-    Command::new(program)
+    let child = Command::new(program)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -59,8 +63,13 @@ fn start(program: &Path) -> std::io::Result<Group> {
         .process_group(0)
         // tokio reaps it after `Group` has killed it.
         .kill_on_drop(true)
-        .spawn()
-        .map(Group)
+        .spawn()?;
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if id.is_some() {
+        // Without, it is a worse neighbour, nothing more.
+        let _ = setpriority_process(id, NICENESS);
+    }
+    Ok(Group(child))
 }
 
 /// How a conversation ended.

@@ -54,6 +54,21 @@ pub enum Task {
         /// The output folder.
         into: PathBuf,
     },
+    /// Takes the first picture of a film, which may have no other, in the two sizes that players and lists
+    /// show of a live.
+    Thumbnail {
+        /// The output folder.
+        into: PathBuf,
+    },
+    /// Lays JPEGs of one size, which are end to end in the input, side by side in one.
+    Sheet {
+        /// The output folder.
+        into: PathBuf,
+        /// Bytes of each, in their order.
+        lengths: Vec<u32>,
+        /// How many stand in a row.
+        columns: u32,
+    },
 }
 
 impl Task {
@@ -62,9 +77,11 @@ impl Task {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::Probe => None,
-            Self::Picture { into } | Self::Poster { into, .. } | Self::Transcode { into } => {
-                Some(into)
-            }
+            Self::Picture { into }
+            | Self::Poster { into, .. }
+            | Self::Transcode { into }
+            | Self::Thumbnail { into }
+            | Self::Sheet { into, .. } => Some(into),
         }
     }
 }
@@ -97,6 +114,8 @@ impl Limits {
         const VIDEO_PIXELS: u64 = 4096 * 2304;
         /// Telephones take 50 and 64 megapixels.
         const PICTURE_PIXELS: u64 = 1 << 26;
+        /// A hundred thumbnails.
+        const SHEET_PIXELS: u64 = 100 * 160 * 160;
         const MIB: u64 = 1 << 20;
         let video = Self {
             memory_bytes: 1536 * MIB,
@@ -119,6 +138,18 @@ impl Limits {
             Task::Transcode { .. } => {
                 Self { cpu_seconds: 4 * 3600, output_bytes: 4096 * MIB, ..video }
             }
+            // One picture is no more than one message of a publisher, and takes a twentieth of a second.
+            Task::Thumbnail { .. } => {
+                Self { cpu_seconds: 5, output_bytes: MIB, input_bytes: 16 * MIB, ..video }
+            }
+            Task::Sheet { .. } => Self {
+                memory_bytes: 512 * MIB,
+                cpu_seconds: 5,
+                output_bytes: 4 * MIB,
+                input_bytes: 16 * MIB,
+                pixels: SHEET_PIXELS,
+                ..video
+            },
         }
     }
 }
@@ -199,6 +230,10 @@ pub enum Outcome {
     Poster(Still),
     /// Of [`Task::Transcode`].
     Transcoded(Video),
+    /// Of [`Task::Thumbnail`].
+    Thumbnail(Still),
+    /// Of [`Task::Sheet`].
+    Sheet(Image),
 }
 
 /// What a file is.
@@ -231,7 +266,7 @@ pub struct Probe {
 pub enum Medium {
     /// For [`Task::Picture`].
     Picture,
-    /// For [`Task::Poster`] and [`Task::Transcode`].
+    /// For [`Task::Poster`], [`Task::Transcode`] and [`Task::Thumbnail`].
     Video,
     /// Sound alone.
     Sound,

@@ -64,6 +64,7 @@ pub struct FakeControl {
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
     pub bucket: Mutex<Option<bool>>,
+    pub poster: Mutex<Option<u64>>,
     /// How many it gave.
     pub tickets: AtomicI64,
     pub panics: std::sync::atomic::AtomicBool,
@@ -107,6 +108,10 @@ impl LiveControl for FakeControl {
 
     fn bucket(&self) -> Option<bool> {
         *self.bucket.lock().unwrap()
+    }
+
+    fn poster(&self, _name: &PlaybackName) -> Option<u64> {
+        *self.poster.lock().unwrap()
     }
 }
 

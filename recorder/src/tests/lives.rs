@@ -482,3 +482,34 @@ fn ten_thousand_recordings_are_no_weight_for_a_start() {
     let library = Library::open(folder.path().to_owned()).unwrap();
     assert_eq!(library.standing("k9999"), Standing::Finished);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pictures_that_segments_open_on_are_found_with_their_times_however_large_they_are() {
+    let house = House::new();
+    let mut publisher = house.channel.claim(1_700_000_000_000);
+    publisher.push(&mut tracks()).unwrap();
+    let large = |event: Event| match event {
+        Event::Sample(sample) if sample.kind == Kind::Video && sample.is_sync => {
+            // Larger than what is read at once.
+            let nal = vec![(sample.dts_ticks / 180_000) as u8; 300_000];
+            let data = [&300_001_u32.to_be_bytes()[..], &[0x65], &nal].concat().into();
+            Event::Sample(Sample { data, ..sample })
+        }
+        event => event,
+    };
+    publisher.push(&mut media(0..6_100).into_iter().map(large).collect()).unwrap();
+    let recording = house.end().await;
+    let moments: Vec<_> = recording.moments().collect();
+    let times: Vec<_> = moments.iter().map(|it| (it.msn, it.at_ms, it.date_ms)).collect();
+    // The first segment of a live is its first part.
+    let begins = listed(&recording, Rendition::Source).len();
+    assert_eq!(times.first(), Some(&(0, 0, 1_700_000_000_000)));
+    assert!(times.len() < begins, "segments that open on no picture are left out: {times:?}");
+    for moment in &moments {
+        assert_eq!(moment.date_ms - 1_700_000_000_000, moment.at_ms as i64);
+        let film = recording.opening(moment).unwrap().read().unwrap();
+        let picture = vec![(moment.at_ms / 2_000) as u8; 300_000];
+        assert!(film.ends_with(&picture), "{moment:?}");
+        assert!(film.len() < 302_000, "and nothing else: {} bytes", film.len());
+    }
+}

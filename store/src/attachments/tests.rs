@@ -337,16 +337,31 @@ on_both! {
             lives.get(&live.playback_name).copied()
         };
         let (id, author) = (live.id, owner);
-        let on = RecordedLive { id, author, is_over: false, is_shown: false, has_room: true };
+        let on = RecordedLive {
+            id,
+            author,
+            is_over: false,
+            is_shown: false,
+            has_poster: false,
+            has_room: true,
+        };
         assert_eq!(known().await, Some(on));
         let created = [crate::LiveState::Created];
         db.set_live_state(id, &created, crate::LiveState::Ended, NOW_MS).await.unwrap();
         assert_eq!(known().await, Some(RecordedLive { is_over: true, ..on }));
         let name = live.playback_name.to_string();
-        let new = NewMedia { name, media_type: MediaType::Live, ..new_media(owner) };
-        db.create_recording(id, new).await.unwrap();
+        let new =
+            NewMedia { name, media_type: MediaType::Live, thumbnail: None, ..new_media(owner) };
+        let media = db.create_recording(id, new).await.unwrap().id;
         let shown = RecordedLive { is_over: true, is_shown: true, ..on };
         assert_eq!(known().await, Some(shown));
+        db.set_poster(&"someotherlive".parse().unwrap(), "L0").await.unwrap();
+        assert_eq!(known().await, Some(shown));
+        db.set_poster(&live.playback_name, "LEHV6n").await.unwrap();
+        assert_eq!(known().await, Some(RecordedLive { has_poster: true, ..shown }));
+        let media = db.media(media).await.unwrap().unwrap();
+        assert_eq!(media.thumbnail.as_deref(), Some(live.playback_name.as_str()));
+        assert_eq!(media.blur_hash.as_deref(), Some("LEHV6n"));
         for _ in 1..POST_MEDIA_MAX {
             db.create_recording(id, new_media(owner)).await.unwrap();
         }

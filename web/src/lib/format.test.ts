@@ -9,6 +9,8 @@ import {
   number,
   percent,
   wait,
+  milliseconds,
+  spoken,
 } from './format';
 
 const plain = (text: string) => text.replace(/\u00a0/g, ' ');
@@ -54,4 +56,16 @@ test('initials survive empty names and letters outside the basic plane', () => {
   expect(initials('Aïssatou', 'diallo')).toBe('AD');
   expect(initials(' ', '')).toBe('?');
   expect(initials('𞤀𞤣𞤤𞤢𞤥', '')).toHaveLength(2);
+});
+
+test('a time is said aloud in whole words', () => {
+  expect(spoken(0)).toBe('0 seconde');
+  expect(spoken(61_900)).toBe('1 minute 1 seconde');
+  expect(spoken(7_385_000)).toBe('2 heures 3 minutes 5 secondes');
+});
+
+test('a duration of the API is read, and nothing else', () => {
+  expect(milliseconds('00:00:12.033000')).toBe(12_033);
+  expect(milliseconds('111:06:40')).toBe(400_000_000);
+  for (const odd of [null, '', '12', '1:2:3', '00:00:12x']) expect(milliseconds(odd)).toBe(null);
 });

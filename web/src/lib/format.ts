@@ -41,6 +41,26 @@ export function clock(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** The same as it is said aloud: `4 minutes 5 secondes`. */
+export function spoken(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000));
+  const units = [
+    [Math.floor(total / 3600), 'heure'],
+    [Math.floor(total / 60) % 60, 'minute'],
+    [total % 60, 'seconde'],
+  ] as const;
+  const words = units.flatMap(([n, unit]) => (n > 0 ? [`${n} ${unit}${n > 1 ? 's' : ''}`] : []));
+  return words.join(' ') || '0 seconde';
+}
+
+/** The milliseconds of a duration as the API writes it: `01:02:03.500000`. */
+export function milliseconds(text: string | null | undefined): number | null {
+  const parts = /^(\d+):(\d\d):(\d\d(?:\.\d+)?)$/.exec(text ?? '');
+  if (!parts) return null;
+  const [, h, m, s] = parts.map(Number);
+  return Math.round(((h ?? 0) * 3600 + (m ?? 0) * 60 + (s ?? 0)) * 1000);
+}
+
 /** A duration in words, to the minute: `moins d’une minute`, `12 min`, `2 h 05`. */
 export function duration(ms: number): string {
   const minutes = Math.floor(Math.max(0, ms) / 60_000);

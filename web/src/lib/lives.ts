@@ -1,7 +1,8 @@
 // Lives as the list of posts tells them.
 
 import type { LivePost, LiveStatus } from './api/types';
-import { nameOfPlaylist } from './urls';
+import { milliseconds } from './format';
+import { nameOfPlaylist, ownPath } from './urls';
 
 export interface ListedLive {
   id: number;
@@ -14,6 +15,10 @@ export interface ListedLive {
   /** For the quartier of its author alone. */
   reserved: boolean;
   author: LivePost['author'];
+  /** What it looks like; on the page's own origin. */
+  poster: string | null;
+  /** How long it plays, once it can be watched again. */
+  lastsMs: number | null;
 }
 
 const ORDER: Record<LiveStatus, number> = { live: 0, interrupted: 1, created: 2, ended: 3 };
@@ -21,25 +26,37 @@ const ORDER: Record<LiveStatus, number> = { live: 0, interrupted: 1, created: 2,
 /** The lives one can open now, those on air first. Posts that name no live are left out. */
 export function openLives(posts: readonly LivePost[]): ListedLive[] {
   return posts
-    .flatMap((post) => {
-      const name =
-        post.live?.playback_name ?? nameOfPlaylist(post.live?.hls_url ?? post.hls_url) ?? null;
-      const status = post.live?.status ?? 'live';
-      if (!name || status === 'ended') return [];
-      return [
-        {
-          id: post.id,
-          name,
-          title: post.live?.title || post.title || post.content,
-          status,
-          startedAt: post.live?.started_at ?? null,
-          viewers: post.live?.viewers_count ?? null,
-          reserved: post.live?.audience === 'quartier',
-          author: post.author,
-        },
-      ];
-    })
+    .flatMap(listed)
+    .filter(({ status }) => status !== 'ended')
     .sort((a, b) => ORDER[a.status] - ORDER[b.status]);
+}
+
+/** The lives that are over and can be watched again. */
+export function recordedLives(posts: readonly LivePost[]): ListedLive[] {
+  const recorded = posts.filter(({ live_stream }) => live_stream?.media_type === 'live');
+  return recorded.flatMap(listed).filter(({ status }) => status === 'ended');
+}
+
+function listed(post: LivePost): ListedLive[] {
+  const name =
+    post.live?.playback_name ?? nameOfPlaylist(post.live?.hls_url ?? post.hls_url) ?? null;
+  const status = post.live?.status ?? 'live';
+  if (!name) return [];
+  const poster = status === 'ended' ? post.live_stream?.thumbnail_url : post.live?.thumbnail_url;
+  return [
+    {
+      id: post.id,
+      name,
+      title: post.live?.title || post.title || post.content,
+      status,
+      startedAt: post.live?.started_at ?? null,
+      viewers: post.live?.viewers_count ?? null,
+      reserved: post.live?.audience === 'quartier',
+      author: post.author,
+      poster: ownPath(poster),
+      lastsMs: milliseconds(post.live_stream?.duration),
+    },
+  ];
 }
 
 /** The one live of this user that has not ended. */

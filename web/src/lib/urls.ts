@@ -23,6 +23,18 @@ export const playlistPath = (name: string, hlsUrl?: string | null): string =>
 export const soundPath = (name: string, hlsUrl?: string | null): string =>
   `/hls/${name}-audio.m3u8${ticketOf(hlsUrl)}`;
 
+/** The multivariant playlist of its recording; with a ticket likewise. */
+export const recordingPath = (name: string, hlsUrl?: string | null): string =>
+  `/vod/${name}/index.m3u8${ticketOf(hlsUrl)}`;
+
+/** Where the thumbnails of that are. */
+export const thumbnailsPath = (name: string, hlsUrl?: string | null): string =>
+  `/vod/${name}/thumbnails.vtt${ticketOf(hlsUrl)}`;
+
+/** An address of the server's on the page's own origin. */
+export const ownPath = (url: string | null | undefined): string | null =>
+  /^[a-z]+:\/\/[^/]+(\/.*)$/i.exec(url ?? '')?.[1] ?? null;
+
 const ticketOf = (hlsUrl: string | null | undefined): string =>
   /\?ticket=[0-9a-f]+$/.exec(hlsUrl ?? '')?.[0] ?? '';
 

@@ -96,6 +96,9 @@ export class Api {
       signal ? { signal } : {},
     );
 
+  /** The newest posts, of every kind. */
+  posts = (signal: AbortSignal) => this.signed<Page<LivePost>>('/api/posts/', { signal });
+
   startLive = (title: string, description: string, audience: Audience) =>
     this.signed<StartedLive>('/api/posts/live/start/', {
       method: 'POST',

@@ -118,6 +118,16 @@ export interface WatchedLive {
   audience: Audience;
   hls_url: string;
   author: Author;
+  /** Once it is over, where it was recorded. */
+  recording: WatchedRecording | null;
+}
+
+export interface WatchedRecording {
+  hls_url: string;
+  duration: string | null;
+  /** Bytes of all of it. */
+  file_size: number;
+  thumbnail_url: string | null;
 }
 
 export interface LivePost {
@@ -136,7 +146,11 @@ export interface LivePost {
     hls_url?: string | null;
     playback_name?: string | null;
     title?: string | null;
+    /** What it looks like now. */
+    thumbnail_url?: string | null;
   } | null;
+  /** The recording of a live that is over, or what its author brought of it. */
+  live_stream?: Pick<Media, 'media_type' | 'duration' | 'thumbnail_url'> | null;
 }
 
 export interface Page<T> {

@@ -15,18 +15,30 @@ function patient(maxTimeToFirstByteMs: number, maxLoadTimeMs: number): LoadPolic
   };
 }
 
-const common: Partial<HlsConfig> = {
-  liveDurationInfinity: true,
-  // Nobody rewinds here; small phones have little memory.
-  backBufferLength: 8,
-  maxBufferLength: 16,
-  maxMaxBufferLength: 30,
+const link: Partial<HlsConfig> = {
   // fMP4 is passed through as it is: a worker would only add a thread.
   enableWorker: false,
   // The server holds the first playlist request while a live is about to begin.
   manifestLoadPolicy: patient(20_000, 30_000),
   playlistLoadPolicy: patient(10_000, 20_000),
   fragLoadPolicy: patient(15_000, 60_000),
+};
+
+const common: Partial<HlsConfig> = {
+  ...link,
+  liveDurationInfinity: true,
+  // Nobody rewinds here; small phones have little memory.
+  backBufferLength: 8,
+  maxBufferLength: 16,
+  maxMaxBufferLength: 30,
+};
+
+/** A recording: who leaves after a minute has not paid for the next. */
+export const recordingConfig: Partial<HlsConfig> = {
+  ...link,
+  backBufferLength: 20,
+  maxBufferLength: 20,
+  maxMaxBufferLength: 40,
 };
 
 /** Parts of 200 ms: about a second behind the encoder. Each stall lets hls.js step further back. */

@@ -1,0 +1,183 @@
+//! What is known of thumbnails: when they were live, where in which file they are, and how players are told
+//! (WebVTT, with media fragments: W3C Media Fragments URI 1.0 §4.2.2).
+
+use std::{fmt, fmt::Write as _, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Thumbnails in a row.
+pub(crate) const COLUMNS: u32 = 4;
+/// Thumbnails of a sheet: two minutes of a live in some 25 KB. More would be loaded for nothing by who wants
+/// one; fewer would be a file each time.
+pub(crate) const TILES: usize = 12;
+
+/// A thumbnail: the picture that a segment opens on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tile {
+    /// When it was live, in Unix milliseconds.
+    pub date_ms: u64,
+    /// Names the segment, with its number.
+    pub epoch: String,
+    pub msn: u64,
+}
+
+/// Thumbnails of one size, in one picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sheet {
+    /// Pixels of each.
+    pub width: u32,
+    pub height: u32,
+    pub columns: u32,
+    /// In their order, row by row.
+    pub tiles: Vec<Tile>,
+}
+
+/// The picture that stands for a live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Poster {
+    /// A few colours of it (BlurHash).
+    pub blurhash: String,
+    /// Its size. Of two pictures of one size in pixels the larger file shows more: black is a few bytes.
+    pub bytes: u64,
+}
+
+/// Names a sheet: no other has the same, whatever becomes of the live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SheetName {
+    /// When its first thumbnail was live, in Unix milliseconds.
+    pub date_ms: u64,
+    /// How many it has.
+    pub count: u32,
+}
+
+impl Sheet {
+    pub fn name(&self) -> Option<SheetName> {
+        let date_ms = self.tiles.first()?.date_ms;
+        Some(SheetName { date_ms, count: u32::try_from(self.tiles.len()).ok()? })
+    }
+}
+
+impl fmt::Display for SheetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}.jpg", self.date_ms, self.count)
+    }
+}
+
+/// In its one spelling.
+impl FromStr for SheetName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (date_ms, count) =
+            text.strip_suffix(".jpg").and_then(|it| it.split_once('-')).ok_or(())?;
+        let name =
+            Self { date_ms: date_ms.parse().map_err(drop)?, count: count.parse().map_err(drop)? };
+        if name.to_string() == text { Ok(name) } else { Err(()) }
+    }
+}
+
+/// Tells players of thumbnails. `at_ms` says where on their line of time one belongs, if it does; `query` goes
+/// with each address. The last one stands for `last_ms`.
+pub(crate) fn index<'a>(
+    sheets: impl Iterator<Item = &'a Sheet>,
+    at_ms: impl Fn(&Tile) -> Option<u64>,
+    last_ms: u64,
+    query: &str,
+) -> String {
+    let mut placed = Vec::new();
+    for sheet in sheets {
+        let Some(name) = sheet.name() else { continue };
+        for (place, tile) in (0_u32..).zip(&sheet.tiles) {
+            if let Some(at_ms) = at_ms(tile) {
+                placed.push((at_ms, sheet, name, place));
+            }
+        }
+    }
+    placed.sort_unstable_by_key(|(at_ms, ..)| *at_ms);
+    let mut text = String::from("WEBVTT\n");
+    let mut rest = placed.iter().peekable();
+    while let Some((from_ms, sheet, name, place)) = rest.next() {
+        let to_ms = rest.peek().map_or(from_ms.saturating_add(last_ms), |(next_ms, ..)| *next_ms);
+        if to_ms <= *from_ms {
+            continue;
+        }
+        let Sheet { width, height, columns, .. } = sheet;
+        let columns = (*columns).max(1);
+        let (x, y) = (place % columns * width, place / columns * height);
+        let (from, to) = (Clock(*from_ms), Clock(to_ms));
+        let _ = write!(
+            text,
+            "\n{from} --> {to}\nthumbnails/{name}{query}#xywh={x},{y},{width},{height}\n"
+        );
+    }
+    text
+}
+
+/// `HH:MM:SS.mmm` (WebVTT §4.1).
+struct Clock(u64);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ms) = self;
+        let (s, ms) = (ms / 1_000, ms % 1_000);
+        write!(f, "{:02}:{:02}:{:02}.{ms:03}", s / 3_600, s / 60 % 60, s % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tile(date_ms: u64) -> Tile {
+        Tile { date_ms, epoch: "e".into(), msn: date_ms / 1_000 }
+    }
+
+    #[test]
+    fn players_are_told_when_and_where_each_thumbnail_is() {
+        let of = |dates: &[u64]| dates.iter().map(|it| tile(*it)).collect();
+        let sheets = [
+            Sheet {
+                width: 160,
+                height: 90,
+                columns: 4,
+                tiles: of(&[1_000, 11_000, 21_000, 31_000, 41_000]),
+            },
+            Sheet { width: 90, height: 120, columns: 4, tiles: of(&[3_661_500]) },
+        ];
+        let text =
+            index(sheets.iter(), |tile| tile.date_ms.checked_sub(1_000), 10_000, "?ticket=10");
+        let cues: Vec<&str> = text.split("\n\n").collect();
+        assert_eq!(cues[0], "WEBVTT");
+        assert_eq!(
+            cues[1],
+            "00:00:00.000 --> 00:00:10.000\nthumbnails/1000-5.jpg?ticket=10#xywh=0,0,160,90"
+        );
+        assert_eq!(
+            cues[5],
+            "00:00:40.000 --> 01:01:00.500\nthumbnails/1000-5.jpg?ticket=10#xywh=0,90,160,90"
+        );
+        assert_eq!(
+            cues[6],
+            "01:01:00.500 --> 01:01:10.500\nthumbnails/3661500-1.jpg?ticket=10#xywh=0,0,90,120\n"
+        );
+    }
+
+    #[test]
+    fn a_thumbnail_of_what_is_not_there_is_left_out() {
+        let sheets = [Sheet { width: 160, height: 90, columns: 4, tiles: vec![tile(1), tile(2)] }];
+        let text = index(sheets.iter(), |tile| (tile.date_ms == 2).then_some(0), 10_000, "");
+        assert_eq!(text.matches("-->").count(), 1);
+        assert!(text.contains("#xywh=160,0,160,90"), "{text}");
+    }
+
+    #[test]
+    fn a_sheet_has_one_name_in_one_spelling() {
+        let name = SheetName { date_ms: 1_764_280_800_000, count: 12 };
+        assert_eq!(name.to_string().parse(), Ok(name));
+        for odd in
+            ["", ".jpg", "1-.jpg", "01-2.jpg", "+1-2.jpg", "1-2.png", "1-2-3.jpg", "1/2-3.jpg"]
+        {
+            assert_eq!(odd.parse::<SheetName>(), Err(()), "{odd}");
+        }
+    }
+}
