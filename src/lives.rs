@@ -11,6 +11,7 @@
 
 use std::{
     net::IpAddr,
+    ops::Range,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,13 +20,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use api::{Clip, Moment, NoFilm};
 use dashmap::DashMap;
 use delivery::Tickets;
 use hub::{Access, Channel, Hub};
 use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
-use recorder::{Library, Recorder};
+use recorder::{Library, Recorder, Standing};
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
@@ -608,6 +610,20 @@ impl api::LiveControl for Lives {
 
     fn unrecord(&self, name: &PlaybackName) {
         self.unrecord(name.clone());
+    }
+
+    fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)> {
+        let is_there = self.0.recordings.standing(name.as_str()) == Standing::Finished;
+        let now_s = u64::try_from(now_ms() / 1000).unwrap_or(0);
+        is_there.then(|| self.0.tickets.download(name, file, address, now_s)).flatten()
+    }
+
+    fn clip(
+        &self,
+        name: &PlaybackName,
+        wanted: Range<Moment>,
+    ) -> Pin<Box<dyn Future<Output = Result<Clip, NoFilm>> + Send>> {
+        Box::pin(self.clone().cut(name.clone(), wanted))
     }
 }
 

@@ -435,6 +435,7 @@ macro_rules! migrations_of {
             11, "security", "0011_security.sql";
             12, "lists at scale", "0012_lists_at_scale.sql";
             15, "search by place", "0015_search_by_place.sql";
+            16, "downloads", "0016_downloads.sql";
         }
     };
     ($folder:literal: $($version:literal, $name:literal, $file:literal;)+) => {
