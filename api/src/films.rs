@@ -188,13 +188,14 @@ fn file_name(live: &LiveRow) -> String {
     const TITLE_MAX: usize = 56;
     let folded = store::fold(&live.title);
     let is_plain = |c: char| c.is_ascii_alphanumeric();
-    let words: Vec<&str> = folded.split(|c| !is_plain(c)).filter(|word| !word.is_empty()).collect();
-    let mut title = words.join("-");
-    title.truncate(TITLE_MAX);
-    let title = match title.trim_end_matches('-') {
-        "" => "direct",
-        title => title,
-    };
+    let mut title = String::new();
+    for word in folded.split(|c| !is_plain(c)).filter(|word| !word.is_empty()) {
+        if title.len() + 1 + word.len() > TITLE_MAX {
+            break;
+        }
+        title.extend((!title.is_empty()).then_some("-").into_iter().chain([word]));
+    }
+    let title = if title.is_empty() { "direct" } else { &title };
     let at = moment(live.started_ms.unwrap_or(live.created_ms));
     format!("{title}-{}.mp4", at.get(..10).unwrap_or("video"))
 }

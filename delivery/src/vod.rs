@@ -99,7 +99,7 @@ impl Delivery {
         let library = self.recordings.as_ref().ok_or(Failure::UnknownRecording)?;
         if let Thing::Film(file) = path.thing {
             let found = self.film(library, path, file, asked, sent_bytes).await;
-            return Ok(answer::unkept(found.unwrap_or_else(answer::failure)));
+            return Ok(found.unwrap_or_else(|failure| answer::unkept(answer::failure(failure))));
         }
         let recording = find(library, path.name).await?;
         let is_private = recording.access() == Access::Ticket;
@@ -338,4 +338,4 @@ fn log(name: &str, error: &Error) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

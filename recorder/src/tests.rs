@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod damage;
+mod films;
 mod lives;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).

@@ -102,17 +102,17 @@ pub struct Key {
     pub shown_ns: i64,
 }
 
-/// Where a segment begins, in nanoseconds of the timeline of its epoch, and where it may be cut: before its
-/// keyframes; where it declares no picture, before each of its samples. `None` if these are not the bytes of a
-/// segment.
+/// Where a segment begins by the track it was cut by, in nanoseconds of the timeline of its epoch, and where it may
+/// be cut: before its keyframes; where it declares no picture, before each of its samples. `None` if these are not
+/// the bytes of a segment with something of that track.
 pub fn keys(declared: &Declared, segment: &[u8]) -> Option<(i64, Vec<Key>)> {
     let main = if declared.track(Kind::Video).is_some() { Kind::Video } else { Kind::Audio };
     let (mut begin_ns, mut keys) = (i64::MAX, Vec::new());
-    for row in rows(declared, segment)? {
+    for row in rows(declared, segment)?.iter().filter(|row| row.track.kind == main) {
         for sample in &row.samples {
-            begin_ns = begin_ns.min(row.ns(sample.dts_ticks));
-            if row.track.kind == main && sample.is_sync {
-                let decoded_ns = row.ns(sample.dts_ticks);
+            let decoded_ns = row.ns(sample.dts_ticks);
+            begin_ns = begin_ns.min(decoded_ns);
+            if sample.is_sync {
                 keys.push(Key { decoded_ns, shown_ns: row.ns(sample.pts_ticks()) });
             }
         }
