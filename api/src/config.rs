@@ -7,8 +7,8 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use crate::{
-    address::Network, films, mail, moderation, push, realtime, throttle::Rate, token::Keyring, uploads,
-    workshop,
+    address::Network, films, mail, moderation, push, realtime, throttle::Rate, token::Keyring,
+    uploads, workshop,
 };
 
 /// Settings of the API. Every one has a default.

@@ -40,9 +40,9 @@ const NOT_YOURS_TO_CHANGE: Error =
     Error::Forbidden("Vous ne pouvez modifier que vos propres lives");
 const NOT_YOURS_TO_CUT: Error =
     Error::Forbidden("Vous ne pouvez prendre un extrait que de vos propres lives");
-const FOR_NEIGHBOURS: &str =
-    "Ce direct est réservé à votre quartier, et un extrait serait visible de tous : téléchargez-le plutôt.";
-const NO_TIME: &str = "Donnez un nombre de secondes depuis le début, ou une date au format ISO 8601.";
+const FOR_NEIGHBOURS: &str = "Ce direct est réservé à votre quartier, et un extrait serait visible de tous : téléchargez-le plutôt.";
+const NO_TIME: &str =
+    "Donnez un nombre de secondes depuis le début, ou une date au format ISO 8601.";
 const BACKWARD: &str = "La fin de l'extrait doit venir après son début.";
 const NOTHING_THEN: &str = "Rien n'est enregistré à ce moment du direct.";
 
@@ -332,8 +332,11 @@ impl Wanted {
         let (Some(start), Some(end)) = (start, end) else {
             return Err(Error::field("start", REQUIRED));
         };
-        let or = |text: Option<String>, default: String| text.filter(|it| !it.is_empty()).unwrap_or(default);
-        let named: String = format!("Extrait du direct - {}", live.title).chars().take(200).collect();
+        let or = |text: Option<String>, default: String| {
+            text.filter(|it| !it.is_empty()).unwrap_or(default)
+        };
+        let named: String =
+            format!("Extrait du direct - {}", live.title).chars().take(200).collect();
         let content = or(content, "Un extrait de mon direct".into());
         Ok(Self { start, end, title: or(title, named), content })
     }
@@ -405,7 +408,10 @@ mod tests {
     #[test]
     fn a_clip_is_between_two_times_or_two_dates() {
         let at = |body| wanted(body).ok();
-        assert_eq!(at(json!({"start": 1.5, "end": "9"})), Some((Moment::At(1_500), Moment::At(9_000))));
+        assert_eq!(
+            at(json!({"start": 1.5, "end": "9"})),
+            Some((Moment::At(1_500), Moment::At(9_000)))
+        );
         let dates = json!({"start": "2025-07-23T11:05:00Z", "end": "2025-07-23T13:05:01+02:00"});
         let (start, end) = (1_753_268_700_000, 1_753_268_701_000);
         assert_eq!(at(dates), Some((Moment::Date(start), Moment::Date(end))));

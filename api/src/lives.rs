@@ -50,11 +50,7 @@ pub fn router() -> Routes {
         .text("title", TITLE, "Marché de Madina")
         .text("description", LONG_TEXT, "En direct du marché")
         .text("content", LONG_TEXT, "Live démarré !")
-        .choice(
-            "audience",
-            &[Audience::Public, Audience::Quartier].map(Audience::as_str),
-            "public",
-        )
+        .choice("audience", &[Audience::Public, Audience::Quartier].map(Audience::as_str), "public")
         .flag("downloads_allowed", false);
     let video = json!({"type": ["object", "null"], "description": "n'est pas regardé"});
     Routes::about("Lives")

@@ -111,7 +111,8 @@ pub(crate) fn ranged_head(
     cache_control: HeaderValue,
     asked: &HeaderMap,
 ) -> (Response, Option<Range<u64>>) {
-    let said = HeaderValue::try_from(etag).expect("digits and letters between quotes make a header");
+    let said =
+        HeaderValue::try_from(etag).expect("digits and letters between quotes make a header");
     let headers = [
         (ETAG, said),
         (CACHE_CONTROL, cache_control),

@@ -51,13 +51,8 @@ impl Delivery {
         // Before the tables are made: whoever finds no place has cost nothing.
         let place = Arc::clone(&self.downloads).try_acquire_owned().map_err(|_| Failure::Busy)?;
         let film = library.film(path.name).await.map_err(unreadable(path.name))?;
-        let (mut response, range) = answer::ranged_head(
-            film.len(),
-            film.etag(),
-            "video/mp4",
-            caching::OWN,
-            &asked.headers,
-        );
+        let (mut response, range) =
+            answer::ranged_head(film.len(), film.etag(), "video/mp4", caching::OWN, &asked.headers);
         let disposition = HeaderValue::try_from(format!("attachment; filename=\"{file}\""));
         response.headers_mut().extend([
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -69,11 +69,9 @@ impl Tickets {
         now_s: u64,
     ) -> Option<(String, u64)> {
         let path = format!("{name}/{file}");
-        let ticket =
-            self.sign(Ticket::DOWNLOAD, self.download_life_s, &path, address, now_s);
-        is_file_name(file).then(|| {
-            (format!("{}{name}/{ticket}/{file}", VodPath::ROOT), ticket.expiry_s().into())
-        })
+        let ticket = self.sign(Ticket::DOWNLOAD, self.download_life_s, &path, address, now_s);
+        is_file_name(file)
+            .then(|| (format!("{}{name}/{ticket}/{file}", VodPath::ROOT), ticket.expiry_s().into()))
     }
 
     fn sign(&self, flags: u8, life_s: u32, of: &str, address: IpAddr, now_s: u64) -> Ticket {
@@ -292,7 +290,9 @@ mod tests {
     fn a_file_name_says_the_same_everywhere() {
         assert!(is_file_name("Marche-de-Madina-2026-11-27.mp4"));
         let long = format!("{}.mp4", "a".repeat(FILE_NAME_MAX_LEN + 1));
-        for name in ["", ".mp4", "a.exe", "a b.mp4", "é.mp4", "a\".mp4", "../a.mp4", "a.b.mp4", &long] {
+        for name in
+            ["", ".mp4", "a.exe", "a b.mp4", "é.mp4", "a\".mp4", "../a.mp4", "a.b.mp4", &long]
+        {
             assert!(!is_file_name(name), "{name}");
         }
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use media::SoundNumber;
 use packager::{
     Rendition,
-    film::{Declared, Tables, Take, keys},
+    film::{Declared, Piece, Tables, Take, keys},
 };
 
 use crate::{
@@ -31,22 +31,29 @@ pub struct Film {
     recording: Arc<Recording>,
     head: Bytes,
     extents: Vec<Extent>,
+    /// Bytes that lie in no segment.
+    made: Vec<Bytes>,
     len: u64,
     etag: String,
     left_out: usize,
 }
 
-/// Bytes of a segment that lie side by side in a film.
+/// Bytes that lie side by side in a film, and where they come from.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
     /// Where they begin in the film, after its head.
     out: u64,
-    /// Which segment, as what.
-    segment: u32,
-    rendition: Rendition,
-    /// Where they lie in it.
+    of: Of,
+    /// Where they lie in that.
     at: u32,
     len: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Segment(u32, Rendition),
+    /// One of [`Film::made`].
+    Made(u32),
 }
 
 impl Film {
@@ -72,7 +79,8 @@ impl Film {
 
     /// Bytes that it takes in memory, about.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.head.len() + size_of_val(&*self.extents)
+        let made = self.made.len() * 128;
+        self.head.len() + size_of_val(&*self.extents) + made
     }
 
     /// Something to read it with.
@@ -86,7 +94,7 @@ impl Film {
 pub struct Reel {
     film: Arc<Film>,
     /// What was read last.
-    open: Option<((u32, Rendition), Open)>,
+    open: Option<(Of, Open)>,
 }
 
 impl Reel {
@@ -99,7 +107,7 @@ impl Reel {
     /// # Errors
     /// As [`Open::read`].
     pub fn read(&mut self, range: Range<u64>) -> Result<Bytes, Error> {
-        let Film { recording, head, extents, len, .. } = &*self.film;
+        let Film { recording, head, extents, made, len, .. } = &*self.film;
         let head_len = head.len() as u64;
         let range = range.start..range.end.min(*len);
         if range.is_empty() {
@@ -114,16 +122,26 @@ impl Reel {
         let first = extents.partition_point(|it| it.out <= from).saturating_sub(1);
         let rest = extents.get(first..).unwrap_or_default();
         let extent = rest.first().ok_or(Error::Damaged)?;
-        let lies = (extent.segment, extent.rendition);
+        let lies = extent.of;
+        let (segment, rendition) = match lies {
+            Of::Segment(segment, rendition) => (segment as usize, rendition),
+            Of::Made(number) => {
+                let bytes = made.get(number as usize).ok_or(Error::Damaged)?;
+                let within =
+                    |at: u64| usize::try_from(at - extent.out).map(|at| at.min(bytes.len()));
+                let (at, end) = (within(from), within(until));
+                return Ok(bytes.slice(at.unwrap_or(0)..end.unwrap_or(0)));
+            }
+        };
         if self.open.as_ref().is_none_or(|(open, _)| *open != lies) {
-            let blob = recording.own_bytes(lies.0 as usize, lies.1).ok_or(Error::Damaged)?;
+            let blob = recording.own_bytes(segment, rendition).ok_or(Error::Damaged)?;
             self.open = Some((lies, blob.open()?));
         }
         let (_, open) = self.open.as_ref().ok_or(Error::Damaged)?;
         let start = u64::from(extent.at) + (from - extent.out);
         let piece = open.read(start..u64::MAX)?;
         let mut bytes = Vec::with_capacity(piece.len());
-        for extent in rest.iter().take_while(|it| (it.segment, it.rendition) == lies) {
+        for extent in rest.iter().take_while(|it| it.of == lies) {
             let skipped = from.saturating_sub(extent.out);
             let wanted = until.saturating_sub(extent.out).min(extent.len.into());
             if skipped >= wanted {
@@ -157,6 +175,7 @@ struct Maker {
     declared: HashMap<InitName, Arc<Declared>>,
     tables: Tables,
     extents: Vec<Extent>,
+    made: Vec<Bytes>,
     /// The segment that comes first, whatever it opens on.
     begin: usize,
     /// The one added last.
@@ -206,8 +225,16 @@ impl Library {
 
 impl Maker {
     fn of(recording: Arc<Recording>, begin: usize) -> Self {
-        let (declared, tables, extents) = (HashMap::new(), Tables::default(), Vec::new());
-        Self { recording, declared, tables, extents, begin, last: None, left_out: 0 }
+        Self {
+            recording,
+            declared: HashMap::new(),
+            tables: Tables::default(),
+            extents: Vec::new(),
+            made: Vec::new(),
+            begin,
+            last: None,
+            left_out: 0,
+        }
     }
 
     /// Adds a segment, if it is whole and can be decoded after what was added before it.
@@ -253,18 +280,40 @@ impl Maker {
             Err(error) => return Err(error),
         };
         let before = self.tables.payload_len();
-        let Some(spans) = self.tables.add(number, &declared, &bytes, take) else { return Ok(false) };
+        let Some(pieces) = self.tables.add(number, &declared, &bytes, take) else {
+            return Ok(false);
+        };
         let mut out = before;
         let fits = |number: usize| u32::try_from(number).map_err(|_| Error::Damaged);
-        for span in spans {
-            let (segment, start, len) = (fits(at)?, fits(span.start)?, fits(span.len())?);
-            self.extents.push(Extent { out, segment, rendition, at: start, len });
+        let segment = Of::Segment(fits(at)?, rendition);
+        for piece in pieces {
+            let (of, at, len) = match piece {
+                Piece::Stored(span) => (segment, fits(span.start)?, fits(span.len())?),
+                Piece::Sets(sets) => {
+                    let len = fits(sets.len())?;
+                    (Of::Made(fits(self.made(sets))?), 0, len)
+                }
+            };
+            self.extents.push(Extent { out, of, at, len });
             out += u64::from(len);
         }
         Ok(true)
     }
 
-    fn declared(&mut self, at: usize, rendition: Rendition) -> Result<Option<Arc<Declared>>, Error> {
+    /// The number of bytes that lie in no segment, which are kept once.
+    fn made(&mut self, bytes: Bytes) -> usize {
+        let known = self.made.iter().rposition(|made| *made == bytes);
+        known.unwrap_or_else(|| {
+            self.made.push(bytes);
+            self.made.len() - 1
+        })
+    }
+
+    fn declared(
+        &mut self,
+        at: usize,
+        rendition: Rendition,
+    ) -> Result<Option<Arc<Declared>>, Error> {
         let Some((name, blob)) = self.recording.init_of(at, rendition) else { return Ok(None) };
         if let Some(known) = self.declared.get(&name) {
             return Ok(Some(Arc::clone(known)));
@@ -280,8 +329,10 @@ impl Maker {
     }
 
     fn finish(mut self) -> Result<Film, Error> {
-        let Some(first) = self.extents.first() else { return Err(Error::Empty) };
-        let began_ms = self.recording.date_ms(first.segment as usize);
+        let Some(Extent { of: Of::Segment(first, _), .. }) = self.extents.first() else {
+            return Err(Error::Empty);
+        };
+        let began_ms = self.recording.date_ms(*first as usize);
         let payload_len = self.tables.payload_len();
         let head = self.tables.head(self.recording.labels(), began_ms);
         let head = head.map_err(|error| {
@@ -292,8 +343,8 @@ impl Maker {
         let len = payload_len.saturating_add(head.len() as u64);
         // The head says where each sample lies and how long it is, and segments never change.
         let etag = format!("\"{:08x}-{len:x}\"", crc32fast::hash(&head));
-        let Self { recording, extents, left_out, .. } = self;
-        Ok(Film { recording, head, extents, len, etag, left_out })
+        let Self { recording, extents, made, left_out, .. } = self;
+        Ok(Film { recording, head, extents, made, len, etag, left_out })
     }
 }
 

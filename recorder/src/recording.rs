@@ -301,7 +301,8 @@ impl Recording {
     /// The segment that is played at a time of the whole, and how far into it that is, in microseconds.
     pub(crate) fn at_us(&self, mut at_us: u64) -> Option<(usize, u64)> {
         for (at, (_, segment)) in self.segments.iter().enumerate() {
-            let length_us = segment.stored(Rendition::Source).map_or(0, |stored| stored.duration_us);
+            let length_us =
+                segment.stored(Rendition::Source).map_or(0, |stored| stored.duration_us);
             if at_us < length_us {
                 return Some((at, at_us));
             }

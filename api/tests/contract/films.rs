@@ -43,7 +43,10 @@ async fn a_recording_is_had_by_its_author_and_by_those_he_allows() {
     assert_eq!(house.get(&watched, &other).await.body["downloads_allowed"], false);
 
     let allowed = allow(&house, &live, &author, json!({"downloads_allowed": true})).await;
-    assert_eq!((allowed.status, &allowed.body), (StatusCode::OK, &json!({"downloads_allowed": true})));
+    assert_eq!(
+        (allowed.status, &allowed.body),
+        (StatusCode::OK, &json!({"downloads_allowed": true}))
+    );
     assert_eq!(download(&house, &live, &other).await.status, StatusCode::CREATED);
     assert_eq!(house.get(&watched, &other).await.body["downloads_allowed"], true);
     let status = format!("/api/posts/live/{}/status/", live["id"]);
@@ -51,7 +54,9 @@ async fn a_recording_is_had_by_its_author_and_by_those_he_allows() {
 
     allow(&house, &live, &author, json!({"downloads_allowed": false})).await;
     assert_eq!(download(&house, &live, &other).await.status, StatusCode::FORBIDDEN);
-    for (body, why) in [(json!({}), "obligatoire"), (json!({"downloads_allowed": "oui"}), "booléen")] {
+    for (body, why) in
+        [(json!({}), "obligatoire"), (json!({"downloads_allowed": "oui"}), "booléen")]
+    {
         let odd = allow(&house, &live, &author, body).await;
         assert_eq!(odd.status, StatusCode::BAD_REQUEST);
         assert!(odd.body["downloads_allowed"].to_string().contains(why), "{}", odd.text);
@@ -80,7 +85,12 @@ async fn what_is_not_recorded_is_had_by_nobody() {
     let house = House::new().await;
     let author = house.member("fatou").await;
     let live = house.start_live(&author).await;
-    house.control.unrecorded.lock().unwrap().push(live["playback_name"].as_str().unwrap().parse().unwrap());
+    house
+        .control
+        .unrecorded
+        .lock()
+        .unwrap()
+        .push(live["playback_name"].as_str().unwrap().parse().unwrap());
     let none = download(&house, &live, &author).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
     assert!(none.body["error"].as_str().unwrap().contains("pas d'enregistrement"), "{}", none.text);
@@ -93,10 +103,14 @@ async fn a_clip_is_a_post_with_a_video_of_its_author() {
     let (author, other) = (house.member("fatou").await, house.member("mamadou").await);
     let live = house.write("/api/posts/live/start/", &author, json!({"title": "Derby"})).await;
     let before = house.store.media_bytes_of(author.user_id()).await.unwrap();
-    let made = clip(&house, &live, &author, json!({"start": 1.5, "end": 20, "content": "But !"})).await;
+    let made =
+        clip(&house, &live, &author, json!({"start": 1.5, "end": 20, "content": "But !"})).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     assert_eq!(made.body["title"], "Extrait du direct - Derby");
-    assert_eq!((&made.body["content"], &made.body["is_live_post"]), (&json!("But !"), &json!(false)));
+    assert_eq!(
+        (&made.body["content"], &made.body["is_live_post"]),
+        (&json!("But !"), &json!(false))
+    );
     let video = &made.body["media_files"][0];
     assert_eq!((&video["media_type"], &video["file_type"]), (&json!("video"), &json!("video/mp4")));
     let asked = house.control.cut.lock().unwrap().clone();

@@ -75,7 +75,11 @@ async fn nobody_has_a_file_without_an_address_that_was_given_for_it() {
         assert!(refused.failed_as(403, "no_ticket"), "{forged}");
         assert_eq!(refused.header(header::CACHE_CONTROL), "no-store");
     }
-    for odd in ["/vod/a/Fete-2026-11-27.mp4", &path.replace("Fete", "%2e%2e"), &path.replace(".mp4", ".exe")] {
+    for odd in [
+        "/vod/a/Fete-2026-11-27.mp4",
+        &path.replace("Fete", "%2e%2e"),
+        &path.replace(".mp4", ".exe"),
+    ] {
         assert!(house.get(odd).await.failed_as(404, "not_found"), "{odd}");
     }
     // What is good for a file plays nothing.

@@ -3,7 +3,8 @@
 //! Here: the tables of its samples, and which bytes of the segments it consists of. Not here: where these bytes
 //! lie and who reads them (`recorder`).
 //!
-//! No sample is changed or moved: the `mdat` is the payload of the fragments, end to end. What a playlist tells by
+//! No sample is changed or moved: the `mdat` is the payload of the fragments, end to end, with parameter sets before
+//! the keyframes of those that came later. What a playlist tells by
 //! `EXT-X-DISCONTINUITY` a film has no word for: it is one timeline, on which each *stretch*, from one
 //! discontinuity to the next, follows the one before as a whole, so that sound and picture stay together (ADR 45).
 
@@ -70,6 +71,15 @@ impl Declared {
     fn track(&self, kind: Kind) -> Option<&DeclaredTrack> {
         self.0.iter().find(|track| track.kind == kind)
     }
+}
+
+/// Bytes that come next in the `mdat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Those of the segment.
+    Stored(Range<usize>),
+    /// Parameter sets, which the segment has in its init segment alone.
+    Sets(Bytes),
 }
 
 /// What is taken of segments, in nanoseconds of the timeline of their epoch.
@@ -220,7 +230,7 @@ impl Tables {
     }
 
     /// Adds what is taken of a segment of the source (`number` is that of the first sound) or of a sound beside the
-    /// first; says which of its bytes come next in the `mdat`. `None`, and nothing changes, if these are not the
+    /// first; says which bytes come next in the `mdat`. `None`, and nothing changes, if these are not the
     /// bytes of a segment.
     pub fn add(
         &mut self,
@@ -228,7 +238,7 @@ impl Tables {
         declared: &Declared,
         segment: &[u8],
         take: &Take,
-    ) -> Option<Vec<Range<usize>>> {
+    ) -> Option<Vec<Piece>> {
         let rows = rows(declared, segment)?.into_iter().map(|row| row.taken(take));
         let rows: Vec<Row<'_>> = rows.filter(|row| !row.samples.is_empty()).collect();
         let shift_ns = match self.shift_ns {
@@ -236,20 +246,26 @@ impl Tables {
             None if rows.is_empty() => return Some(Vec::new()),
             None => *self.shift_ns.insert(self.landing(number, &rows)),
         };
-        let mut spans: Vec<Range<usize>> = Vec::new();
+        let mut pieces: Vec<Piece> = Vec::new();
         for row in &rows {
             let at = self.payload_len;
-            let table = self.table(number, row.track);
-            table.add_chunk(row, at, shift_ns);
-            let len: usize = row.samples.iter().map(|sample| sample.size as usize).sum();
-            self.payload_len = self.payload_len.saturating_add(len as u64);
-            let span = row.at..row.at + len;
-            match spans.last_mut() {
-                Some(last) if last.end == span.start => last.end = span.end,
-                _ => spans.push(span),
+            let sets = self.table(number, row.track).add_chunk(row, at, shift_ns);
+            let mut from = row.at;
+            for sample in &row.samples {
+                if sample.is_sync && !sets.is_empty() {
+                    pieces.push(Piece::Sets(sets.clone()));
+                    self.payload_len = self.payload_len.saturating_add(sets.len() as u64);
+                }
+                let stored = from..from + sample.size as usize;
+                from = stored.end;
+                self.payload_len = self.payload_len.saturating_add(sample.size.into());
+                match pieces.last_mut() {
+                    Some(Piece::Stored(last)) if last.end == stored.start => last.end = stored.end,
+                    _ => pieces.push(Piece::Stored(stored)),
+                }
             }
         }
-        Some(spans)
+        Some(pieces)
     }
 
     /// What is added to the times of a new stretch, whose first rows these are: it is seen and heard from when
@@ -258,7 +274,8 @@ impl Tables {
         let shown = rows.iter().flat_map(|row| row.samples.iter().map(|it| row.ns(it.pts_ticks())));
         let first_shown_ns = shown.min().unwrap_or(0);
         let Some(end_ns) = self.tables.iter().map(Table::shown_until_ns).max() else {
-            let decoded = rows.iter().filter_map(|row| Some(row.ns(row.samples.first()?.dts_ticks)));
+            let decoded =
+                rows.iter().filter_map(|row| Some(row.ns(row.samples.first()?.dts_ticks)));
             return 0_i64.saturating_sub(decoded.min().unwrap_or(0).min(first_shown_ns));
         };
         let pushed = rows.iter().filter_map(|row| {

@@ -5,11 +5,12 @@
 
 use std::mem::{Discriminant, discriminant};
 
+use bytes::Bytes;
 use media::{Kind, Label, Labels, SoundNumber, Timescale};
 use mp4_atom::{
-    Co64, Codec, Ctts, CttsEntry, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, FourCC, Hdlr,
-    Matrix, Mdhd, Mdia, Minf, Smhd, Stbl, Stco, Stsc, StscEntry, Stsd, Stss, Stsz, StszSamples,
-    Stts, SttsEntry, Tkhd, Trak, Url, Vmhd,
+    Avc1, Co64, Codec, Ctts, CttsEntry, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, FourCC, Hdlr,
+    Hvc1, Matrix, Mdhd, Mdia, Minf, Smhd, Stbl, Stco, Stsc, StscEntry, Stsd, Stss, Stsz,
+    StszSamples, Stts, SttsEntry, Tkhd, Trak, Url, Vmhd,
 };
 
 use super::{DeclaredTrack, FILM, NANOS, Row, language};
@@ -86,8 +87,12 @@ impl Table {
         self.order() == of.order()
     }
 
-    /// Adds the samples of a row as a chunk at an offset of the payload.
-    pub fn add_chunk(&mut self, row: &Row<'_>, at: u64, shift_ns: i64) {
+    /// Adds the samples of a row as a chunk at an offset of the payload; gives what is put before each of them that can
+    /// be decoded alone.
+    ///
+    /// Chromium knows one sample entry: it puts the parameter sets of the first before every keyframe of H.264 and
+    /// HEVC, and takes those that follow. So the keyframes of all other entries bring theirs.
+    pub fn add_chunk(&mut self, row: &Row<'_>, at: u64, shift_ns: i64) -> Bytes {
         let own = row.track.timescale;
         let shift = NANOS.rescale(shift_ns, own);
         let entry = self.entries.iter().position(|known| *known == row.track.entry);
@@ -95,6 +100,10 @@ impl Table {
             self.entries.push(row.track.entry.clone());
             self.entries.len() - 1
         });
+        let sets = match entry {
+            0 => Bytes::new(),
+            _ => parameter_sets(&row.track.entry),
+        };
         self.chunks.push(at);
         let run = StscEntry {
             first_chunk: self.chunks.len() as u32,
@@ -126,7 +135,8 @@ impl Table {
             self.last_duration = u32::try_from(duration).unwrap_or(u32::MAX);
             self.shown_from = self.shown_from.min(pts);
             self.shown_until = self.shown_until.max(pts.saturating_add(duration));
-            self.sizes.push(sample.size);
+            let sets_len = if sample.is_sync { sets.len() as u32 } else { 0 };
+            self.sizes.push(sample.size.saturating_add(sets_len));
             if self.kind == Kind::Video {
                 push_offset(&mut self.offsets, pts.saturating_sub(dts));
                 if sample.is_sync {
@@ -134,6 +144,7 @@ impl Table {
                 }
             }
         }
+        sets
     }
 
     pub fn shown_from_ns(&self) -> i64 {
@@ -172,9 +183,11 @@ impl Table {
         let has_offsets = self.offsets.iter().any(|it| it.sample_offset != 0);
         let edits = self.edits(kept.begin_ns, early);
         let duration = edits.iter().map(|edit| edit.segment_duration).sum();
-        let (width, height) = self.entries.iter().filter_map(Codec::visual).fold((0, 0), |(w, h), it| {
-            (it.width.max(w), it.height.max(h))
-        });
+        let (width, height) = self
+            .entries
+            .iter()
+            .filter_map(Codec::visual)
+            .fold((0, 0), |(w, h), it| (it.width.max(w), it.height.max(h)));
         let unnamed = Label::default();
         let label = if is_video { &unnamed } else { kept.labels.get(self.number) };
         let plain = if is_video { "VideoHandler" } else { "SoundHandler" };
@@ -271,6 +284,31 @@ fn codec(entry: &Codec) -> (Discriminant<Codec>, u8) {
         _ => 0,
     };
     (discriminant(entry), object_type)
+}
+
+/// The parameter sets of an entry, each after its length as in the samples.
+fn parameter_sets(entry: &Codec) -> Bytes {
+    let (length_size, sets): (u8, Vec<&Vec<u8>>) = match entry {
+        Codec::Avc1(Avc1 { avcc, .. }) => {
+            let sets = avcc.sequence_parameter_sets.iter().chain(&avcc.picture_parameter_sets);
+            (avcc.length_size, sets.collect())
+        }
+        Codec::Hvc1(Hvc1 { hvcc, .. }) => {
+            let sets = hvcc.arrays.iter().flat_map(|array| &array.nalus);
+            (hvcc.length_size_minus_one + 1, sets.collect())
+        }
+        // They have theirs in every keyframe, or none.
+        _ => return Bytes::new(),
+    };
+    let mut bytes = Vec::new();
+    for set in sets {
+        let len = (set.len() as u32).to_be_bytes();
+        bytes.extend_from_slice(
+            len.get(4_usize.saturating_sub(length_size.into())..).unwrap_or_default(),
+        );
+        bytes.extend_from_slice(set);
+    }
+    bytes.into()
 }
 
 fn push_duration(runs: &mut Vec<SttsEntry>, sample_delta: u32) {

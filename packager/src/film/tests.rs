@@ -76,7 +76,10 @@ fn live(publishers: Vec<Vec<Event>>) -> Vec<Arc<Segment>> {
         packager.interrupt();
     }
     packager.finish();
-    (0..).map_while(|msn| packager.segment(msn)).filter(|it| !it.is_gap(Rendition::Source)).collect()
+    (0..)
+        .map_while(|msn| packager.segment(msn))
+        .filter(|it| !it.is_gap(Rendition::Source))
+        .collect()
 }
 
 /// A film of segments, as a file and taken apart.
@@ -104,7 +107,11 @@ impl Film {
         Ftyp::read_from(&mut rest).unwrap();
         let moov = Moov::read_from(&mut rest).unwrap();
         let mdat_len = u32::from_be_bytes(rest[..4].try_into().unwrap());
-        assert_eq!((&rest[4..8], mdat_len as usize), (&b"mdat"[..], rest.len()), "and nothing after");
+        assert_eq!(
+            (&rest[4..8], mdat_len as usize),
+            (&b"mdat"[..], rest.len()),
+            "and nothing after"
+        );
         Self { bytes, moov }
     }
 
@@ -121,8 +128,14 @@ impl Film {
             }
         }
         let Stbl { stts, ctts, stsc, stsz, stco, .. } = &trak.mdia.minf.stbl;
-        let steps = stts.entries.iter().flat_map(|it| vec![i64::from(it.sample_delta); it.sample_count as usize]);
-        let mut offsets = ctts.iter().flat_map(|it| &it.entries).flat_map(|it| vec![it.sample_offset; it.sample_count as usize]);
+        let steps = stts
+            .entries
+            .iter()
+            .flat_map(|it| vec![i64::from(it.sample_delta); it.sample_count as usize]);
+        let mut offsets = ctts
+            .iter()
+            .flat_map(|it| &it.entries)
+            .flat_map(|it| vec![it.sample_offset; it.sample_count as usize]);
         let chunks = &stco.as_ref().unwrap().entries;
         let mut sizes: Vec<u32> = match &stsz.samples {
             StszSamples::Different { sizes } => sizes.clone(),
@@ -131,7 +144,8 @@ impl Film {
         sizes.reverse();
         let mut samples = Vec::new();
         for (n, chunk) in chunks.iter().enumerate() {
-            let run = stsc.entries.iter().rev().find(|it| it.first_chunk as usize <= n + 1).unwrap();
+            let run =
+                stsc.entries.iter().rev().find(|it| it.first_chunk as usize <= n + 1).unwrap();
             let mut at = *chunk as usize;
             for _ in 0..run.samples_per_chunk {
                 let size = sizes.pop().unwrap() as usize;
@@ -157,8 +171,11 @@ impl Film {
 fn add(tables: &mut Tables, segment: &Segment, take: &Take, payload: &mut Vec<u8>) {
     let declared = Declared::read(&segment.init(Rendition::Source).unwrap().bytes).unwrap();
     let bytes = segment.bytes(Rendition::Source).unwrap();
-    for span in tables.add(SOUND, &declared, &bytes, take).unwrap() {
-        payload.extend_from_slice(&bytes[span]);
+    for piece in tables.add(SOUND, &declared, &bytes, take).unwrap() {
+        match piece {
+            Piece::Stored(span) => payload.extend_from_slice(&bytes[span]),
+            Piece::Sets(sets) => payload.extend_from_slice(&sets),
+        }
     }
 }
 
@@ -225,11 +242,23 @@ fn another_configuration_is_another_sample_entry_of_the_same_track() {
     assert_eq!(film.moov.trak.len(), 2);
     let entry_levels = |at: usize| -> Vec<u8> {
         let entries = film.track(at).mdia.minf.stbl.stsd.codecs.iter();
-        entries.map(|it| match it { Codec::Avc1(it) => it.avcc.avc_level_indication, _ => 0 }).collect()
+        entries
+            .map(|it| match it {
+                Codec::Avc1(it) => it.avcc.avc_level_indication,
+                _ => 0,
+            })
+            .collect()
     };
     assert_eq!(entry_levels(0), [31, 40]);
     let pictures = film.samples(0);
-    assert!(pictures.iter().map(|it| it.2).eq(data(&sent, Kind::Video)));
+    // Each keyframe of the second configuration begins with its sets, which its record has.
+    let mut sets = [&[0, 0, 0, 26][..], &AVCC[8..34], &[0, 0, 0, 6], &AVCC[37..43]].concat();
+    sets[7] = 40;
+    let with_sets = data(&sent, Kind::Video).into_iter().enumerate().map(|(n, data)| match n {
+        100 | 150 => [&sets[..], &data].concat(),
+        _ => data.to_vec(),
+    });
+    assert!(pictures.iter().map(|it| it.2.to_vec()).eq(with_sets));
     assert_eq!(pictures.iter().filter(|it| it.0 == 2).count(), 100);
     let sounds = film.samples(1);
     assert!(sounds.iter().map(|it| it.2).eq(data(&sent, Kind::Audio)));
@@ -246,8 +275,13 @@ fn another_configuration_is_another_sample_entry_of_the_same_track() {
 #[test]
 fn a_picture_that_nobody_sends_any_more_leaves_the_sound_whole() {
     let first = with_tracks([picture(31), sound(AT_48)], media(4_000, 0, 48_000));
-    let second: Vec<Event> = [sound(AT_48)].into_iter().chain(media(4_000, 0, 48_000).into_iter().filter(
-        |event| matches!(event, Event::Sample(sample) if sample.kind == Kind::Audio))).collect();
+    let second: Vec<Event> =
+        [sound(AT_48)]
+            .into_iter()
+            .chain(media(4_000, 0, 48_000).into_iter().filter(
+                |event| matches!(event, Event::Sample(sample) if sample.kind == Kind::Audio),
+            ))
+            .collect();
     let sent = [first.clone(), second.clone()].concat();
     let film = Film::of(&live(vec![first, second]), &Labels::default());
     assert!(film.samples(1).iter().map(|it| it.2).eq(data(&sent, Kind::Audio)));
@@ -270,16 +304,17 @@ fn what_is_taken_begins_with_a_keyframe_and_the_sound_of_its_time() {
     let sent = with_tracks([picture(31), sound(AT_48)], media(8_000, 3_600, 48_000));
     let segments = live(vec![sent.clone()]);
     let (mut tables, mut payload) = (Tables::default(), Vec::new());
-    let all_keys: Vec<Key> = segments.iter().flat_map(|it| {
-        let declared = Declared::read(&it.init(Rendition::Source).unwrap().bytes).unwrap();
-        keys(&declared, &it.bytes(Rendition::Source).unwrap()).unwrap().1
-    }).collect();
+    let all_keys: Vec<Key> = segments
+        .iter()
+        .flat_map(|it| {
+            let declared = Declared::read(&it.init(Rendition::Source).unwrap().bytes).unwrap();
+            keys(&declared, &it.bytes(Rendition::Source).unwrap()).unwrap().1
+        })
+        .collect();
     assert_eq!(all_keys.len(), 4);
     let (from, until) = (all_keys[1], all_keys[2]);
-    let take = Take {
-        pictures: from.decoded_ns..until.decoded_ns,
-        sound: from.shown_ns..until.shown_ns,
-    };
+    let take =
+        Take { pictures: from.decoded_ns..until.decoded_ns, sound: from.shown_ns..until.shown_ns };
     for segment in &segments {
         add(&mut tables, segment, &take, &mut payload);
     }

@@ -1,7 +1,7 @@
 //! Recordings as one file, whole and in clips.
 
 use mp4_atom::{Ftyp, Moov, ReadFrom as _, Stbl, StszSamples, Trak};
-use packager::film::{Declared, Tables, Take};
+use packager::film::{Declared, Piece, Tables, Take};
 
 use super::*;
 
@@ -38,9 +38,7 @@ fn film_of(house: &House, msns: &[u64], take: &Take) -> Vec<u8> {
         }
         let bytes = segment.bytes(Rendition::Source).unwrap();
         let declared = Declared::read(&segment.init(Rendition::Source).unwrap().bytes).unwrap();
-        for span in tables.add(SoundNumber::FIRST, &declared, &bytes, take).unwrap() {
-            payload.extend_from_slice(&bytes[span]);
-        }
+        append(&mut payload, &bytes, tables.add(SoundNumber::FIRST, &declared, &bytes, take));
         let date_ms = segment.listed(Rendition::Source).program_date_time_ms;
         if !payload.is_empty() {
             began_ms.get_or_insert(date_ms);
@@ -48,13 +46,20 @@ fn film_of(house: &House, msns: &[u64], take: &Take) -> Vec<u8> {
         if let Some(bytes) = segment.bytes(Rendition::Audio(SECOND)) {
             let init = segment.init(Rendition::Audio(SECOND)).unwrap();
             let declared = Declared::read(&init.bytes).unwrap();
-            for span in tables.add(SECOND, &declared, &bytes, take).unwrap() {
-                payload.extend_from_slice(&bytes[span]);
-            }
+            append(&mut payload, &bytes, tables.add(SECOND, &declared, &bytes, take));
         }
     }
     let head = tables.head(&house.channel.labels(), began_ms.unwrap()).unwrap();
     [&head[..], &payload].concat()
+}
+
+fn append(payload: &mut Vec<u8>, segment: &[u8], pieces: Option<Vec<Piece>>) {
+    for piece in pieces.unwrap() {
+        match piece {
+            Piece::Stored(span) => payload.extend_from_slice(&segment[span]),
+            Piece::Sets(sets) => payload.extend_from_slice(&sets),
+        }
+    }
 }
 
 fn all_msns(house: &House) -> Vec<u64> {
@@ -70,7 +75,10 @@ async fn a_film_is_all_of_its_recording_and_any_range_is_a_part_of_it() {
     let whole = read(Arc::clone(&film)).unwrap();
     assert!(whole == film_of(&house, &all_msns(&house), &Take::ALL), "as made at once");
     assert_eq!(&whole[4..8], b"ftyp");
-    assert!(whole.windows(4).position(|it| it == b"moov") < whole.windows(4).position(|it| it == b"mdat"));
+    assert!(
+        whole.windows(4).position(|it| it == b"moov")
+            < whole.windows(4).position(|it| it == b"mdat")
+    );
     let len = whole.len() as u64;
     for start in (0..len).step_by(977) {
         let range = start..(start + 1_500).min(len);
@@ -197,7 +205,8 @@ fn samples<'a>(trak: &Trak, film: &'a [u8]) -> Vec<(u32, u64, &'a [u8])> {
     let Stbl { stts, stsc, stsz, stco, .. } = &trak.mdia.minf.stbl;
     let StszSamples::Different { sizes } = &stsz.samples else { panic!("all of one size") };
     let steps = stts.entries.iter();
-    let mut steps = steps.flat_map(|it| std::iter::repeat_n(it.sample_delta, it.sample_count as usize));
+    let mut steps =
+        steps.flat_map(|it| std::iter::repeat_n(it.sample_delta, it.sample_count as usize));
     let (mut found, mut dts, mut run) = (Vec::with_capacity(sizes.len()), 0, 0);
     for (n, chunk) in stco.as_ref().unwrap().entries.iter().enumerate() {
         while stsc.entries.get(run + 1).is_some_and(|it| it.first_chunk as usize <= n + 1) {
@@ -260,7 +269,13 @@ async fn three_hours_with_a_silence_and_other_settings_are_there_to_the_last_pic
     let moov = Moov::read_from(&mut rest).unwrap();
     let [video, audio] = &moov.trak[..] else { panic!("two tracks") };
     let (pictures, sounds) = (samples(video, &whole), samples(audio, &whole));
-    assert!(pictures.iter().map(|it| it.2).eq(sent[0].iter().map(Vec::as_slice)), "pictures");
+    // After the change keyframes begin with the parameter sets that are theirs, and nothing else is new.
+    let sets_len = 4 + 26 + 4 + 6;
+    for (n, (entry, _, bytes)) in pictures.iter().enumerate() {
+        let with_sets = *entry == 2 && n % 20 == 0;
+        let bytes = if with_sets { &bytes[sets_len..] } else { bytes };
+        assert!(bytes == sent[0][n], "picture {n}");
+    }
     assert!(sounds.iter().map(|it| it.2).eq(sent[1].iter().map(Vec::as_slice)), "sounds");
     assert_eq!(pictures.len(), 108_000);
     let changed = pictures.iter().position(|it| it.0 == 2).unwrap();
@@ -268,7 +283,11 @@ async fn three_hours_with_a_silence_and_other_settings_are_there_to_the_last_pic
     // Ten a second, to the tick, but for what a break takes until the sound before it has ended.
     let off_ticks = |n: usize| pictures[n].1.abs_diff(n as u64 * 9_000);
     assert_eq!((off_ticks(35_999), off_ticks(1)), (0, 0));
-    assert!(off_ticks(71_999) < 90_000 / 5 && off_ticks(107_999) < 90_000 / 5, "{}", off_ticks(107_999));
+    assert!(
+        off_ticks(71_999) < 90_000 / 5 && off_ticks(107_999) < 90_000 / 5,
+        "{}",
+        off_ticks(107_999)
+    );
     let apart_us = |n: usize| {
         let sound_us = sounds[n * 25 / 32].1 * 125;
         (pictures[n].1 * 100 / 9).abs_diff(sound_us)
@@ -276,9 +295,13 @@ async fn three_hours_with_a_silence_and_other_settings_are_there_to_the_last_pic
     assert!(apart_us(107_968).abs_diff(apart_us(0)) < 200, "sound and picture are where they were");
     // The playlist has the same: what is in its segments, end to end, is the film.
     let listed = listed(&recording, Rendition::Source);
-    let broken = listed.iter().filter(|(_, tags)| tags.iter().any(|it| it == "#EXT-X-DISCONTINUITY"));
+    let broken =
+        listed.iter().filter(|(_, tags)| tags.iter().any(|it| it == "#EXT-X-DISCONTINUITY"));
     assert_eq!(broken.count(), 2);
     let mut payload = &rest[8..];
+    let sets =
+        [&[0, 0, 0, 26, 0x67, 0x64, 0x00, 40][..], &AVCC[12..34], &[0, 0, 0, 6], &AVCC[37..43]];
+    let sets = sets.concat();
     for (name, _) in &listed {
         let (epoch, file) = name.split_once('/').unwrap();
         let msn = file.strip_suffix(".m4s").unwrap().parse().unwrap();
@@ -287,6 +310,9 @@ async fn three_hours_with_a_silence_and_other_settings_are_there_to_the_last_pic
         while !bytes.is_empty() {
             let len = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
             if &bytes[4..8] == b"mdat" {
+                if payload.starts_with(&sets) && len > 8 && !bytes[8..len].starts_with(&sets) {
+                    payload = &payload[sets_len..];
+                }
                 assert!(payload.starts_with(&bytes[8..len]), "segment {msn}");
                 payload = &payload[len - 8..];
             }
