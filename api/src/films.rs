@@ -40,7 +40,10 @@ const NOT_YOURS_TO_CHANGE: Error =
     Error::Forbidden("Vous ne pouvez modifier que vos propres lives");
 const NOT_YOURS_TO_CUT: Error =
     Error::Forbidden("Vous ne pouvez prendre un extrait que de vos propres lives");
-const FOR_NEIGHBOURS: &str = "Ce direct est réservé à votre quartier, et un extrait serait visible de tous : téléchargez-le plutôt.";
+const FOR_NEIGHBOURS: &str = "Ce direct est réservé à votre quartier, et un extrait serait visible \
+                              de tous : téléchargez-le plutôt.";
+/// It was judged, and refused.
+const UNWANTED: &str = "Cet extrait n'est pas autorisé.";
 const NO_TIME: &str =
     "Donnez un nombre de secondes depuis le début, ou une date au format ISO 8601.";
 const BACKWARD: &str = "La fin de l'extrait doit venir après son début.";
@@ -275,7 +278,10 @@ async fn new_post(
         media: vec![media],
         now_ms: api.clock.now_ms(),
     };
-    Ok(api.store.create_post(new).await?)
+    api.store.create_post(new).await.map_err(|error| match error {
+        store::Error::UnknownMedia { .. } => Error::field("non_field_errors", UNWANTED),
+        error => error.into(),
+    })
 }
 
 /// Puts a clip down as a file that its author brought.

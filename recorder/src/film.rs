@@ -204,6 +204,8 @@ impl Library {
     ) -> Result<Film, Error> {
         let cut = cut.unwrap_or_else(|| Cut::whole(&recording));
         let mut maker = Maker::of(recording, cut.segments.start);
+        let all = cut.segments.clone();
+        maker = self.read(move || maker.expect(all)).await?;
         let mut segments = cut.segments.clone();
         while !segments.is_empty() {
             let go: Vec<usize> = segments.by_ref().take(GO).collect();
@@ -235,6 +237,15 @@ impl Maker {
             last: None,
             left_out: 0,
         }
+    }
+
+    /// Looks at what these segments declare.
+    fn expect(mut self, segments: Range<usize>) -> Result<Self, Error> {
+        for at in segments {
+            self.declared(at, Rendition::Source)?;
+        }
+        self.tables = Tables::of(self.declared.values().map(|declared| &**declared));
+        Ok(self)
     }
 
     /// Adds a segment, if it is whole and can be decoded after what was added before it.
@@ -329,10 +340,11 @@ impl Maker {
     }
 
     fn finish(mut self) -> Result<Film, Error> {
-        let Some(Extent { of: Of::Segment(first, _), .. }) = self.extents.first() else {
-            return Err(Error::Empty);
-        };
-        let began_ms = self.recording.date_ms(*first as usize);
+        let first = self.extents.iter().find_map(|extent| match extent.of {
+            Of::Segment(segment, _) => Some(segment as usize),
+            Of::Made(_) => None,
+        });
+        let began_ms = self.recording.date_ms(first.ok_or(Error::Empty)?);
         let payload_len = self.tables.payload_len();
         let head = self.tables.head(self.recording.labels(), began_ms);
         let head = head.map_err(|error| {

@@ -4,7 +4,7 @@
 //! lie and who reads them (`recorder`).
 //!
 //! No sample is changed or moved: the `mdat` is the payload of the fragments, end to end, with parameter sets before
-//! the keyframes of those that came later. What a playlist tells by
+//! keyframes where settings change. What a playlist tells by
 //! `EXT-X-DISCONTINUITY` a film has no word for: it is one timeline, on which each *stretch*, from one
 //! discontinuity to the next, follows the one before as a whole, so that sound and picture stay together (ADR 45).
 
@@ -13,7 +13,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{mem, ops::Range};
+use std::{
+    mem::{self, discriminant},
+    ops::Range,
+};
 
 use bytes::Bytes;
 use media::{Kind, Labels, SoundNumber, Timescale};
@@ -221,9 +224,28 @@ pub struct Tables {
     shift_ns: Option<i64>,
     /// Bytes of the `mdat` so far.
     payload_len: u64,
+    /// Keyframes bring their parameter sets.
+    brings_sets: bool,
 }
 
 impl Tables {
+    /// Tables of segments that declare these, in any order.
+    ///
+    /// Where the settings of H.264 or HEVC change, all keyframes bring their parameter sets: Chromium knows one sample
+    /// entry, and gives its sets to the decoder once.
+    pub fn of<'a>(declared: impl IntoIterator<Item = &'a Declared>) -> Self {
+        let mut entries: Vec<&Codec> = Vec::new();
+        for track in declared.into_iter().filter_map(|it| it.track(Kind::Video)) {
+            if !entries.contains(&&track.entry) {
+                entries.push(&track.entry);
+            }
+        }
+        let is_changed = entries.iter().enumerate().any(|(at, entry)| {
+            entries.iter().skip(at + 1).any(|other| discriminant(*entry) == discriminant(*other))
+        });
+        Self { brings_sets: is_changed, ..Self::default() }
+    }
+
     /// What comes next continues no timeline.
     pub fn break_off(&mut self) {
         self.shift_ns = None;
@@ -249,7 +271,10 @@ impl Tables {
         let mut pieces: Vec<Piece> = Vec::new();
         for row in &rows {
             let at = self.payload_len;
-            let sets = self.table(number, row.track).add_chunk(row, at, shift_ns);
+            let is_cut = self.brings_sets && row.samples.iter().any(|sample| sample.is_sync);
+            let sets = if is_cut { table::parameter_sets(&row.track.entry) } else { Bytes::new() };
+            let sets_len = sets.len() as u32;
+            self.table(number, row.track).add_chunk(row, at, shift_ns, sets_len);
             let mut from = row.at;
             for sample in &row.samples {
                 if sample.is_sync && !sets.is_empty() {

@@ -87,12 +87,9 @@ impl Table {
         self.order() == of.order()
     }
 
-    /// Adds the samples of a row as a chunk at an offset of the payload; gives what is put before each of them that can
-    /// be decoded alone.
-    ///
-    /// Chromium knows one sample entry: it puts the parameter sets of the first before every keyframe of H.264 and
-    /// HEVC, and takes those that follow. So the keyframes of all other entries bring theirs.
-    pub fn add_chunk(&mut self, row: &Row<'_>, at: u64, shift_ns: i64) -> Bytes {
+    /// Adds the samples of a row as a chunk at an offset of the payload; each of them that can be decoded alone
+    /// comes after `sets_len` bytes of parameter sets.
+    pub fn add_chunk(&mut self, row: &Row<'_>, at: u64, shift_ns: i64, sets_len: u32) {
         let own = row.track.timescale;
         let shift = NANOS.rescale(shift_ns, own);
         let entry = self.entries.iter().position(|known| *known == row.track.entry);
@@ -100,10 +97,6 @@ impl Table {
             self.entries.push(row.track.entry.clone());
             self.entries.len() - 1
         });
-        let sets = match entry {
-            0 => Bytes::new(),
-            _ => parameter_sets(&row.track.entry),
-        };
         self.chunks.push(at);
         let run = StscEntry {
             first_chunk: self.chunks.len() as u32,
@@ -135,7 +128,7 @@ impl Table {
             self.last_duration = u32::try_from(duration).unwrap_or(u32::MAX);
             self.shown_from = self.shown_from.min(pts);
             self.shown_until = self.shown_until.max(pts.saturating_add(duration));
-            let sets_len = if sample.is_sync { sets.len() as u32 } else { 0 };
+            let sets_len = if sample.is_sync { sets_len } else { 0 };
             self.sizes.push(sample.size.saturating_add(sets_len));
             if self.kind == Kind::Video {
                 push_offset(&mut self.offsets, pts.saturating_sub(dts));
@@ -144,7 +137,6 @@ impl Table {
                 }
             }
         }
-        sets
     }
 
     pub fn shown_from_ns(&self) -> i64 {
@@ -287,7 +279,7 @@ fn codec(entry: &Codec) -> (Discriminant<Codec>, u8) {
 }
 
 /// The parameter sets of an entry, each after its length as in the samples.
-fn parameter_sets(entry: &Codec) -> Bytes {
+pub(super) fn parameter_sets(entry: &Codec) -> Bytes {
     let (length_size, sets): (u8, Vec<&Vec<u8>>) = match entry {
         Codec::Avc1(Avc1 { avcc, .. }) => {
             let sets = avcc.sequence_parameter_sets.iter().chain(&avcc.picture_parameter_sets);

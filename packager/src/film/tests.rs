@@ -90,7 +90,10 @@ struct Film {
 
 impl Film {
     fn of(segments: &[Arc<Segment>], labels: &Labels) -> Self {
-        let (mut tables, mut payload) = (Tables::default(), Vec::new());
+        let init = |it: &Arc<Segment>| it.init(Rendition::Source).unwrap().bytes;
+        let declared: Vec<_> =
+            segments.iter().map(|it| Declared::read(&init(it)).unwrap()).collect();
+        let (mut tables, mut payload) = (Tables::of(&declared), Vec::new());
         for segment in segments {
             if segment.discontinuity() {
                 tables.break_off();
@@ -251,11 +254,16 @@ fn another_configuration_is_another_sample_entry_of_the_same_track() {
     };
     assert_eq!(entry_levels(0), [31, 40]);
     let pictures = film.samples(0);
-    // Each keyframe of the second configuration begins with its sets, which its record has.
-    let mut sets = [&[0, 0, 0, 26][..], &AVCC[8..34], &[0, 0, 0, 6], &AVCC[37..43]].concat();
-    sets[7] = 40;
+    // Each keyframe begins with the sets of its configuration, which its record has.
+    let sets = [&[0, 0, 0, 26][..], &AVCC[8..34], &[0, 0, 0, 6], &AVCC[37..43]].concat();
+    let sets_of = |level: u8| {
+        let mut sets = sets.clone();
+        sets[7] = level;
+        sets
+    };
     let with_sets = data(&sent, Kind::Video).into_iter().enumerate().map(|(n, data)| match n {
-        100 | 150 => [&sets[..], &data].concat(),
+        0 | 50 => [&sets_of(31)[..], &data].concat(),
+        100 | 150 => [&sets_of(40)[..], &data].concat(),
         _ => data.to_vec(),
     });
     assert!(pictures.iter().map(|it| it.2.to_vec()).eq(with_sets));
