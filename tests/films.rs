@@ -240,13 +240,14 @@ fn an_encoder_that_came_back_with_other_settings_goes_on_in_the_same_file() {
         let last = |units: &[Unit]| units.iter().map(|it| it.pts_s).fold(0.0, f64::max);
         end_s = last(&got.video[..shown]).max(last(&got.audio[..heard])) + 0.03;
     }
-    let mut page = Page::open_with("film.mjs", &house, &path, &["1", "13", "21"]);
+    let mut page = Page::open_with("film.mjs", &house, &path, &["1", "13", "21", "3", "14"]);
     let shown = page.hear();
     assert!(
         shown["frames"].as_array().is_some_and(|it| it.iter().all(|n| n.as_u64() > Some(2))),
         "{shown}"
     );
-    assert_eq!(shown["sizes"], json!([[320, 180], [426, 240], [320, 180]]), "{shown}");
+    let (usual, changed) = ([320, 180], [426, 240]);
+    assert_eq!(shown["sizes"], json!([usual, changed, usual, usual, changed]), "{shown}");
 }
 
 /// Every picture, decoded, in its own size.
