@@ -69,15 +69,19 @@ impl Delivery {
         let (mut reel, from) = (film.reel(), range.clone());
         // Before the head is sent: what cannot be read is told.
         let read = move || Ok((reel.read(from)?, reel));
-        let first = library.read(read).await.inspect_err(|error| match error {
-            Error::Damaged => library.forget_film(path.name),
-            _ => {}
-        });
+        let first = library.read(read).await.inspect_err(|error| forget(library, path.name, error));
         let (first, reel) = first.map_err(unreadable(path.name))?;
         let (library, name) = (library.clone(), path.name.to_owned());
         let reader = Reader { library, name, sent_bytes };
         let body = pieces(reader, reel, place, first, range);
         Ok(answer::with_length(response, body, len))
+    }
+}
+
+/// The next film of a recording that turned out to be damaged is made without what cannot be read.
+pub(crate) fn forget(library: &Library, name: &str, error: &Error) {
+    if matches!(error, Error::Damaged) {
+        library.forget_film(name);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     caching::{self, Kept},
     directives::parameter,
     failure::Failure,
+    film,
     path::is_word,
     router::{Delivery, content_type, now_s, peer},
     ticket::{self, is_file_name},
@@ -314,9 +315,7 @@ pub(crate) fn pieces(
 
 fn unread(reader: &Reader, error: &Error) {
     log(&reader.name, error);
-    if matches!(error, Error::Damaged) {
-        reader.library.forget_film(&reader.name);
-    }
+    film::forget(&reader.library, &reader.name, error);
 }
 
 /// What is told of an error in the recording of a name.
