@@ -11,6 +11,7 @@
 
 use std::{
     net::IpAddr,
+    ops::Range,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::{
@@ -20,6 +21,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use api::{Clip, Moment, NoFilm};
 use dashmap::DashMap;
 use delivery::Tickets;
 use futures_util::{StreamExt as _, stream};
@@ -28,7 +30,7 @@ use ingest::{Listener, PublishRequest, Refusal};
 use media::id::{Epoch, LiveId, PlaybackName, UserId};
 use packager::Packager;
 use pictures::Pictures;
-use recorder::{Library, Recorder, Uploader};
+use recorder::{Library, Recorder, Standing, Uploader};
 use serde::Deserialize;
 use store::{Audience, LiveRow, LiveState, Store};
 use tokio::sync::watch;
@@ -726,6 +728,20 @@ impl api::LiveControl for Lives {
 
     fn poster(&self, name: &PlaybackName) -> Option<u64> {
         self.0.pictures.album(name.as_str())?.poster().map(|picture| picture.date_ms)
+    }
+
+    fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)> {
+        let is_there = self.0.recordings.standing(name.as_str()) == Standing::Finished;
+        let now_s = u64::try_from(now_ms() / 1000).unwrap_or(0);
+        is_there.then(|| self.0.tickets.download(name, file, address, now_s)).flatten()
+    }
+
+    fn clip(
+        &self,
+        name: &PlaybackName,
+        wanted: Range<Moment>,
+    ) -> Pin<Box<dyn Future<Output = Result<Clip, NoFilm>> + Send>> {
+        Box::pin(self.clone().cut(name.clone(), wanted))
     }
 }
 

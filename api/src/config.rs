@@ -7,8 +7,8 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use crate::{
-    address::Network, mail, moderation, push, realtime, throttle::Rate, token::Keyring, uploads,
-    workshop,
+    address::Network, films, mail, moderation, push, realtime, throttle::Rate, token::Keyring,
+    uploads, workshop,
 };
 
 /// Settings of the API. Every one has a default.
@@ -58,6 +58,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// What members may bring.
     pub uploads: uploads::Config,
+    /// Clips of recordings.
+    pub clips: films::Config,
     /// How much may be told as it happens.
     pub realtime: realtime::Config,
     /// What is made of it.
@@ -240,6 +242,7 @@ impl Config {
         }
         self.audit.validate()?;
         self.uploads.validate()?;
+        self.clips.validate()?;
         self.push.validate()?;
         self.workshop.validate()?;
         self.moderation.validate()?;
@@ -271,6 +274,7 @@ impl Default for Config {
             limits: Limits::default(),
             passwords: Passwords::default(),
             uploads: uploads::Config::default(),
+            clips: films::Config::default(),
             push: push::Config::default(),
             smtp: mail::Config::default(),
             audit: Audit::default(),

@@ -3,8 +3,10 @@
 //! Here: the questions, and the shape of the answers. Not here: the answers (the server gives
 //! them), anything about bytes.
 
-use std::{net::IpAddr, pin::Pin};
+use std::{io, net::IpAddr, ops::Range, pin::Pin};
 
+use axum::body::Bytes;
+use futures_util::stream::BoxStream;
 use media::id::{LiveId, PlaybackName};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,6 +43,47 @@ pub trait LiveControl: Send + Sync + 'static {
 
     /// When the newest picture of a live that is on was taken, in Unix milliseconds; `None` before there is one.
     fn poster(&self, name: &PlaybackName) -> Option<u64>;
+
+    /// The path under which the recording of a live is had as a file of this name, given to who comes from `address`,
+    /// and when it is good no more, in Unix seconds; `None` where there is no recording, or not yet.
+    fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)>;
+
+    /// What was recorded of a live between two times, as an MP4 cut at keyframes.
+    fn clip(
+        &self,
+        name: &PlaybackName,
+        wanted: Range<Moment>,
+    ) -> Pin<Box<dyn Future<Output = Result<Clip, NoFilm>> + Send>>;
+}
+
+/// A time in a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// So many milliseconds after its beginning, as it is played.
+    At(u64),
+    /// When it was live, in Unix milliseconds.
+    Date(i64),
+}
+
+/// An MP4 on its way.
+pub struct Clip {
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its bytes.
+    pub pieces: BoxStream<'static, io::Result<Bytes>>,
+}
+
+/// Why there is no film of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoFilm {
+    /// There is no recording, or not yet.
+    Unknown,
+    /// Nothing was recorded then.
+    Nothing,
+    /// Too many read recordings.
+    Busy,
+    /// It cannot be read.
+    Failed,
 }
 
 /// What a publisher sends now.

@@ -20,7 +20,7 @@
 //! | files that come in, and where they are read | `form`, `resumable`, `uploads`, `files` |
 //! | members, places | `users`, `geography` |
 //! | posts and what is done with them | `posts`, `likes`, `comments`, `shares`, `analytics` |
-//! | other resources | `attachments`, `lives`, `chat`, `notifications` |
+//! | other resources | `attachments`, `lives`, `films`, `chat`, `notifications` |
 //! | what browsers are told | `push`, `pusher`, `sealed`, `vapid`, `reach` |
 //! | what is made of them, and whether others may see it | `workshop`, `moderation` |
 
@@ -38,6 +38,7 @@ mod config;
 mod control;
 mod error;
 mod files;
+mod films;
 mod form;
 mod geography;
 mod json;
@@ -73,8 +74,11 @@ mod workshop;
 pub use address::{InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Audit, Config, Limits, Passwords, Secret};
-pub use control::{Incoming, IncomingAudio, IncomingVideo, LiveControl, Warning};
+pub use control::{
+    Clip, Incoming, IncomingAudio, IncomingVideo, LiveControl, Moment, NoFilm, Warning,
+};
 pub use files::files;
+pub use films::Config as Clips;
 pub use json::moment;
 pub use mail::{Config as Smtp, Security};
 pub use moderation::Config as Moderation;

@@ -54,11 +54,8 @@ pub fn router() -> Routes {
         .text("title", TITLE, "Marché de Madina")
         .text("description", LONG_TEXT, "En direct du marché")
         .text("content", LONG_TEXT, "Live démarré !")
-        .choice(
-            "audience",
-            &[Audience::Public, Audience::Quartier].map(Audience::as_str),
-            "public",
-        );
+        .choice("audience", &[Audience::Public, Audience::Quartier].map(Audience::as_str), "public")
+        .flag("downloads_allowed", false);
     let video = json!({"type": ["object", "null"], "description": "n'est pas regardé"});
     Routes::about("Lives")
         .route(
@@ -118,6 +115,7 @@ struct Started {
     description: String,
     #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
+    downloads_allowed: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -141,6 +139,8 @@ struct Status {
     title: String,
     #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
+    /// Whether others may have its recording as a file.
+    downloads_allowed: bool,
     viewers_count: Option<usize>,
     incoming: Option<Incoming>,
 }
@@ -159,6 +159,8 @@ struct Watched {
     author: AuthorBody,
     #[schemars(extend("enum" = ["public", "quartier"]))]
     audience: &'static str,
+    /// Whether members may have its recording as a file.
+    downloads_allowed: bool,
     viewers_count: Option<usize>,
     hls_url: String,
     hls_ts_url: String,
@@ -199,6 +201,7 @@ async fn start(
         description: wanted.description,
         content: wanted.content,
         audience: wanted.audience,
+        downloads_allowed: wanted.downloads_allowed,
         key_hash: key.hash(),
         playback_name: PlaybackName::from_random(random_bytes().map_err(random)?),
         now_ms,
@@ -345,6 +348,7 @@ struct Wanted {
     description: String,
     content: String,
     audience: Audience,
+    downloads_allowed: bool,
 }
 
 impl Wanted {
@@ -360,6 +364,7 @@ impl Wanted {
                 Audience::default()
             }
         });
+        let downloads_allowed = fields.flag("downloads_allowed");
         fields.finish()?;
         let or = |text: Option<String>, default: &str| {
             text.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned())
@@ -369,6 +374,7 @@ impl Wanted {
             description: description.unwrap_or_default(),
             content: or(content, "Live en cours"),
             audience: audience.unwrap_or_default(),
+            downloads_allowed: downloads_allowed.unwrap_or_default(),
         })
     }
 }
@@ -390,6 +396,7 @@ impl Started {
             hls_ts_url,
             watch_url: site.watch(name),
             audience: live.audience.as_str(),
+            downloads_allowed: live.downloads_allowed,
             title: live.title,
             description: live.description,
         }
@@ -411,6 +418,7 @@ impl Status {
             hls_url: visit.playlists(&live.playback_name, live.audience).hls_url,
             watch_url: visit.site.watch(&live.playback_name),
             audience: live.audience.as_str(),
+            downloads_allowed: live.downloads_allowed,
             playback_name: live.playback_name.to_string(),
             title: live.title,
             viewers_count,
@@ -441,6 +449,7 @@ impl Watched {
             ended_at: live.ended_ms.map(moment),
             author: AuthorBody::new(author, *is_anonymous, None, visit.site),
             audience: live.audience.as_str(),
+            downloads_allowed: live.downloads_allowed,
             viewers_count,
             hls_url,
             hls_ts_url,

@@ -55,7 +55,7 @@ const KINDS: [PostType; 5] =
 /// How lists are ordered, the newest first without a word.
 const SORTS: [&str; 4] = ["created_at", "-created_at", "likes_count", "-likes_count"];
 
-const NO_QUARTIER: &str = "Vous devez avoir un quartier assigné pour publier";
+pub const NO_QUARTIER: &str = "Vous devez avoir un quartier assigné pour publier";
 const NOTHING_IN_IT: &str = "Vous devez ajouter du contenu ou des médias";
 const TOO_MANY_FILES: &str = "Vous ne pouvez pas ajouter plus de 5 fichiers à une publication";
 const NOT_YOURS_TO_CHANGE: &str = "Vous ne pouvez modifier que vos propres posts";
@@ -376,7 +376,11 @@ async fn listed(
 }
 
 /// One post, with what members made of it.
-async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, Error> {
+///
+/// # Errors
+///
+/// 404; those of the database.
+pub async fn shown(id: PostId, user: &User, visit: &Visit<'_>) -> Result<PostBody, Error> {
     let store = &visit.api.store;
     let post = store.post(id).await?.ok_or(Error::NotFound)?;
     let reactions = store.reactions(&[id]).await?.pop().unwrap_or_default();

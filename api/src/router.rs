@@ -46,6 +46,7 @@ use crate::{
     config::Config,
     control::LiveControl,
     error::{self, Error},
+    films,
     form::MULTIPART,
     geography,
     json::content_type,
@@ -232,6 +233,7 @@ fn routes() -> Routes {
         .merge(attachments::router())
         .merge(resumable::router())
         .merge(lives::router())
+        .merge(films::router())
         .merge(chat::router())
         .merge(notifications::router())
         .merge(push::router())
@@ -329,13 +331,16 @@ async fn limit_address(
     Ok(next.run(request).await)
 }
 
-/// Gives up on a request that takes too long, its body included: later where it may hold a file.
+/// Gives up on a request that takes too long, its body included: later where it may hold a file, or makes one.
 async fn limit_time(
     State(api): State<Shared>,
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let longest = if matches!(content_type(&request).as_deref(), Some(MULTIPART | PIECE)) {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_long = matches!(content_type(&request).as_deref(), Some(MULTIPART | PIECE))
+        || route == Some(films::CLIP_ROUTE);
+    let longest = if is_long {
         Duration::from_secs(api.config.uploads.timeout_s)
     } else {
         Duration::from_millis(api.config.request_timeout_ms)

@@ -138,15 +138,28 @@ pub(crate) fn immutable_head(
     cache_control: HeaderValue,
     asked: &HeaderMap,
 ) -> (Response, Option<Range<u64>>) {
+    ranged_head(len, caching::IMMUTABLE_ETAG, content_type, cache_control, asked)
+}
+
+/// The same of bytes whose URL may name others later, under another entity tag.
+pub(crate) fn ranged_head(
+    len: u64,
+    etag: &str,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    asked: &HeaderMap,
+) -> (Response, Option<Range<u64>>) {
+    let said =
+        HeaderValue::try_from(etag).expect("digits and letters between quotes make a header");
     let headers = [
-        (ETAG, HeaderValue::from_static(caching::IMMUTABLE_ETAG)),
+        (ETAG, said),
         (CACHE_CONTROL, cache_control),
         (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
     ];
-    if holds(asked, caching::IMMUTABLE_ETAG.as_bytes()) {
+    if holds(asked, etag.as_bytes()) {
         return (answer(StatusCode::NOT_MODIFIED, headers, Body::empty()), None);
     }
-    let (status, range, content_range) = match wanted(asked, len) {
+    let (status, range, content_range) = match wanted(asked, etag, len) {
         Wanted::Whole => (StatusCode::OK, 0..len, None),
         Wanted::Part(range) => {
             let said = format!("bytes {}-{}/{len}", range.start, range.end - 1);
@@ -210,12 +223,12 @@ pub(crate) fn unkept(mut response: Response) -> Response {
     response
 }
 
-/// What a request asks of `len` immutable bytes. A condition on another entity tag than theirs asks
-/// for the whole (RFC 9110 §13.1.5).
-fn wanted(asked: &HeaderMap, len: u64) -> Wanted {
+/// What a request asks of `len` bytes with an entity tag. A condition on another one asks for the whole
+/// (RFC 9110 §13.1.5).
+fn wanted(asked: &HeaderMap, etag: &str, len: u64) -> Wanted {
     let Some(range) = asked.get(RANGE) else { return Wanted::Whole };
     match asked.get(IF_RANGE) {
-        Some(condition) if condition != caching::IMMUTABLE_ETAG => Wanted::Whole,
+        Some(condition) if condition != etag => Wanted::Whole,
         _ => Wanted::parse(range.as_bytes(), len),
     }
 }

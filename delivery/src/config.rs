@@ -44,6 +44,16 @@ pub struct Config {
     /// A ticket that is passed on is then of no use elsewhere. But phones change their address between
     /// Wi-Fi and mobile data, and behind a proxy this server sees one address for all: off by default.
     pub ticket_binds_address: bool,
+    /// How long an address is good under which a recording is had as a file, in seconds.
+    ///
+    /// A browser that lost its connection goes on under the same address: an hour is a gigabyte at 2 Mbit/s. It
+    /// stays in the list of downloads, so that it should not be good for days.
+    pub download_ticket_life_s: u32,
+    /// How many recordings are sent as files at once.
+    ///
+    /// Each holds the tables of its recording, some 3 MB an hour, and a place among those who read the disk now and
+    /// then; beyond, the answer is 503.
+    pub downloads_at_once: usize,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -62,6 +72,8 @@ impl Default for Config {
             count_viewers: true,
             ticket_life_s: 43_200,
             ticket_binds_address: false,
+            download_ticket_life_s: 3_600,
+            downloads_at_once: 64,
             segment_max_age_s: 3_600,
         }
     }
@@ -75,6 +87,8 @@ impl Config {
 
     /// Shorter ones would be renewed all the time; longer ones would outlive every live.
     const TICKET_LIFE_S: RangeInclusive<u32> = 60..=604_800;
+    /// More than one server has bodies for.
+    const DOWNLOADS_AT_ONCE: RangeInclusive<usize> = 1..=1_000;
 
     /// Checks the settings.
     ///
@@ -93,9 +107,19 @@ impl Config {
         if !(1..=Self::MAX_WAITING).contains(&self.max_waiting_per_address) {
             return Err(format!("max_waiting_per_address: 1 to {}", Self::MAX_WAITING));
         }
-        if !Self::TICKET_LIFE_S.contains(&self.ticket_life_s) {
+        let lives = [
+            ("ticket_life_s", self.ticket_life_s),
+            ("download_ticket_life_s", self.download_ticket_life_s),
+        ];
+        if let Some((setting, _)) =
+            lives.iter().find(|(_, life_s)| !Self::TICKET_LIFE_S.contains(life_s))
+        {
             let (least, most) = Self::TICKET_LIFE_S.into_inner();
-            return Err(format!("ticket_life_s: {least} to {most}"));
+            return Err(format!("{setting}: {least} to {most}"));
+        }
+        if !Self::DOWNLOADS_AT_ONCE.contains(&self.downloads_at_once) {
+            let (least, most) = Self::DOWNLOADS_AT_ONCE.into_inner();
+            return Err(format!("downloads_at_once: {least} to {most}"));
         }
         Ok(())
     }
@@ -118,6 +142,10 @@ mod tests {
         assert!(
             refused(Config { max_waiting: 0, ..Config::default() }).starts_with("max_waiting:")
         );
+        let config = Config { download_ticket_life_s: 59, ..Config::default() };
+        assert!(refused(config).starts_with("download_ticket_life_s:"));
+        let config = Config { downloads_at_once: 0, ..Config::default() };
+        assert!(refused(config).starts_with("downloads_at_once:"));
         let config = Config { max_waiting_per_live: 100_001, ..Config::default() };
         assert!(refused(config).starts_with("max_waiting_per_live:"));
         let config = Config { max_waiting_per_address: 0, ..Config::default() };

@@ -33,6 +33,10 @@ pub(crate) enum Failure {
     NotInMpegTs,
     /// The live is private, and no good ticket came.
     NoTicket,
+    /// A file is wanted, and no good ticket for it came.
+    NoDownload,
+    /// It is too long to be made a file of.
+    TooLong,
     /// No recording is kept under the name.
     UnknownRecording,
     /// It is still being written: its live is on.
@@ -69,8 +73,9 @@ impl Failure {
             | Self::NotFinished
             | Self::NoPicture
             | Self::Unreadable
+            | Self::TooLong
             | Self::Ended => StatusCode::NOT_FOUND,
-            Self::NoTicket => StatusCode::FORBIDDEN,
+            Self::NoTicket | Self::NoDownload => StatusCode::FORBIDDEN,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
             Self::Away | Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -109,6 +114,12 @@ impl Failure {
             }
             Self::NoTicket => {
                 r#"{"detail":"Ce direct est réservé, ou votre accès a expiré : rouvrez sa page.","code":"no_ticket"}"#
+            }
+            Self::NoDownload => {
+                r#"{"detail":"Cette adresse de téléchargement a expiré : demandez-en une autre sur la page du direct.","code":"no_ticket"}"#
+            }
+            Self::TooLong => {
+                r#"{"detail":"Cet enregistrement est trop long pour un seul fichier : prenez-en un extrait.","code":"too_long"}"#
             }
             Self::UnknownRecording => {
                 r#"{"detail":"Ce direct n’a pas d’enregistrement, ou il n’est plus gardé.","code":"unknown_recording"}"#
@@ -156,6 +167,7 @@ impl Failure {
             | Self::Belied
             | Self::NoTicket
             | Self::Away
+            | Self::NoDownload
             | Self::Busy
             | Self::Method
             | Self::Range { .. } => caching::NEVER,
@@ -177,6 +189,8 @@ mod tests {
             NotInMpegTs,
             NoTicket,
             NoPicture,
+            NoDownload,
+            TooLong,
             Directives,
             TooFar,
             Blocked,

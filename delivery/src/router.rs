@@ -46,6 +46,8 @@ pub struct Delivery {
     pub(crate) pictures: Option<Pictures>,
     /// Places for bodies of recordings on their way.
     pub(crate) bodies: Arc<Semaphore>,
+    /// Places for recordings that are sent as files.
+    pub(crate) downloads: Arc<Semaphore>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
     first_segment_wait: Duration,
@@ -71,6 +73,7 @@ impl Delivery {
             recordings: None,
             pictures: None,
             bodies: Arc::new(Semaphore::new(vod::BODIES_AT_ONCE)),
+            downloads: Arc::new(Semaphore::new(config.downloads_at_once)),
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
             public: Kept::new(Keeper::Anybody, config),

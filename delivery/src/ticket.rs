@@ -1,4 +1,4 @@
-//! Playback tickets: who may watch a private live.
+//! Playback tickets: who may watch a private live, and who may have a recording as a file.
 //!
 //! Here: how a ticket is made and read. Not here: who is given one (`api`), which live asks for one
 //! (`hub`), where it stands in a URL (`path`).
@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Signed is what stands before, the playback name, and the address where the ticket is bound to one.
-//! Written as 42 lowercase hexadecimal digits. A ticket names nobody.
+//! Written as 42 lowercase hexadecimal digits. A ticket names nobody. That for a download is good for nothing else,
+//! nor another one for that: which it is, is signed, and so is what the file is called.
 
 use std::{
     fmt,
@@ -21,6 +22,7 @@ use media::id::PlaybackName;
 use crate::{
     Config, Keys,
     key::{Key, read_hex, write_hex},
+    vod::VodPath,
     waiting::network,
 };
 
@@ -32,6 +34,7 @@ pub(crate) const PARAMETER: &str = "ticket";
 pub struct Tickets {
     key: Key,
     life_s: u32,
+    download_life_s: u32,
     bound: bool,
 }
 
@@ -43,19 +46,42 @@ pub struct Ticket([u8; Self::LEN]);
 impl Tickets {
     /// Tickets as `config` has them, signed with a key of `keys`.
     pub fn new(config: &Config, keys: &Keys) -> Self {
-        let life_s = config.ticket_life_s;
-        Self { key: keys.tickets.clone(), life_s, bound: config.ticket_binds_address }
+        Self {
+            key: keys.tickets.clone(),
+            life_s: config.ticket_life_s,
+            download_life_s: config.download_ticket_life_s,
+            bound: config.ticket_binds_address,
+        }
     }
 
     /// A ticket for the live called `name`, given to who comes from `address` at this Unix time.
     pub fn give(&self, name: &PlaybackName, address: IpAddr, now_s: u64) -> Ticket {
-        let flags = if self.bound { Ticket::VERSION | Ticket::BOUND } else { Ticket::VERSION };
-        let expiry_s = now_s.saturating_add(self.life_s.into());
+        self.sign(0, self.life_s, name.as_str(), address, now_s)
+    }
+
+    /// The path under which the recording of that live is had as a file called `file`, and when it is good no more,
+    /// in Unix seconds. `None` for what no file may be called ([`is_file_name`]).
+    pub fn download(
+        &self,
+        name: &PlaybackName,
+        file: &str,
+        address: IpAddr,
+        now_s: u64,
+    ) -> Option<(String, u64)> {
+        let path = format!("{name}/{file}");
+        let ticket = self.sign(Ticket::DOWNLOAD, self.download_life_s, &path, address, now_s);
+        is_file_name(file)
+            .then(|| (format!("{}{name}/{ticket}/{file}", VodPath::ROOT), ticket.expiry_s().into()))
+    }
+
+    fn sign(&self, flags: u8, life_s: u32, of: &str, address: IpAddr, now_s: u64) -> Ticket {
+        let flags = Ticket::VERSION | flags | if self.bound { Ticket::BOUND } else { 0 };
+        let expiry_s = now_s.saturating_add(life_s.into());
         let expiry_s = u32::try_from(expiry_s).unwrap_or(u32::MAX);
         let [a, b, c, d] = expiry_s.to_be_bytes();
         let head = [flags, a, b, c, d];
         let address = address_bytes(address);
-        let tag: [u8; 16] = self.key.sign(&signed(&head, name.as_str(), self.bound, &address));
+        let tag: [u8; 16] = self.key.sign(&signed(&head, of, self.bound, &address));
         let mut bytes = [0; Ticket::LEN];
         bytes.iter_mut().zip(head.iter().chain(&tag)).for_each(|(to, from)| *to = *from);
         Ticket(bytes)
@@ -64,6 +90,28 @@ impl Tickets {
     /// Whether `text` is a good ticket for the live called `name`, brought from `peer` at this time.
     /// One that is bound is good for nobody whose address is unknown.
     pub(crate) fn admits(&self, text: &str, name: &str, peer: Option<IpAddr>, now_s: u64) -> bool {
+        self.is_good(text, false, name, peer, now_s)
+    }
+
+    /// The same for a file made of its recording.
+    pub(crate) fn admits_download(
+        &self,
+        text: &str,
+        (name, file): (&str, &str),
+        peer: Option<IpAddr>,
+        now_s: u64,
+    ) -> bool {
+        self.is_good(text, true, &format!("{name}/{file}"), peer, now_s)
+    }
+
+    fn is_good(
+        &self,
+        text: &str,
+        is_download: bool,
+        of: &str,
+        peer: Option<IpAddr>,
+        now_s: u64,
+    ) -> bool {
         let Some(ticket) = Ticket::parse(text) else { return false };
         let (head, tag) = ticket.0.split_at(Ticket::HEAD_LEN);
         let Some(address) =
@@ -71,10 +119,24 @@ impl Tickets {
         else {
             return false;
         };
-        now_s < ticket.expiry_s().into()
-            && self.key.is_signed(&signed(head, name, ticket.is_bound(), &address), tag)
+        ticket.is_download() == is_download
+            && now_s < ticket.expiry_s().into()
+            && self.key.is_signed(&signed(head, of, ticket.is_bound(), &address), tag)
     }
 }
+
+/// Whether a file made of a recording may be called so: letters, digits, hyphens, and `.mp4` at the end, which say
+/// the same in a URL and in a header.
+pub fn is_file_name(text: &str) -> bool {
+    let is_plain = |stem: &str| {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=FILE_NAME_MAX_LEN).contains(&stem.len()) && stem.bytes().all(is_good)
+    };
+    text.strip_suffix(".mp4").is_some_and(is_plain)
+}
+
+/// Longest name of a file, without its ending.
+pub const FILE_NAME_MAX_LEN: usize = 72;
 
 impl Ticket {
     const LEN: usize = 21;
@@ -85,17 +147,24 @@ impl Ticket {
     const VERSION: u8 = 0x10;
     /// The lowest bit of the first byte: good from one address alone.
     const BOUND: u8 = 0x01;
+    /// The next: good for a download.
+    const DOWNLOAD: u8 = 0x02;
 
     /// Reads what has the form of a ticket, in its one spelling, whoever made it.
     pub fn parse(text: &str) -> Option<Self> {
         let ticket = Self(read_hex(text)?);
         let [flags, ..] = ticket.0;
-        (flags & !Self::BOUND == Self::VERSION).then_some(ticket)
+        (flags & !(Self::BOUND | Self::DOWNLOAD) == Self::VERSION).then_some(ticket)
     }
 
     fn is_bound(&self) -> bool {
         let [flags, ..] = self.0;
         flags & Self::BOUND != 0
+    }
+
+    fn is_download(&self) -> bool {
+        let [flags, ..] = self.0;
+        flags & Self::DOWNLOAD != 0
     }
 
     /// When it is good no more, in Unix seconds.
@@ -118,8 +187,8 @@ impl fmt::Display for Ticket {
 }
 
 /// The head and the address have a fixed length, so that no two tickets join to the same bytes.
-fn signed<'a>(head: &'a [u8], name: &'a str, bound: bool, address: &'a [u8; 16]) -> [&'a [u8]; 3] {
-    [head, if bound { address } else { &[] }, name.as_bytes()]
+fn signed<'a>(head: &'a [u8], of: &'a str, bound: bool, address: &'a [u8; 16]) -> [&'a [u8]; 3] {
+    [head, if bound { address } else { &[] }, of.as_bytes()]
 }
 
 /// IPv4 and IPv6 in one form; of IPv6 the /64, within which a phone changes its address at will.
@@ -197,6 +266,35 @@ mod tests {
         let ticket = give(&tickets, "2001:db8::1");
         let from = |peer: &str| tickets.admits(&ticket, "ab", Some(peer.parse().unwrap()), NOW_S);
         assert!(from("2001:db8::ffff:1") && !from("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn a_download_is_good_for_its_file_alone_and_not_for_long() {
+        let ours = tickets(b"secret", false);
+        let (name, address) = ("ab".parse().unwrap(), HOME.parse().unwrap());
+        let (path, end_s) = ours.download(&name, "Fete-2026.mp4", address, NOW_S).unwrap();
+        let ticket = path.strip_prefix("/vod/ab/").unwrap().strip_suffix("/Fete-2026.mp4").unwrap();
+        let admits = |ticket: &str, of, now_s| ours.admits_download(ticket, of, None, now_s);
+        assert_eq!(end_s, NOW_S + 3_600);
+        assert!(admits(ticket, ("ab", "Fete-2026.mp4"), end_s - 1));
+        assert!(!admits(ticket, ("ab", "Fete-2026.mp4"), end_s));
+        assert!(!admits(ticket, ("ab", "Autre.mp4"), NOW_S));
+        assert!(!admits(ticket, ("abc", "Fete-2026.mp4"), NOW_S));
+        assert!(!ours.admits(ticket, "ab", None, NOW_S), "it plays nothing");
+        assert!(!ours.admits(ticket, "ab/Fete-2026.mp4", None, NOW_S));
+        let to_watch = give(&ours, HOME);
+        assert!(!admits(&to_watch, ("ab", "Fete-2026.mp4"), NOW_S), "who watches has no file");
+    }
+
+    #[test]
+    fn a_file_name_says_the_same_everywhere() {
+        assert!(is_file_name("Marche-de-Madina-2026-11-27.mp4"));
+        let long = format!("{}.mp4", "a".repeat(FILE_NAME_MAX_LEN + 1));
+        for name in
+            ["", ".mp4", "a.exe", "a b.mp4", "é.mp4", "a\".mp4", "../a.mp4", "a.b.mp4", &long]
+        {
+            assert!(!is_file_name(name), "{name}");
+        }
     }
 
     #[test]

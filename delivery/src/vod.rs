@@ -3,7 +3,8 @@
 //! Here: paths, tickets, bodies that come from a disk. Not here: what a recording is (`recorder`).
 //!
 //! A body is read in pieces of 256 KiB, each when the socket took the one before: a viewer who takes nothing
-//! costs a piece and an open file, of which there are as many at once as [`BODIES_AT_ONCE`]. A piece that is
+//! costs a piece and an open file, of which there are as many at once as [`BODIES_AT_ONCE`] (and files of whole
+//! recordings: `film`). A piece that is
 //! damaged ends its body early, so that a player takes it for a lost connection and never for media.
 
 use std::{ops::Range, sync::Arc};
@@ -24,9 +25,10 @@ use crate::{
     caching::{self, Kept},
     directives::parameter,
     failure::Failure,
+    film,
     path::is_word,
     router::{Delivery, content_type, now_s, peer},
-    ticket,
+    ticket::{self, is_file_name},
 };
 
 /// Bodies of recordings on their way at once. Each is an open file and a piece, or one track of a segment.
@@ -50,6 +52,8 @@ pub(crate) enum Thing<'a> {
     Init(&'a str, Rendition, u32),
     /// `/vod/{name}/{epoch}/17.m4s`, `/vod/{name}/{ticket}/{epoch}/17.m4s`
     Segment(&'a str, Rendition, u64),
+    /// `/vod/{name}/{ticket}/{title}.mp4`: all of it, as a file called so.
+    Film(&'a str),
 }
 
 impl<'a> VodPath<'a> {
@@ -68,6 +72,7 @@ impl<'a> VodPath<'a> {
         };
         let thing = match rest.split_once('/') {
             None if rest == "index.m3u8" && ticket.is_none() => Thing::Multivariant,
+            None if ticket.is_some() && is_file_name(rest) => Thing::Film(rest),
             None => Thing::Media(MediaPath::playlist(rest)?),
             Some((epoch, file)) if is_word(epoch, MediaPath::MAX_EPOCH_LEN) => {
                 match MediaPath::file(name, epoch, ticket, file)? {
@@ -93,6 +98,10 @@ impl Delivery {
         sent_bytes: Counter,
     ) -> Result<Response, Failure> {
         let library = self.recordings.as_ref().ok_or(Failure::UnknownRecording)?;
+        if let Thing::Film(file) = path.thing {
+            let found = self.film(library, path, file, asked, sent_bytes).await;
+            return Ok(found.unwrap_or_else(|failure| answer::unkept(answer::failure(failure))));
+        }
         let recording = find(library, path.name).await?;
         let is_private = recording.access() == Access::Ticket;
         let found = self.found_in(library, &recording, path, asked, sent_bytes).await;
@@ -138,6 +147,7 @@ impl Delivery {
             Thing::Segment(epoch, rendition, number) => {
                 recording.segment(epoch, rendition, number).map(|it| (rendition, it))
             }
+            Thing::Film(_) => return Err(Failure::UnknownPath),
         };
         let (rendition, content) = content.ok_or(Failure::UnknownSegment)?;
         let len = match &content {
@@ -184,8 +194,8 @@ impl Delivery {
                 library.read_from(is_far, read).await.map_err(unreadable(name))?
             }
         };
-        let reader = Reader { library: library.clone(), name: name.to_owned(), open, sent_bytes };
-        Ok(pieces(reader, place, first, range))
+        let reader = Reader { library: library.clone(), name: name.to_owned(), sent_bytes };
+        Ok(pieces(reader, open, place, first, range))
     }
 
     /// The playlist of a recording under the address its live had, whose channel is gone: as it stands, so
@@ -257,40 +267,64 @@ fn offered(
 }
 
 /// Who reads a body.
-struct Reader {
-    library: Library,
-    name: String,
-    /// None where all is read already.
-    open: Option<Open>,
-    sent_bytes: Counter,
+pub(crate) struct Reader {
+    pub library: Library,
+    pub name: String,
+    pub sent_bytes: Counter,
+}
+
+/// Where pieces of a body come from. Blocks.
+pub(crate) trait Pieces: Send + 'static {
+    /// Bytes from the beginning of a range on: some, or none where there are none.
+    fn piece(&mut self, range: Range<u64>) -> Result<Bytes, Error>;
+
+    /// Whether they are in the bucket: see [`Library::read_from`].
+    fn is_far(&self) -> bool;
+}
+
+/// None where all is read already.
+impl Pieces for Option<Open> {
+    fn piece(&mut self, range: Range<u64>) -> Result<Bytes, Error> {
+        self.as_ref().map_or(Ok(Bytes::new()), |open| open.read(range))
+    }
+
+    fn is_far(&self) -> bool {
+        self.as_ref().is_some_and(Open::is_far)
+    }
 }
 
 /// A body of the bytes of `range`, of which the first were read already. It keeps its place as long as it is
 /// there.
-fn pieces(reader: Reader, place: OwnedSemaphorePermit, first: Bytes, range: Range<u64>) -> Body {
-    let shared = Arc::new((reader, place));
-    Body::from_stream(stream::try_unfold((Some(first), range), move |(ready, range)| {
-        let shared = Arc::clone(&shared);
-        async move {
-            let (Reader { library, name, sent_bytes, .. }, _) = &*shared;
-            let piece = match ready {
-                Some(ready) => ready,
-                None if range.is_empty() => return Ok::<_, Error>(None),
-                None => {
-                    let is_far = shared.0.open.as_ref().is_some_and(Open::is_far);
-                    let (shared, wanted) = (Arc::clone(&shared), range.clone());
-                    let read = move || match &shared.0.open {
-                        Some(open) => open.read(wanted),
-                        None => Ok(Bytes::new()),
-                    };
-                    library.read_from(is_far, read).await.inspect_err(|error| log(name, error))?
-                }
-            };
-            sent_bytes.increment(piece.len() as u64);
-            let rest = range.start + piece.len() as u64..range.end;
-            Ok((!piece.is_empty()).then_some((piece, (None, rest))))
-        }
+pub(crate) fn pieces(
+    reader: Reader,
+    from: impl Pieces,
+    place: OwnedSemaphorePermit,
+    first: Bytes,
+    range: Range<u64>,
+) -> Body {
+    let start = (reader, place, from, Some(first), range);
+    Body::from_stream(stream::try_unfold(start, |state| async move {
+        let (reader, place, mut from, ready, range) = state;
+        let (piece, from) = match ready {
+            Some(ready) => (ready, from),
+            None if range.is_empty() => return Ok::<_, Error>(None),
+            None => {
+                let wanted = range.clone();
+                let is_far = from.is_far();
+                let read = move || Ok((from.piece(wanted)?, from));
+                let read = reader.library.read_from(is_far, read).await;
+                read.inspect_err(|error| unread(&reader, error))?
+            }
+        };
+        reader.sent_bytes.increment(piece.len() as u64);
+        let rest = range.start + piece.len() as u64..range.end;
+        Ok((!piece.is_empty()).then_some((piece, (reader, place, from, None, rest))))
     }))
+}
+
+fn unread(reader: &Reader, error: &Error) {
+    log(&reader.name, error);
+    film::forget(&reader.library, &reader.name, error);
 }
 
 /// What is told of an error in the recording of a name.
@@ -302,6 +336,7 @@ pub(crate) fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
             log(name, &error);
             Failure::Away
         }
+        Error::TooLong => Failure::TooLong,
         Error::Damaged | Error::Disk(_) => {
             log(name, &error);
             Failure::Unreadable
@@ -315,4 +350,4 @@ fn log(name: &str, error: &Error) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,7 @@
 
 mod cadence;
 mod config;
+pub mod film;
 mod fmp4;
 mod intake;
 mod metadata;

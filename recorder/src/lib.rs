@@ -8,6 +8,7 @@
 //! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/ ──▶ Uploader ──▶ bucket
 //!     window        cursor      threads                      │                                      │
 //!                                     Library ──▶ Recording ◀┴──────────────────────────────────────┘
+//!                                                     └────▶ Film
 //! ```
 //!
 //! Segments are written as they are, so that a recording is what its viewers saw: nothing is remuxed again
@@ -18,6 +19,7 @@
 mod config;
 mod disk;
 mod far;
+mod film;
 mod index;
 mod library;
 mod past;
@@ -32,6 +34,7 @@ use std::io;
 
 pub use config::Config;
 pub use disk::{Disk, System};
+pub use film::{Film, Reel, When};
 pub use library::{Library, Standing};
 pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
@@ -53,6 +56,9 @@ pub enum Error {
     /// Too many read already.
     #[error("too many read recordings at once")]
     Busy,
+    /// It is too long to be told as one file.
+    #[error("the recording is too long to be told as one file")]
+    TooLong,
     /// The disk failed.
     #[error(transparent)]
     Disk(io::Error),

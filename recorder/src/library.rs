@@ -10,6 +10,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -24,8 +25,9 @@ use tokio::{
 };
 
 use crate::{
-    Config, Disk as _, Error, Recording, System,
+    Config, Disk as _, Error, Film, Recording, System, When,
     far::Found,
+    film::Cut,
     uploaded::{UPLOADED, Uploaded},
     writer,
 };
@@ -40,6 +42,13 @@ const PLACE_WITHIN: Duration = Duration::from_secs(10);
 /// What is known of recordings that were asked for lately: at most so many, of about so many bytes.
 const OPEN_MAX: usize = 256;
 const OPEN_MAX_BYTES: usize = 128 * 1024 * 1024;
+/// The same of those that were asked for as one file: the head of one is of some 3 MB an hour.
+const FILMS_MAX: usize = 64;
+const FILMS_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// Films that are made at once, each from all bytes of its recording.
+const FILMS_MADE_AT_ONCE: usize = 2;
+/// Longest wait for one that another request has made, or for the turn to make one.
+const FILM_WITHIN: Duration = Duration::from_secs(60);
 /// What a folder is called from when it is to go until it is gone.
 const DELETED: &str = ".deleted-";
 /// What the folder of a recording that comes out of the bucket is called from until it is whole.
@@ -60,13 +69,14 @@ struct Inner {
     far_reads: Arc<Semaphore>,
     /// Something is due.
     came: Notify,
+    making: Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct Shelves {
     known: HashMap<Box<str>, Known>,
-    /// The one asked for last comes last.
-    open: VecDeque<(PlaybackName, Arc<Recording>)>,
+    open: Lately<Recording>,
+    films: Lately<Film>,
     due: Due,
 }
 
@@ -85,6 +95,10 @@ pub(crate) struct Taken {
     pub name: PlaybackName,
 }
 
+/// What was asked for lately. The one asked for last comes last.
+#[derive(Debug)]
+struct Lately<T>(VecDeque<(PlaybackName, Arc<T>)>);
+
 #[derive(Debug, Default)]
 struct Known {
     is_written: bool,
@@ -97,6 +111,8 @@ struct Known {
     size: Option<Size>,
     /// Whose turn it is to open it: the others find it open.
     opening: Arc<tokio::sync::Mutex<()>>,
+    /// The same to make a film of it.
+    filming: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a recording takes.
@@ -166,8 +182,9 @@ impl Library {
         }
         let [reads, far_reads] =
             [READS_AT_ONCE, FAR_READS_AT_ONCE].map(|places| Arc::new(Semaphore::new(places)));
+        let making = Semaphore::new(FILMS_MADE_AT_ONCE);
         let (shelves, came) = (Mutex::new(shelves), Notify::new());
-        Ok(Self(Arc::new(Inner { root, depot, shelves, reads, far_reads, came })))
+        Ok(Self(Arc::new(Inner { root, depot, shelves, reads, far_reads, came, making })))
     }
 
     /// Where the recording of a name stands.
@@ -187,14 +204,14 @@ impl Library {
         let name: PlaybackName = name.parse().map_err(|_| Error::Unknown)?;
         let opening = {
             let mut shelves = self.lock();
-            if let Some(open) = shelves.find(&name) {
+            if let Some(open) = shelves.open.find(&name) {
                 return Ok(open);
             }
             let known = shelves.known.get(name.as_str()).filter(|known| !known.is_written);
             Arc::clone(&known.ok_or(Error::Unknown)?.opening)
         };
         let _turn = timeout(PLACE_WITHIN, opening.lock()).await.map_err(|_| Error::Busy)?;
-        if let Some(open) = self.lock().find(&name) {
+        if let Some(open) = self.lock().open.find(&name) {
             return Ok(open);
         }
         if self.is_far(&name) {
@@ -203,8 +220,66 @@ impl Library {
         let (folder, depot) = (self.folder(&name), self.0.depot.clone());
         let open = move || Recording::open_with(&folder, depot);
         let recording = Arc::new(self.read(open).await?);
-        self.lock().keep(name, &recording);
+        let mut shelves = self.lock();
+        // It may be written again, or gone, since it was opened.
+        if shelves.is_finished(&name) {
+            let held_bytes = Recording::held_bytes;
+            shelves.open.keep(name, &recording, OPEN_MAX, OPEN_MAX_BYTES, held_bytes);
+        }
         Ok(recording)
+    }
+
+    /// A recording that is finished, as one MP4. Who asks first waits until all of it was read once.
+    ///
+    /// # Errors
+    /// As [`Library::recording`]; [`Error::TooLong`].
+    pub async fn film(&self, name: &str) -> Result<Arc<Film>, Error> {
+        let recording = self.recording(name).await?;
+        let name: PlaybackName = name.parse().map_err(|_| Error::Unknown)?;
+        let filming = {
+            let mut shelves = self.lock();
+            if let Some(film) = shelves.films.find(&name) {
+                return Ok(film);
+            }
+            let known = shelves.known.get(name.as_str());
+            Arc::clone(&known.ok_or(Error::Unknown)?.filming)
+        };
+        let _turn = timeout(FILM_WITHIN, filming.lock()).await.map_err(|_| Error::Busy)?;
+        if let Some(film) = self.lock().films.find(&name) {
+            return Ok(film);
+        }
+        let film = Arc::new(self.make(recording, None).await?);
+        let mut shelves = self.lock();
+        if shelves.is_finished(&name) {
+            shelves.films.keep(name, &film, FILMS_MAX, FILMS_MAX_BYTES, Film::held_bytes);
+        }
+        Ok(film)
+    }
+
+    /// The film of a recording turned out to be damaged: the next one is made without what cannot be read.
+    pub fn forget_film(&self, name: &str) {
+        self.lock().films.0.retain(|(held, _)| held.as_str() != name);
+    }
+
+    /// What is played of a recording between two times, as one MP4: from the keyframe at or before the first to the one at or after the second.
+    ///
+    /// # Errors
+    /// As [`Library::film`]; [`Error::Empty`] where nothing is played then.
+    pub async fn clip(&self, name: &str, wanted: Range<When>) -> Result<Arc<Film>, Error> {
+        let recording = self.recording(name).await?;
+        let looked_at = Arc::clone(&recording);
+        let cut = self.read(move || Cut::at_keyframes(&looked_at, wanted)).await?;
+        self.make(recording, Some(cut)).await.map(Arc::new)
+    }
+
+    async fn make(&self, recording: Arc<Recording>, cut: Option<Cut>) -> Result<Film, Error> {
+        let turn = timeout(FILM_WITHIN, self.0.making.acquire()).await;
+        let _turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
+        let film = self.make_film(recording, cut).await?;
+        if film.left_out() > 0 {
+            tracing::warn!(segments = film.left_out(), "a film was made without what is damaged");
+        }
+        Ok(film)
     }
 
     /// Runs what blocks on a thread for that, when there is a place.
@@ -437,7 +512,7 @@ impl Library {
         let (is_new, may_leave) = (!std::mem::replace(&mut known.is_up, true), known.may_leave);
         if is_new {
             // Its playlists may lead there now.
-            shelves.open.retain(|(open, _)| open != name);
+            shelves.forget_read(name);
         }
         may_leave
     }
@@ -445,7 +520,7 @@ impl Library {
     /// Volumes of a recording left the disk.
     pub(crate) fn note_left(&self, name: &PlaybackName) {
         let mut shelves = self.lock();
-        shelves.open.retain(|(open, _)| open != name);
+        shelves.forget_read(name);
         if let Some(known) = shelves.known.get_mut(name.as_str()) {
             (known.may_leave, known.size) = (false, None);
         }
@@ -591,34 +666,54 @@ impl Library {
 }
 
 impl Shelves {
-    fn find(&mut self, name: &PlaybackName) -> Option<Arc<Recording>> {
-        let at = self.open.iter().position(|(open, _)| open == name)?;
-        let found = self.open.remove(at)?;
-        let recording = Arc::clone(&found.1);
-        self.open.push_back(found);
-        Some(recording)
-    }
-
-    fn keep(&mut self, name: PlaybackName, recording: &Arc<Recording>) {
-        // It may be written again, or gone, since it was opened.
-        if self.known.get(name.as_str()).is_none_or(|known| known.is_written) {
-            return;
-        }
-        self.open.retain(|(open, _)| *open != name);
-        self.open.push_back((name, Arc::clone(recording)));
-        let bytes = |open: &VecDeque<(_, Arc<Recording>)>| -> usize {
-            open.iter().map(|(_, recording)| recording.held_bytes()).sum()
-        };
-        while self.open.len() > OPEN_MAX
-            || self.open.len() > 1 && bytes(&self.open) > OPEN_MAX_BYTES
-        {
-            self.open.pop_front();
-        }
+    fn is_finished(&self, name: &PlaybackName) -> bool {
+        self.known.get(name.as_str()).is_some_and(|known| !known.is_written)
     }
 
     fn forget(&mut self, name: &PlaybackName) {
         self.known.remove(name.as_str());
-        self.open.retain(|(open, _)| open != name);
+        self.forget_read(name);
+    }
+
+    /// What was read of it is read anew.
+    fn forget_read(&mut self, name: &PlaybackName) {
+        self.open.0.retain(|(open, _)| open != name);
+        self.films.0.retain(|(film, _)| film != name);
+    }
+}
+
+impl<T> Default for Lately<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Lately<T> {
+    fn find(&mut self, name: &PlaybackName) -> Option<Arc<T>> {
+        let at = self.0.iter().position(|(held, _)| held == name)?;
+        let found = self.0.remove(at)?;
+        let held = Arc::clone(&found.1);
+        self.0.push_back(found);
+        Some(held)
+    }
+
+    /// Keeps at most so many, of so many bytes together, but always this one.
+    fn keep(
+        &mut self,
+        name: PlaybackName,
+        new: &Arc<T>,
+        max: usize,
+        max_bytes: usize,
+        held_bytes: impl Fn(&T) -> usize,
+    ) {
+        self.0.retain(|(held, _)| *held != name);
+        self.0.push_back((name, Arc::clone(new)));
+        let bytes = |all: &VecDeque<(_, Arc<T>)>| -> usize {
+            all.iter().map(|(_, held)| held_bytes(held)).sum()
+        };
+        while self.0.len() > max || self.0.len() > 1 && bytes(&self.0) > max_bytes {
+            self.0.pop_front();
+        }
     }
 }
 

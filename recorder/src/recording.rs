@@ -48,7 +48,7 @@ pub struct Recording {
     folder: Folder,
     access: Access,
     epochs: Vec<String>,
-    inits: HashMap<(usize, Rendition, u32), index::Init>,
+    inits: HashMap<InitName, index::Init>,
     /// Those with media, in their order, each with the number of its epoch.
     segments: Vec<(usize, index::Segment)>,
     /// Volumes that were in the bucket alone when it was opened.
@@ -85,6 +85,9 @@ pub struct Summary {
     /// Lines, and segments, that were there and cannot be read.
     pub damaged: u64,
 }
+
+/// An init segment: the number of its epoch, its rendition, its id there.
+pub(crate) type InitName = (usize, Rendition, u32);
 
 /// Source, picture alone, and a place for each sound.
 const RENDITIONS: usize = 2 + SoundNumber::COUNT;
@@ -370,6 +373,79 @@ impl Recording {
         let init = self.inits.get(&(epoch, Rendition::Video, picture.init?))?;
         let segment = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
         Some(Opening { init: self.blob(&init.place), segment })
+    }
+
+    /// Whether some of it is in the bucket alone.
+    pub(crate) fn is_far(&self) -> bool {
+        !self.far_volumes.is_empty()
+    }
+
+    /// How many segments there are.
+    pub(crate) fn segments_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether timestamps or configuration break before a segment.
+    pub(crate) fn begins_stretch(&self, at: usize) -> bool {
+        self.segments.get(at).is_none_or(|(_, segment)| segment.discontinuity)
+    }
+
+    /// Whether a segment opens on a picture that needs others.
+    pub(crate) fn is_dependent(&self, at: usize) -> bool {
+        self.segments.get(at).is_some_and(|(_, segment)| segment.dependent)
+    }
+
+    /// When a segment was on, in Unix milliseconds.
+    pub(crate) fn date_ms(&self, at: usize) -> i64 {
+        let segment = self.segments.get(at);
+        segment.and_then(|(_, it)| it.stored(Rendition::Source)).map_or(0, |stored| stored.date_ms)
+    }
+
+    /// The segment that is played at a time of the whole, and how far into it that is, in microseconds.
+    pub(crate) fn at_us(&self, mut at_us: u64) -> Option<(usize, u64)> {
+        for (at, (_, segment)) in self.segments.iter().enumerate() {
+            let length_us =
+                segment.stored(Rendition::Source).map_or(0, |stored| stored.duration_us);
+            if at_us < length_us {
+                return Some((at, at_us));
+            }
+            at_us -= length_us;
+        }
+        None
+    }
+
+    /// When what was live at a date is played, in microseconds from the beginning: where nothing was recorded then,
+    /// what was recorded next.
+    pub(crate) fn played_us(&self, date_ms: i64) -> u64 {
+        let mut before_us = 0_u64;
+        for (_, segment) in &self.segments {
+            let Some(stored) = segment.stored(Rendition::Source) else { continue };
+            let into_ms = u64::try_from(date_ms.saturating_sub(stored.date_ms)).unwrap_or(0);
+            let into_us = into_ms.saturating_mul(1_000);
+            if into_us < stored.duration_us {
+                return before_us.saturating_add(into_us);
+            }
+            before_us = before_us.saturating_add(stored.duration_us);
+        }
+        before_us
+    }
+
+    /// The bytes that were written of a segment in a rendition, if any were.
+    pub(crate) fn own_bytes(&self, at: usize, rendition: Rendition) -> Option<Blob> {
+        let (_, segment) = self.segments.get(at)?;
+        Some(self.blob(segment.stored(rendition)?.place.as_ref()?))
+    }
+
+    /// The init segment that a segment needs in a rendition.
+    pub(crate) fn init_of(&self, at: usize, rendition: Rendition) -> Option<(InitName, Blob)> {
+        let (epoch, segment) = self.segments.get(at)?;
+        let name = (*epoch, rendition, segment.stored(rendition)?.init?);
+        Some((name, self.blob(&self.inits.get(&name)?.place)))
+    }
+
+    /// What its sounds are called.
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     fn blob(&self, place: &Place) -> Blob {

@@ -21,6 +21,7 @@ use super::*;
 
 mod bucket;
 mod damage;
+mod films;
 mod lives;
 mod past;
 

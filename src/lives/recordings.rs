@@ -8,9 +8,12 @@
 //! [`Lives::settle_recordings`]: the database says which posts show no recording, and which recordings were deleted.
 //! One that it says nothing of is left alone.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io, ops::Range};
 
+use api::{Clip, Moment, NoFilm};
+use futures_util::{StreamExt as _, stream::try_unfold};
 use media::id::{LiveId, PlaybackName, UserId};
+use recorder::When;
 use store::{Approval, MediaType, NewMedia};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
@@ -110,6 +113,39 @@ impl Lives {
             let lives = self.clone();
             tokio::spawn(async move { lives.picture_all(bare).await });
         }
+    }
+
+    /// Cuts a clip out of the recording of a live.
+    pub(super) async fn cut(
+        self,
+        name: PlaybackName,
+        wanted: Range<Moment>,
+    ) -> Result<Clip, NoFilm> {
+        let library = self.0.recordings.clone();
+        let when = |moment: Moment| match moment {
+            Moment::At(ms) => When::PlayedMs(ms),
+            Moment::Date(ms) => When::DateMs(ms),
+        };
+        let none = |error: recorder::Error| match error {
+            recorder::Error::Unknown => NoFilm::Unknown,
+            recorder::Error::Empty => NoFilm::Nothing,
+            recorder::Error::Busy => NoFilm::Busy,
+            error => {
+                error!(%name, %error, "a clip cannot be made of a recording");
+                NoFilm::Failed
+            }
+        };
+        let film = library.clip(name.as_str(), when(wanted.start)..when(wanted.end)).await;
+        let film = film.map_err(none)?;
+        let (len, reel) = (film.len(), film.reel());
+        let pieces = try_unfold((library, reel, 0), move |(library, mut reel, at)| async move {
+            let is_far = reel.is_far();
+            let read = move || Ok((reel.read(at..len)?, reel));
+            let (piece, reel) = library.read_from(is_far, read).await.map_err(io::Error::other)?;
+            let next = at + piece.len() as u64;
+            Ok((!piece.is_empty()).then_some((piece, (library, reel, next))))
+        });
+        Ok(Clip { len, pieces: pieces.boxed() })
     }
 
     /// Has recordings get their pictures one after the other, unless some do already.

@@ -437,6 +437,7 @@ macro_rules! migrations_of {
             15, "search by place", "0015_search_by_place.sql";
             16, "pages far into a list", "0016_pages_far_into_a_list.sql";
             17, "deleted recordings", "0017_deleted_recordings.sql";
+            18, "downloads", "0018_downloads.sql";
         }
     };
     ($folder:literal: $($version:literal, $name:literal, $file:literal;)+) => {

@@ -86,6 +86,7 @@ pub use reactions::Reactions;
 pub use reports::{Report, Reported};
 pub use sessions::{Rotation, TokenHash};
 pub use shares::{ExternalShare, NewShare, Platform, Share, ShareType, Shared};
+pub use text::fold;
 pub use uploads::Upload;
 pub use users::{NewUser, PasswordHash, ProfileChange, Role, User};
 

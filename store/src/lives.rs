@@ -30,6 +30,8 @@ pub struct LiveRow {
     pub playback_name: PlaybackName,
     /// Whom it is for.
     pub audience: Audience,
+    /// Whether others than its author may have its recording as a file.
+    pub downloads_allowed: bool,
     /// Where it stands.
     pub state: LiveState,
     /// When it was asked for, in Unix milliseconds.
@@ -129,6 +131,8 @@ pub struct NewLive {
     pub content: String,
     /// Whom it is for.
     pub audience: Audience,
+    /// Whether others than its author may have its recording as a file.
+    pub downloads_allowed: bool,
     /// The hash of the stream key.
     pub key_hash: KeyHash,
     /// The public name, random.
@@ -141,8 +145,8 @@ pub struct NewLive {
 macro_rules! select_lives {
     ($rest:literal) => {
         concat!(
-            "select l.id, l.author_id, p.title, l.description, l.playback_name, l.audience, l.state, \
-                 l.created_ms, l.started_ms, l.interrupted_ms, l.ended_ms \
+            "select l.id, l.author_id, p.title, l.description, l.playback_name, l.audience, \
+                 l.downloads_allowed, l.state, l.created_ms, l.started_ms, l.interrupted_ms, l.ended_ms \
              from lives l join posts p on p.id = l.id ",
             $rest
         )
@@ -221,8 +225,8 @@ impl Store {
             make_searchable!(transaction, id, &new.title, &new.content);
             sqlx::query(
                 "insert into lives (id, author_id, description, playback_name, key_hash, audience, \
-                     created_ms)
-                 values ($1, $2, $3, $4, $5, $6, $7)",
+                     downloads_allowed, created_ms)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(id)
             .bind(author)
@@ -230,6 +234,7 @@ impl Store {
             .bind(new.playback_name.as_str())
             .bind(new.key_hash.0.as_slice())
             .bind(new.audience.as_str())
+            .bind(i64::from(new.downloads_allowed))
             .bind(new.now_ms)
             .execute(&mut *transaction)
             .await?;
@@ -250,6 +255,7 @@ impl Store {
             description: storable(&new.description).into_owned(),
             playback_name: new.playback_name,
             audience: new.audience,
+            downloads_allowed: new.downloads_allowed,
             state: LiveState::Created,
             created_ms: new.now_ms,
             started_ms: None,
@@ -359,6 +365,22 @@ impl Store {
         Ok(moved > 0)
     }
 
+    /// Says whether others than its author may have the recording of a live as a file; whether there is such a live.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn allow_downloads(&self, id: LiveId, allowed: bool) -> Result<bool, Error> {
+        let changed = transaction!(&self.database, |transaction| {
+            sqlx::query("update lives set downloads_allowed = $2 where id = $1")
+                .bind(id.get())
+                .bind(i64::from(allowed))
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected()
+        });
+        Ok(changed > 0)
+    }
+
     /// Every live that has not ended, oldest first: what start-up has to put right.
     ///
     /// # Errors
@@ -414,6 +436,7 @@ row! {
         description: String,
         playback_name: String,
         audience: String,
+        downloads_allowed: i64,
         state: String,
         created_ms: i64,
         started_ms: Option<i64>,
@@ -433,6 +456,7 @@ impl TryFrom<LiveRecord> for LiveRow {
             description: record.description,
             playback_name: stored_name(&record.playback_name)?,
             audience: Audience::from_stored(&record.audience)?,
+            downloads_allowed: record.downloads_allowed != 0,
             state: LiveState::from_stored(&record.state)?,
             created_ms: record.created_ms,
             started_ms: record.started_ms,

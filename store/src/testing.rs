@@ -164,6 +164,7 @@ pub(crate) fn new_live(author: UserId) -> NewLive {
         description: "En direct de la place".to_owned(),
         content: "Live démarré !".to_owned(),
         audience: Audience::Public,
+        downloads_allowed: false,
         key_hash: key_hash(n),
         playback_name: PlaybackName::from_random(bits),
         now_ms: NOW_MS,

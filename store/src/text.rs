@@ -9,7 +9,7 @@ use std::borrow::Cow;
 ///
 /// Covers Latin letters as written in French and in the languages of Guinea; other characters are
 /// only put in lowercase.
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for c in text.chars().flat_map(char::to_lowercase) {
         match c {

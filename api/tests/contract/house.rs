@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    ops::Range,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -9,12 +10,15 @@ use std::{
     },
 };
 
-use api::{Clock, Config, Incoming, LiveControl, Passwords, Secret, Workshop};
+use api::{
+    Clip, Clock, Config, Incoming, LiveControl, Moment, NoFilm, Passwords, Secret, Workshop,
+};
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
     extract::ConnectInfo,
 };
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use media::id::{LiveId, PlaybackName, UserId};
@@ -61,6 +65,9 @@ pub struct FakeControl {
     /// What the recorder makes of the next live that ends.
     pub recording: Mutex<Option<(Store, LiveId, store::NewMedia)>>,
     pub unrecorded: Mutex<Vec<PlaybackName>>,
+    /// Which clips were asked for, and what they are; a short film where nothing is said.
+    pub cut: Mutex<Vec<(PlaybackName, Range<Moment>)>>,
+    pub film: Mutex<Option<Result<Vec<u8>, NoFilm>>>,
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
     pub bucket: Mutex<Option<bool>>,
@@ -112,6 +119,26 @@ impl LiveControl for FakeControl {
 
     fn poster(&self, _name: &PlaybackName) -> Option<u64> {
         *self.poster.lock().unwrap()
+    }
+
+    fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)> {
+        let is_recorded = !self.unrecorded.lock().unwrap().contains(name);
+        is_recorded.then(|| (format!("/vod/{name}/for-{address}/{file}"), 1_800_000_000))
+    }
+
+    fn clip(
+        &self,
+        name: &PlaybackName,
+        wanted: Range<Moment>,
+    ) -> Pin<Box<dyn Future<Output = Result<Clip, NoFilm>> + Send>> {
+        self.cut.lock().unwrap().push((name.clone(), wanted));
+        let film = self.film.lock().unwrap().clone().unwrap_or_else(|| Ok(mp4(10)));
+        Box::pin(async move {
+            let film = film?;
+            let len = film.len() as u64;
+            let pieces: Vec<_> = film.chunks(10).map(|it| Ok(Bytes::copy_from_slice(it))).collect();
+            Ok(Clip { len, pieces: stream::iter(pieces).boxed() })
+        })
     }
 }
 

@@ -45,6 +45,7 @@ async fn a_live_is_given_all_a_broadcaster_needs() {
             "hls_ts_url": format!("http://live.test/hls/{name}-ts.m3u8"),
             "watch_url": format!("http://live.test/live/{name}"),
             "playback_name": name, "title": "Marché", "description": "De Madina", "audience": "public",
+            "downloads_allowed": false,
             "message": "Live démarré avec succès",
         })
     );
@@ -286,7 +287,7 @@ async fn a_broadcaster_sees_what_the_encoder_sends() {
             "ended_at": null,
             "hls_url": live["hls_url"], "watch_url": live["watch_url"],
             "playback_name": live["playback_name"], "title": "Live streaming",
-            "audience": "public", "viewers_count": 12,
+            "audience": "public", "downloads_allowed": false, "viewers_count": 12,
             "incoming": {
                 "video": {"codec": "avc1.64001f", "width": 1280, "height": 720, "fps": 30.0},
                 "audio": {"codec": "mp4a.40.2", "sample_rate_hz": 48000, "channels": 2},

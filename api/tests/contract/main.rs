@@ -21,6 +21,7 @@ mod conventions;
 mod defects;
 mod described;
 mod files;
+mod films;
 mod house;
 mod likes;
 mod limits;

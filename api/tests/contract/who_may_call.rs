@@ -231,6 +231,12 @@ impl Place {
             api::tidy(&self.house.store, &self.house.storage, i64::MAX).await;
             return answer;
         }
+        if line.path == "/api/posts/live/{id}/download/" {
+            // Its author allows it.
+            let allow = format!("/api/posts/live/{id}/downloads/");
+            let body = json!({"downloads_allowed": true});
+            self.house.call(Method::PUT, &allow, Some(&self.owner), Some(body)).await;
+        }
         if line.path == "/api/users/change-password/" && line.method == Method::POST {
             // Whose password it is does not matter, and who changes his is signed out.
             let passing = self.house.member(&format!("passing{}", live["id"])).await;

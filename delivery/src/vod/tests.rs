@@ -1,7 +1,7 @@
 use std::{fs, ops::Range};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, header, request::Builder};
 use http_body_util::BodyExt as _;
 use hub::{Channel, Hub, Publisher};
 use media::{
@@ -26,17 +26,17 @@ const AVCC: &[u8] = &[
 const PICTURE_BYTES: usize = 20_000;
 
 /// A server with one live called `a`, and its recording.
-struct House {
+pub(crate) struct House {
     folder: TempDir,
     hub: Hub,
     channel: Arc<Channel>,
     recorder: Recorder,
-    delivery: Delivery,
+    pub(crate) delivery: Delivery,
     _publisher: Publisher,
 }
 
 impl House {
-    fn new(access: Access) -> Self {
+    pub(crate) fn new(access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let library = Library::open(folder.path().to_owned()).unwrap();
         let config = recorder::Config { free_min_bytes: 0, ..Default::default() };
@@ -58,7 +58,7 @@ impl House {
     }
 
     /// One whose live is over and gone.
-    async fn over(access: Access) -> Self {
+    pub(crate) async fn over(access: Access) -> Self {
         let house = Self::new(access);
         house.channel.end();
         house.recorder.finished(house.channel.name()).await;
@@ -66,12 +66,19 @@ impl House {
         house
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(path, &[]).await
     }
 
-    async fn ask(&self, path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
-        let mut request = Request::builder().uri(path);
+    pub(crate) async fn ask(&self, path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
+        self.send(Request::builder().uri(path), headers).await
+    }
+
+    pub(crate) async fn head(&self, path: &str) -> Answer {
+        self.send(Request::head(path), &[]).await
+    }
+
+    async fn send(&self, mut request: Builder, headers: &[(header::HeaderName, &str)]) -> Answer {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
@@ -87,22 +94,39 @@ impl House {
         (format!("/vod/a/{}/{msn}.m4s", self.channel.epoch()), bytes)
     }
 
-    fn ticket(&self) -> String {
+    /// The path of the recording as a file of this name.
+    pub(crate) fn download(&self, file: &str) -> String {
+        let tickets = Tickets::new(&Config::default(), &Keys::derive(b"secret"));
+        let address = [192, 0, 2, 1].into();
+        tickets.download(self.channel.name(), file, address, now_s()).unwrap().0
+    }
+
+    /// Turns a bit of a segment on the disk, in its second piece.
+    pub(crate) fn damage(&self, msn: u64) {
+        let (_, bytes) = self.segment(msn);
+        let volume = self.folder.path().join("a/00000.volume");
+        let mut written = fs::read(&volume).unwrap();
+        let at = written.windows(64).position(|it| it == &bytes[..64]).unwrap();
+        written[at + 300_000] ^= 1;
+        fs::write(&volume, written).unwrap();
+    }
+
+    pub(crate) fn ticket(&self) -> String {
         let tickets = Tickets::new(&Config::default(), &Keys::derive(b"secret"));
         let address = [192, 0, 2, 1].into();
         tickets.give(self.channel.name(), address, now_s()).to_string()
     }
 }
 
-struct Answer {
-    status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
     /// None when it broke off.
-    body: Option<Bytes>,
+    pub(crate) body: Option<Bytes>,
 }
 
 impl Answer {
-    fn header(&self, name: header::HeaderName) -> &str {
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
@@ -110,7 +134,7 @@ impl Answer {
         String::from_utf8(self.body.clone().unwrap().to_vec()).unwrap()
     }
 
-    fn failed_as(&self, status: u16, code: &str) -> bool {
+    pub(crate) fn failed_as(&self, status: u16, code: &str) -> bool {
         self.status == status && self.text().contains(&format!("\"code\":\"{code}\""))
     }
 }
@@ -270,11 +294,7 @@ async fn a_private_recording_is_for_those_with_a_ticket() {
 async fn a_damaged_piece_is_never_served() {
     let house = House::over(Access::Everyone).await;
     let (path, bytes) = house.segment(1);
-    let volume = house.folder.path().join("a/00000.volume");
-    let mut written = fs::read(&volume).unwrap();
-    let at = written.windows(64).position(|it| it == &bytes[..64]).unwrap();
-    written[at + 300_000] ^= 1;
-    fs::write(&volume, written).unwrap();
+    house.damage(1);
     // The first piece is good and the second is not: the body ends too early.
     let broken = house.get(&path).await;
     assert_eq!((broken.status, broken.body), (StatusCode::OK, None));

@@ -33,6 +33,21 @@ on_both! {
         }
     }
 
+    async fn others_may_download_a_live_where_its_author_says_so(db: Fixture) {
+        let author = db.user_called("kadiatou").await.id;
+        let allowed = NewLive { downloads_allowed: true, ..new_live(author) };
+        let first = db.create_live(allowed).await.unwrap();
+        let second = db.create_live(new_live(author)).await.unwrap();
+        assert_eq!((first.downloads_allowed, second.downloads_allowed), (true, false));
+        assert!(db.live(first.id).await.unwrap().unwrap().downloads_allowed);
+        assert!(!db.live(second.id).await.unwrap().unwrap().downloads_allowed);
+        assert!(db.allow_downloads(second.id, true).await.unwrap());
+        assert!(db.allow_downloads(first.id, false).await.unwrap());
+        assert!(!db.live(first.id).await.unwrap().unwrap().downloads_allowed);
+        assert!(db.live(second.id).await.unwrap().unwrap().downloads_allowed);
+        assert!(!db.allow_downloads(LiveId::new(404), true).await.unwrap());
+    }
+
     async fn an_unknown_live_is_none(db: Fixture) {
         assert_eq!(db.live(LiveId::new(404)).await.unwrap(), None);
         assert_eq!(db.live_by_key(&key_hash(0)).await.unwrap(), None);
