@@ -11,7 +11,6 @@ use crate::{
     uploaded::{UPLOADED, Uploaded},
 };
 
-#[allow(dead_code, reason = "each test binary uses its own part of it")]
 #[path = "../../../storage/tests/server/mod.rs"]
 mod server;
 
