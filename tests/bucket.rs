@@ -13,7 +13,6 @@ use support::fingerprint::Fingerprint;
 use support::source::{self, Pace, USUAL};
 use support::wait;
 
-#[allow(dead_code, reason = "of what the storage's tests share, this uses a part")]
 #[path = "../storage/tests/server/mod.rs"]
 mod server;
 

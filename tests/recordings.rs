@@ -149,6 +149,32 @@ fn what_a_crash_prevented_is_done_after_the_next_start_also_where_nothing_is_rec
 }
 
 #[test]
+fn the_oldest_recording_of_a_member_gives_way_to_his_newer_one_and_to_nobody_elses() {
+    let mut house = House::start();
+    let live_of = |member: &support::api::Member, house: &House| {
+        let live = member.start_live();
+        publish(house, &live);
+        assert_eq!(live.member.stop(live.id).json()["video_saved"], true);
+        live
+    };
+    let (one, other) = (house.member(), house.member());
+    let [others, older, newer] = [&other, &one, &one].map(|member| live_of(member, &house));
+    let folder = house.folder().join("data/recordings").join(&newer.name);
+    let files = std::fs::read_dir(folder).expect("it is there").flatten();
+    let bytes: u64 = files.map(|it| it.metadata().map_or(0, |it| it.len())).sum();
+    house.crash();
+    let most = (bytes * 3 / 2).to_string();
+    house.restart_in_place_with(&[("RECORDING__MAX_BYTES_PER_USER", &most)]);
+    wait::until_true("the older one is shown no more", KEPT_WITHIN, || {
+        older.member.get(&format!("/api/posts/{}/", older.id)).json()["live_stream"].is_null()
+    });
+    assert_eq!(house.get(&recording(&older)).status, 404);
+    for live in [&newer, &others] {
+        assert_eq!(house.get(&recording(live)).status, 200);
+    }
+}
+
+#[test]
 fn every_sound_of_a_live_is_in_its_recording() {
     const SOUNDS: Sounds = Sounds {
         first: Encoding { video: H264, audio: AAC },

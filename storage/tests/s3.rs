@@ -13,7 +13,6 @@ use tempfile::TempDir;
 
 use self::server::{SOON, Server};
 
-#[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod server;
 
 const MIB: usize = 1024 * 1024;

@@ -46,6 +46,18 @@ async fn health_says_when_the_database_is_gone() {
 
 /// Defect 14.
 #[tokio::test]
+async fn health_tells_whether_recordings_reach_their_bucket_and_is_well_without() {
+    let house = House::new().await;
+    for (bucket, told) in
+        [(None, json!(null)), (Some(true), json!("on")), (Some(false), json!("away"))]
+    {
+        *house.control.bucket.lock().unwrap() = bucket;
+        let health = house.look("/api/health/").await;
+        assert_eq!((health.status, &health.body["bucket"]), (StatusCode::OK, &told));
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_is_not_described() {
     let house = House::new().await;
     let member = house.member("fatou").await;

@@ -11,7 +11,6 @@ use crate::{
     uploaded::{UPLOADED, Uploaded},
 };
 
-#[allow(dead_code, reason = "each test binary uses its own part of it")]
 #[path = "../../../storage/tests/server/mod.rs"]
 mod server;
 
@@ -215,7 +214,8 @@ async fn volumes_go_up_while_a_live_is_on_and_the_rest_when_it_is_over() {
     until(async || recorder.progress(channel.name()).unwrap().written == 5).await;
     // As it does every half minute.
     site.library.due_again(true);
-    until(async || site.uploaded().index.is_some()).await;
+    // It may be at it since before the second was complete.
+    until(async || site.uploaded().volumes.len() == 2 && site.uploaded().index.is_some()).await;
     let (here, there) = (site.on_disk(), site.in_bucket().await);
     let names = |files: &HashMap<String, Vec<u8>>| {
         let mut names: Vec<_> = files.keys().cloned().collect();
@@ -317,6 +317,13 @@ async fn a_byte_that_turned_in_the_bucket_is_never_served() {
     fs::write(&turned, bytes).unwrap();
     site.depot.put(&path, &turned, len, None).await.unwrap();
     assert!(matches!(site.segments().await, Err(Error::Damaged)));
+    // In pieces, too.
+    let recording = site.library.recording("a").await.unwrap();
+    let (name, _) = listed(&recording, Rendition::Source).pop().unwrap();
+    let Content::Stored(blob) = segment(&recording, Rendition::Source, &name) else { panic!() };
+    let last = blob.len() - 1;
+    let read = move || blob.open()?.read(last..last + 1);
+    assert!(matches!(site.library.read_from(true, read).await, Err(Error::Damaged)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

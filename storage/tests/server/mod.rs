@@ -3,6 +3,8 @@
 //!
 //! The server is a process of its own (`scripts/peers.sh tests` installs it).
 
+#![allow(clippy::unwrap_used, dead_code, reason = "tests, each of which uses its own part of it")]
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
