@@ -40,9 +40,43 @@ async fn a_reader_finds_a_live_and_where_to_watch_it() {
             "started_at": "2025-07-23T11:05:01.000000Z", "ended_at": null,
             "audience": "public", "viewers_count": null,
             "hls_url": live["hls_url"], "hls_ts_url": live["hls_ts_url"],
-            "watch_url": live["watch_url"],
+            "watch_url": live["watch_url"], "thumbnail_url": null,
         })
     );
+}
+
+#[tokio::test]
+async fn a_live_shows_what_it_looks_like_under_an_address_that_is_another_every_minute() {
+    let house = House::new().await;
+    let (fatou, binta) = (house.member("fatou").await, house.member("binta").await);
+    for audience in ["public", "quartier"] {
+        let wanted = json!({"audience": audience});
+        let live = house.write("/api/posts/live/start/", &fatou, wanted).await;
+        let id = live["id"].as_i64().unwrap();
+        house.publish(id).await;
+        *house.control.poster.lock().unwrap() = Some(7 * 60_000 + 12_345);
+        let (path, watched) = (
+            format!("/api/posts/{id}/"),
+            format!("/api/lives/{}/", live["playback_name"].as_str().unwrap()),
+        );
+        let post = house.get(&path, &binta).await.body;
+        let shown = post["live"]["thumbnail_url"].as_str().unwrap().to_owned();
+        let plain = format!(
+            "http://live.test/hls/{}/poster.jpg?v=7",
+            live["playback_name"].as_str().unwrap()
+        );
+        match audience {
+            "public" => assert_eq!(shown, plain),
+            _ => assert!(shown.starts_with(&format!("{plain}&ticket=")), "{shown}"),
+        }
+        let of_watched = house.get(&watched, &binta).await.body["thumbnail_url"].clone();
+        assert!(of_watched.as_str().unwrap().starts_with(&plain), "{of_watched}");
+        *house.control.poster.lock().unwrap() = None;
+        let post = house.get(&path, &binta).await.body;
+        assert_eq!(post["live"]["thumbnail_url"], Value::Null);
+        let stop = format!("/api/posts/live/{id}/stop/");
+        house.call(Method::PUT, &stop, Some(&fatou), Some(json!({}))).await;
+    }
 }
 
 #[tokio::test]

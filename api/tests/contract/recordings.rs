@@ -57,6 +57,16 @@ async fn a_live_that_stops_names_what_the_server_recorded_and_its_post_shows_it(
     assert_eq!((&shown["duration"], &shown["height"]), (&json!("01:02:03"), &json!(720)));
     assert_eq!(shown["thumbnail_url"], Value::Null, "nobody has made one");
     assert_eq!(post["hls_url"], live["hls_url"], "it leads to the recording now");
+    house.store.set_poster(&name.parse().unwrap(), "LEHV6n").await.unwrap();
+    let post = house.get(&format!("/api/posts/{}/", live["id"]), &member).await.body;
+    let poster = format!("http://live.test/vod/{name}/poster.jpg");
+    assert_eq!(post["live_stream"]["thumbnail_url"], poster);
+    assert_eq!(post["live_stream"]["blur_hash"], "LEHV6n");
+    let watched = house.get(&format!("/api/lives/{name}/"), &member).await.body;
+    assert_eq!(
+        watched["recording"],
+        json!({"hls_url": file, "duration": "01:02:03", "file_size": shown["file_size"], "thumbnail_url": poster})
+    );
     // It is no upload of his, which have a limit.
     let owner = media::id::UserId::new(member.id);
     assert_eq!(house.store.media_bytes_of(owner).await.unwrap(), 0);
@@ -70,6 +80,11 @@ async fn a_recording_for_a_quartier_is_shown_with_a_ticket_to_those_it_is_for() 
     let post = house.get(&format!("/api/posts/{}/", live["id"]), &member).await.body;
     let file = post["live_stream"]["file"].as_str().unwrap();
     assert!(file.contains("/index.m3u8?ticket="), "{file}");
+    let name = live["playback_name"].as_str().unwrap();
+    house.store.set_poster(&name.parse().unwrap(), "LEHV6n").await.unwrap();
+    let post = house.get(&format!("/api/posts/{}/", live["id"]), &member).await.body;
+    let poster = post["live_stream"]["thumbnail_url"].as_str().unwrap();
+    assert!(poster.contains("/poster.jpg?ticket="), "{poster}");
 }
 
 #[tokio::test]

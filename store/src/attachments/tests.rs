@@ -365,7 +365,8 @@ on_both! {
         for _ in 1..POST_MEDIA_MAX {
             db.create_recording(id, new_media(owner)).await.unwrap();
         }
-        assert_eq!(known().await, Some(RecordedLive { has_room: false, ..shown }));
+        let full = RecordedLive { has_poster: true, has_room: false, ..shown };
+        assert_eq!(known().await, Some(full));
         assert!(db.delete_post(id.into()).await.unwrap());
         assert_eq!(known().await, None);
     }
