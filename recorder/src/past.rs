@@ -31,7 +31,7 @@ pub struct Left {
     pub written_ms: i64,
     /// Whether its end was written.
     pub is_over: bool,
-    past: Option<Past>,
+    pub(crate) past: Option<Past>,
     /// The init segments of its epoch as they were.
     inits: Vec<index::Init>,
 }
