@@ -26,6 +26,8 @@ mod depot;
 mod incoming;
 #[cfg(feature = "stores")]
 mod name;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "stores")]
 mod storage;
 #[cfg(feature = "stores")]

@@ -15,9 +15,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetResultPayload, ObjectMeta,
-    ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, RetryConfig, WriteMultipart,
-    aws::AmazonS3Builder, local::LocalFileSystem, path::Path,
+    Attribute, Attributes, GetOptions, GetResultPayload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, WriteMultipart, local::LocalFileSystem,
+    path::Path,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Arrived, Bench, Config, Depot, Incoming, ObjectName, Partial, S3, Urls,
+    Arrived, Bench, Config, Depot, Incoming, ObjectName, Partial, Urls,
     depot::Pace,
     name::{RANDOM_BYTES, SHOWN},
 };
@@ -50,16 +50,6 @@ const PUTS_AT_ONCE: usize = 4;
 pub const PUT_LONGEST: Duration = Duration::from_secs(30 * 60);
 /// What a reader of a folder is given at a time. Bounds his memory here, however slow he is.
 const READ_BYTES: usize = 64 * 1024;
-
-/// How long a connection to the store may take to open.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long the store may be silent: it stores a piece within a few seconds.
-const SILENCE: Duration = Duration::from_secs(30);
-/// The wait before the second try; each further one waits up to twice as long, until [`RETRY_MAX`].
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
-/// Tries of one request. The time they may take (`s3.retry_s`) ends them first.
-const TRIES: usize = 1000;
 
 /// What S3 tells those who read from it directly. A name never names two contents.
 pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -156,7 +146,10 @@ impl Storage {
         make_folder(&partial)?;
         let work = incoming.join(WORK);
         let objects: Arc<dyn ObjectStore> = match &config.s3 {
-            Some(s3) => Arc::new(bucket(s3)?.build().map_err(setting)?),
+            #[cfg(feature = "s3")]
+            Some(s3) => crate::s3::open(s3)?,
+            #[cfg(not(feature = "s3"))]
+            Some(_) => return Err(Error::Setting("s3: this program was built without it".into())),
             None => {
                 let folder = data_dir.join(&config.folder);
                 make_folder(&folder)?;
@@ -516,40 +509,6 @@ fn at(name: &ObjectName) -> Path {
     Path::from(name.as_str())
 }
 
-fn bucket(s3: &S3) -> Result<AmazonS3Builder, Error> {
-    let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(&s3.bucket)
-        .with_region(&s3.region)
-        .with_access_key_id(&s3.key_id)
-        .with_secret_access_key(s3.secret.reveal())
-        .with_virtual_hosted_style_request(!s3.path_style)
-        // One object at a time is all that is ever deleted.
-        .with_disable_bulk_delete(true)
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig { init_backoff: RETRY_FIRST, max_backoff: RETRY_MAX, base: 2.0 },
-            max_retries: TRIES,
-            retry_timeout: Duration::from_secs(s3.retry_s),
-        });
-    let mut client = ClientOptions::new()
-        // A slow reader may take as long as he likes; silence of the store may not.
-        .with_timeout_disabled()
-        .with_read_timeout(SILENCE)
-        .with_connect_timeout(CONNECT);
-    if let Some(endpoint) = &s3.endpoint {
-        client = client.with_allow_http(endpoint.starts_with("http://"));
-        builder = builder.with_endpoint(hosted(endpoint.trim_end_matches('/'), s3));
-    }
-    Ok(builder.with_client_options(client))
-}
-
-/// The address that requests go to, but for the bucket where it stands in the path.
-fn hosted(endpoint: &str, s3: &S3) -> String {
-    match endpoint.split_once("://") {
-        Some((scheme, host)) if !s3.path_style => format!("{scheme}://{}.{host}", s3.bucket),
-        _ => endpoint.to_owned(),
-    }
-}
-
 fn make_folder(path: &FilePath) -> Result<(), Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File { path: path.to_owned(), source })
@@ -597,14 +556,14 @@ where
         .boxed()
 }
 
-fn setting(fault: object_store::Error) -> Error {
+pub(crate) fn setting(fault: object_store::Error) -> Error {
     Error::Setting(fault.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::{Kind, S3};
 
     async fn arrived(storage: &Storage, len: usize) -> Arrived {
         let mut incoming = storage.receive().await.unwrap();
