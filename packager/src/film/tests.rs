@@ -393,3 +393,19 @@ fn beyond_four_gigabytes_offsets_have_64_bits() {
     assert_eq!(chunks[0], head.len() as u64);
     assert!(chunks[0] + first_len < 1 << 30 && chunks.last().unwrap() > &(5 << 30));
 }
+
+#[test]
+fn pictures_that_wait_longer_after_a_break_are_decoded_no_faster() {
+    let of = |delay: i32| -> Vec<Event> {
+        let is_picture =
+            |event: &Event| !matches!(event, Event::Sample(it) if it.kind == Kind::Audio);
+        let media = media(4_000, delay, 48_000).into_iter().filter(is_picture);
+        [picture(31)].into_iter().chain(media).collect()
+    };
+    let (first, second) = (of(0), of(14_400));
+    let film = Film::of(&live(vec![first.clone(), second.clone()]), &Labels::default());
+    let sent = [data(&first, Kind::Video), data(&second, Kind::Video)].concat();
+    assert!(film.samples(0).iter().map(|it| it.2).eq(sent));
+    let steps = &film.track(0).mdia.minf.stbl.stts.entries;
+    assert!(steps.iter().all(|run| run.sample_delta >= 3_600), "{steps:?}");
+}
