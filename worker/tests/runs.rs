@@ -101,6 +101,14 @@ async fn it_gets_its_job_and_nothing_of_the_environment() {
 }
 
 #[tokio::test]
+async fn it_is_the_last_to_be_given_a_processor_from_its_first_step_on() {
+    let script = Script::new("/bin/cat >/dev/null; /usr/bin/nice >$0.nice; exit 1");
+    assert!(script.run(PLENTY).await.is_err());
+    let nice = std::fs::read_to_string(script.folder.path().join("worker.nice")).unwrap();
+    assert_eq!(nice.trim(), "19");
+}
+
+#[tokio::test]
 async fn a_crash_is_told_by_its_signal_and_the_end_of_its_words() {
     let script = Script::new("/usr/bin/seq 9999 >&2; echo the end >&2; kill -SEGV $$");
     let Err(Failed::Crashed { how, stderr }) = script.run(PLENTY).await else { panic!() };
