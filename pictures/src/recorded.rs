@@ -176,7 +176,8 @@ impl Pictures {
         moment: &Moment<'_>,
     ) -> Result<bool, Failed> {
         let opening = recording.opening(moment).ok_or(recorder::Error::Damaged)?;
-        let film = self.0.library.read(move || opening.read()).await?;
+        let is_far = opening.is_far();
+        let film = self.0.library.read_from(is_far, move || opening.read()).await?;
         let picture = desk.thumbnail(film).await?;
         ::metrics::counter!("pictures_made_total").increment(1);
         let date_ms = u64::try_from(moment.date_ms).unwrap_or_default();

@@ -763,6 +763,11 @@ impl Alone {
 }
 
 impl Opening {
+    /// Whether its bytes are in the bucket: see [`crate::Library::read_from`].
+    pub fn is_far(&self) -> bool {
+        self.segment.is_far
+    }
+
     /// A film of this one picture. Of its segment no more is read than that takes. Blocks.
     ///
     /// # Errors
