@@ -244,7 +244,10 @@ async fn clip(
     api.workshop.wake();
     drop(slot);
     let Wanted { title, content, .. } = wanted;
-    let post = new_post(&api, &user, title, content, media.id).await;
+    // Whoever hides that the live is his hides it of the clip, too.
+    let announced = api.store.post(live.id).await?;
+    let is_anonymous = announced.is_some_and(|post| post.is_anonymous);
+    let post = new_post(&api, &user, (title, content), is_anonymous, media.id).await;
     let post = match post {
         Ok(post) => post,
         Err(error) => {
@@ -265,8 +268,8 @@ async fn clip(
 async fn new_post(
     api: &Api,
     user: &User,
-    title: String,
-    content: String,
+    (title, content): (String, String),
+    is_anonymous: bool,
     media: MediaId,
 ) -> Result<PostId, Error> {
     let new = NewPost {
@@ -274,7 +277,7 @@ async fn new_post(
         title,
         content,
         post_type: PostType::Info,
-        is_anonymous: false,
+        is_anonymous,
         media: vec![media],
         now_ms: api.clock.now_ms(),
     };

@@ -116,7 +116,7 @@ impl Failure {
                 r#"{"detail":"Ce direct est réservé, ou votre accès a expiré : rouvrez sa page.","code":"no_ticket"}"#
             }
             Self::NoDownload => {
-                r#"{"detail":"Cette adresse de téléchargement a expiré : demandez-en une autre sur la page du direct.","code":"no_ticket"}"#
+                r#"{"detail":"Cette adresse de téléchargement a expiré : demandez-en une autre.","code":"no_ticket"}"#
             }
             Self::TooLong => {
                 r#"{"detail":"Cet enregistrement est trop long pour un seul fichier : prenez-en un extrait.","code":"too_long"}"#

@@ -110,7 +110,7 @@ impl Follower<'_> {
         let mut film = segment.init(Rendition::Video)?.bytes.to_vec();
         film.extend(packager::opening_picture(&segment.bytes(Rendition::Source)?)?);
         let epoch = self.gone.channel.epoch().to_string();
-        Some((film, Tile { date_ms, epoch, msn: segment.msn() }))
+        Some((film, Tile { date_ms, epoch, msn: segment.number() }))
     }
 
     async fn take(&self, film: Vec<u8>, tile: Tile, folder: &Path) -> Result<(), Failed> {

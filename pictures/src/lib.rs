@@ -69,8 +69,12 @@ impl Failed {
             Self::Job(failed) => {
                 matches!(failed, worker::Failed::NotStarted(_) | worker::Failed::Busy(_))
             }
-            Self::Disk(_) | Self::Recording(recorder::Error::Busy) => true,
-            Self::Nonsense | Self::Recording(_) => false,
+            Self::Disk(_) => true,
+            Self::Recording(error) => {
+                use recorder::Error::{Away, Busy, Disk};
+                matches!(error, Away(_) | Busy | Disk(_))
+            }
+            Self::Nonsense => false,
         }
     }
 }

@@ -68,9 +68,21 @@ impl Made {
 }
 
 impl Pictures {
-    /// Whether a recording is known to have all the pictures that it will have, or nobody makes any.
-    pub fn is_complete(&self, name: &PlaybackName) -> bool {
-        self.0.desk.is_none() || self.lock().complete.contains(name)
+    /// Whether a recording has all the pictures that it will have, as far as is known, or nobody makes any. One whose
+    /// poster is not shown has to be looked at.
+    pub async fn is_complete(&self, name: &PlaybackName, is_shown: bool) -> bool {
+        if self.0.desk.is_none() || self.lock().complete.contains(name) {
+            return true;
+        }
+        if !is_shown {
+            return false;
+        }
+        let folder = self.0.library.folder(name);
+        let is_complete = blocking(&folder, shelf::is_complete).await.unwrap_or(false);
+        if is_complete {
+            self.lock().complete.insert(name.clone());
+        }
+        is_complete
     }
 
     /// Sees to it that a recording has pictures: once its live has no more to come, those are looked at, and made

@@ -222,7 +222,7 @@ async fn a_worker_that_dies_of_a_live_costs_its_pictures_and_nothing_else() {
     // It has had its chance.
     let made = house.pictures.made("a").await.unwrap();
     assert!(made.index(&recording, "").is_none() && made.poster().is_none());
-    assert!(house.pictures.is_complete(house.channel.name()));
+    assert!(house.pictures.is_complete(house.channel.name(), true).await);
     let tries = house.asked().len();
     assert_eq!(house.make(&recording).await.unwrap(), None);
     assert_eq!(house.asked().len(), tries);
@@ -266,7 +266,7 @@ async fn a_recording_waits_for_a_worker_that_cannot_be_started() {
     fs::rename(house.file("worker"), house.file("away")).unwrap();
     let failed = house.make(&recording).await.unwrap_err();
     assert!(failed.is_ours(), "{failed}");
-    assert!(!house.pictures.is_complete(house.channel.name()));
+    assert!(!house.pictures.is_complete(house.channel.name(), true).await);
     fs::rename(house.file("away"), house.file("worker")).unwrap();
     assert!(house.make(&recording).await.unwrap().is_some());
 }

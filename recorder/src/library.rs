@@ -47,8 +47,8 @@ const FILMS_MAX: usize = 64;
 const FILMS_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// Films that are made at once, each from all bytes of its recording.
 const FILMS_MADE_AT_ONCE: usize = 2;
-/// Longest wait for one that another request has made, or for the turn to make one.
-const FILM_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait for one to be made, and for the turn to make one: proxies wait for no more than a minute.
+const FILM_WITHIN: Duration = Duration::from_secs(20);
 /// What a folder is called from when it is to go until it is gone.
 const DELETED: &str = ".deleted-";
 /// What the folder of a recording that comes out of the bucket is called from until it is whole.
@@ -163,12 +163,8 @@ impl Library {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
         let mut shelves = Shelves::default();
         for entry in fs::read_dir(&root)? {
-            let entry = entry?;
-            let file_name = entry.file_name();
+            let file_name = entry?.file_name();
             let Some(name) = file_name.to_str() else { continue };
-            if name.starts_with(ADOPTED) {
-                fs::remove_dir_all(entry.path())?;
-            }
             let deleted = name.strip_prefix(DELETED);
             // Whatever else lies there is none of ours.
             if let Ok(name) = deleted.unwrap_or(name).parse::<PlaybackName>() {
@@ -244,16 +240,22 @@ impl Library {
             let known = shelves.known.get(name.as_str());
             Arc::clone(&known.ok_or(Error::Unknown)?.filming)
         };
-        let _turn = timeout(FILM_WITHIN, filming.lock()).await.map_err(|_| Error::Busy)?;
+        let turn = timeout(FILM_WITHIN, filming.lock_owned()).await.map_err(|_| Error::Busy)?;
         if let Some(film) = self.lock().films.find(&name) {
             return Ok(film);
         }
-        let film = Arc::new(self.make(recording, None).await?);
-        let mut shelves = self.lock();
-        if shelves.is_finished(&name) {
-            shelves.films.keep(name, &film, FILMS_MAX, FILMS_MAX_BYTES, Film::held_bytes);
-        }
-        Ok(film)
+        let library = self.clone();
+        // It goes on when who asked waits no more, and he finds it made when he comes again.
+        let made = tokio::spawn(async move {
+            let _turn = turn;
+            let film = Arc::new(library.make(recording, None).await?);
+            let mut shelves = library.lock();
+            if shelves.is_finished(&name) {
+                shelves.films.keep(name, &film, FILMS_MAX, FILMS_MAX_BYTES, Film::held_bytes);
+            }
+            Ok(film)
+        });
+        timeout(FILM_WITHIN, made).await.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?
     }
 
     /// The film of a recording turned out to be damaged: the next one is made without what cannot be read.
@@ -268,7 +270,8 @@ impl Library {
     pub async fn clip(&self, name: &str, wanted: Range<When>) -> Result<Arc<Film>, Error> {
         let recording = self.recording(name).await?;
         let looked_at = Arc::clone(&recording);
-        let cut = self.read(move || Cut::at_keyframes(&looked_at, wanted)).await?;
+        let is_far = recording.is_far();
+        let cut = self.read_from(is_far, move || Cut::at_keyframes(&looked_at, wanted)).await?;
         self.make(recording, Some(cut)).await.map(Arc::new)
     }
 
@@ -453,7 +456,10 @@ impl Library {
     /// Has the index of a recording that is in the bucket alone.
     async fn adopt(&self, name: &PlaybackName) -> Result<(), Error> {
         let depot = self.0.depot.as_ref().ok_or(Error::Unknown)?;
+        let place = timeout(PLACE_WITHIN, self.0.far_reads.acquire()).await;
+        let place = place.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
         let found = Found::look(depot, name).await?;
+        drop(place);
         let (folder, beside) = (self.folder(name), self.0.root.join(format!("{ADOPTED}{name}")));
         self.read(move || Ok(found.keep(&folder, &beside)?)).await?;
         if let Some(known) = self.lock().known.get_mut(name.as_str()) {

@@ -326,26 +326,34 @@ impl Recording {
     }
 
     /// Reads every byte. Gives the names of what is not as it was written. Blocks, for as long as a disk takes.
-    pub fn damaged(&self) -> Vec<String> {
-        let is_damaged =
-            |place: &&Place| !self.blob(place).open().is_ok_and(|open| open.is_whole());
+    ///
+    /// # Errors
+    /// [`Error::Away`] where something is in a bucket that does not answer.
+    pub fn damaged(&self) -> Result<Vec<String>, Error> {
+        let is_damaged = |place: &Place| match self.blob(place).open().and_then(|it| it.check()) {
+            Ok(()) => Ok(false),
+            Err(Error::Away(error)) => Err(Error::Away(error)),
+            Err(_) => Ok(true),
+        };
         let mut damaged = Vec::new();
         for ((epoch, rendition, id), init) in &self.inits {
             let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
-            if is_damaged(&&init.place) {
+            if is_damaged(&init.place)? {
                 damaged
                     .push(format!("{epoch}, init segment {id} of {}", vod::file_name(*rendition)));
             }
         }
         for (epoch, segment) in &self.segments {
             let epoch = self.epochs.get(*epoch).map_or("", String::as_str);
-            let places = segment.renditions.iter().filter_map(|stored| stored.place.as_ref());
-            if places.into_iter().any(|place| is_damaged(&place)) {
-                damaged.push(format!("{epoch}, segment {}", segment.msn));
+            for place in segment.renditions.iter().filter_map(|stored| stored.place.as_ref()) {
+                if is_damaged(place)? {
+                    damaged.push(format!("{epoch}, segment {}", segment.msn));
+                    break;
+                }
             }
         }
         damaged.sort();
-        damaged
+        Ok(damaged)
     }
 
     /// The segments that open on a picture, in their order.
@@ -676,16 +684,16 @@ impl Open {
         Ok(Bytes::from(bytes).slice(within(range.start)..within(range.end)))
     }
 
-    /// Whether all bytes are what was written.
-    fn is_whole(&self) -> bool {
+    /// Reads all bytes, and keeps none.
+    fn check(&self) -> Result<(), Error> {
         let mut at = 0;
         while at < self.place.len {
-            match self.read(at..self.place.len) {
-                Ok(piece) if !piece.is_empty() => at += piece.len() as u64,
-                _ => return false,
+            match self.read(at..self.place.len)?.len() {
+                0 => return Err(Error::Damaged),
+                len => at += len as u64,
             }
         }
-        true
+        Ok(())
     }
 
     /// Whether they are in the bucket: see [`crate::Library::read_from`].
@@ -765,7 +773,7 @@ impl Alone {
 impl Opening {
     /// Whether its bytes are in the bucket: see [`crate::Library::read_from`].
     pub fn is_far(&self) -> bool {
-        self.segment.is_far
+        self.init.is_far || self.segment.is_far
     }
 
     /// A film of this one picture. Of its segment no more is read than that takes. Blocks.
@@ -820,7 +828,8 @@ impl Whole {
             }
         }
         let uploaded = match &folder.depot {
-            Some(_) => Uploaded::read(&folder.path)?.unwrap_or_default(),
+            // Damaged, it says nothing of what is on the disk.
+            Some(_) => Uploaded::read(&folder.path).ok().flatten().unwrap_or_default(),
             None => Uploaded::default(),
         };
         Ok(Self { folder: folder.clone(), uploaded, lens: HashMap::new(), unsure_from })

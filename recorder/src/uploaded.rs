@@ -51,19 +51,21 @@ pub(crate) struct IndexState {
 }
 
 impl Uploaded {
-    /// What the folder of a recording remembers; `None` where that is nothing, or cannot be read any more.
+    /// What the folder of a recording remembers; `None` where that is nothing.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// [`io::ErrorKind::InvalidData`] where it is damaged: taken for nothing, it would be written anew, and the volumes
+    /// under the mark that it names be lost. Those of the disk.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         let path = folder.join(UPLOADED);
         let bytes = match fs::metadata(&path) {
             Ok(file) if file.len() <= MAX_BYTES => fs::read(&path)?,
-            Ok(_) => return Ok(None),
+            Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(index::from_line(bytes.trim_ascii()))
+        let uploaded = index::from_line(bytes.trim_ascii());
+        uploaded.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Has the folder remember it, also after a power cut.
@@ -116,6 +118,7 @@ mod tests {
         let at = bytes.len() / 2;
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert_eq!(Uploaded::read(folder.path()).unwrap(), None);
+        let damaged = Uploaded::read(folder.path()).unwrap_err();
+        assert_eq!(damaged.kind(), io::ErrorKind::InvalidData);
     }
 }

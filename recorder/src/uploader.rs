@@ -278,6 +278,22 @@ impl Uploader {
         Ok(())
     }
 
+    /// Deletes what the bucket has of a recording that was deleted, also of one that is not known here. Says whether
+    /// nothing of it is there now.
+    pub async fn delete(&self, name: &PlaybackName) -> bool {
+        match self.remove(name).await {
+            Ok(()) => true,
+            Err(Fault::Store(error)) => {
+                self.failed(&error);
+                false
+            }
+            Err(Fault::Disk(error)) => {
+                tracing::error!(%name, %error, "a deleted recording has left something on the disk");
+                false
+            }
+        }
+    }
+
     /// Deletes what the bucket has of a recording that was deleted.
     async fn remove(&self, name: &PlaybackName) -> Result<(), Fault> {
         let Inner { library, depot, .. } = &*self.0;
@@ -286,7 +302,11 @@ impl Uploader {
         }
         self.succeeded();
         let tombstone = library.tombstone(name);
-        blocking(move || Ok(fs::remove_dir_all(tombstone)?)).await
+        let remove = move || match fs::remove_dir_all(tombstone) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        };
+        blocking(remove).await
     }
 
     /// Says so once, and after how long it makes sense to ask again.

@@ -13,7 +13,7 @@ use std::{collections::HashMap, io, ops::Range};
 use api::{Clip, Moment, NoFilm};
 use futures_util::{StreamExt as _, stream::try_unfold};
 use media::id::{LiveId, PlaybackName, UserId};
-use recorder::When;
+use recorder::{Standing, When};
 use store::{Approval, MediaType, NewMedia};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
@@ -51,10 +51,11 @@ impl Lives {
     /// Deletes a recording, once nobody writes it.
     pub(super) fn unrecord(&self, name: PlaybackName) {
         let lives = self.clone();
-        tokio::spawn(async move { lives.delete_recording(name).await });
+        tokio::spawn(async move { _ = lives.delete_recording(name).await });
     }
 
-    async fn delete_recording(&self, name: PlaybackName) {
+    /// Says whether it makes sense to go on with another: not where the bucket does not answer.
+    async fn delete_recording(&self, name: PlaybackName) -> bool {
         if let Some(recorder) = &self.0.recorder {
             recorder.finished(&name).await;
         }
@@ -69,15 +70,27 @@ impl Lives {
             move || library.delete(&name)
         });
         match deleted.await {
+            // Somebody publishes to its live again.
+            Ok(Ok(_)) if self.0.recordings.standing(name.as_str()) == Standing::Written => {
+                return true;
+            }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                return error!(%name, %error, "a deleted recording is still on the disk");
+                error!(%name, %error, "a deleted recording is still on the disk");
+                return true;
             }
-            Err(_) => return,
+            Err(_) => return true,
+        }
+        // The disk may be lost, and what it remembers of deletions: the database does until all is gone.
+        if let Some(bucket) = &self.0.uploader
+            && !bucket.delete(&name).await
+        {
+            return false;
         }
         if let Err(error) = self.0.store.recording_is_gone(&name).await {
             error!(%name, %error, "cannot note that a recording is gone");
         }
+        true
     }
 
     /// Deletes the recordings that were deleted and are still there, and has posts show those that they do not show
@@ -88,7 +101,9 @@ impl Lives {
         match self.0.store.deleted_recordings().await {
             Ok(deleted) => {
                 for name in deleted.into_iter().filter(|name| !is_open(name)) {
-                    self.delete_recording(name).await;
+                    if !self.delete_recording(name).await {
+                        break;
+                    }
                 }
             }
             Err(error) => return error!(%error, "cannot look for deleted recordings"),
@@ -102,8 +117,10 @@ impl Lives {
         metrics::gauge!("recordings_of_no_live").set((names.len() - lives.len()) as f64);
         let mut bare = Vec::new();
         for (name, live) in lives {
-            if live.is_over && live.is_shown && !live.has_poster {
-                bare.extend((!self.0.pictures.is_complete(&name)).then(|| name.clone()));
+            // Also where the disk that had them was lost. What is in the bucket alone waits until it is watched.
+            let may_have = live.is_over && live.is_shown && !self.0.recordings.is_far(&name);
+            if may_have && !self.0.pictures.is_complete(&name, live.has_poster).await {
+                bare.push(name.clone());
             }
             if live.is_over && !live.is_shown && live.has_room {
                 self.archive(live.id, live.author, &name).await;
@@ -129,7 +146,7 @@ impl Lives {
         let none = |error: recorder::Error| match error {
             recorder::Error::Unknown => NoFilm::Unknown,
             recorder::Error::Empty => NoFilm::Nothing,
-            recorder::Error::Busy => NoFilm::Busy,
+            recorder::Error::Busy | recorder::Error::Away(_) => NoFilm::Busy,
             error => {
                 error!(%name, %error, "a clip cannot be made of a recording");
                 NoFilm::Failed

@@ -269,6 +269,9 @@ const SAMPLE: u32 = 4000;
 /// From so many of the sample on a text is found by reading on sooner than in the index of words.
 const COMMON: u32 = SAMPLE / 200;
 
+/// At most so many are read for a text: some 10 ms.
+const READ_ON_MAX: u32 = 40_000;
+
 /// How a text is found.
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -276,8 +279,8 @@ enum Way {
     Short,
     /// In the index of words.
     Index,
-    /// By reading the newest so many, or all until [`SEARCH_MAX`] are found. PostgreSQL only.
-    Newest(Option<u32>),
+    /// By reading the newest so many, or until [`SEARCH_MAX`] are found. PostgreSQL only.
+    Newest(u32),
 }
 
 /// The comments of `$2` on the post `$1` name nobody from now on.
@@ -397,12 +400,16 @@ impl Store {
             _ if !is_indexed => Way::Short,
             Database::Sqlite { .. } => Way::Index,
             Database::Postgres(..) => {
-                let found = self.found_by(query, text, Way::Newest(Some(SAMPLE))).await?;
-                match found.len() as u32 {
-                    SEARCH_MAX.. => return Ok(found),
-                    COMMON.. => Way::Newest(None),
-                    _ => Way::Index,
+                // What only the newest have is common nowhere else: reading on ends, too.
+                for (count, least) in [(SAMPLE, COMMON), (READ_ON_MAX, SEARCH_MAX)] {
+                    let found = self.found_by(query, text, Way::Newest(count)).await?;
+                    match found.len() as u32 {
+                        SEARCH_MAX.. => return Ok(found),
+                        found if found < least => break,
+                        _ => {}
+                    }
                 }
+                Way::Index
             }
         };
         self.found_by(query, text, way).await
@@ -657,10 +664,8 @@ impl PostQuery {
                     asked.push(" where s.place = ");
                     asked.bind(place);
                 }
-                if let Some(count) = count {
-                    asked.push(newest_first);
-                    asked.bind(i64::from(count));
-                }
+                asked.push(newest_first);
+                asked.bind(i64::from(count));
                 asked.push(") s");
                 asked.push(join);
                 rest.conditions(&mut asked);

@@ -105,7 +105,7 @@ async fn a_live_is_read_back_and_its_recording_goes_on_with_it() {
     channel.end();
     recorder.finished(channel.name()).await;
     let recording = library.recording("a").await.unwrap();
-    assert_eq!((recording.summary().damaged, recording.damaged()), (0, vec![]));
+    assert_eq!((recording.summary().damaged, recording.damaged().unwrap()), (0, vec![]));
     let listed = listed(&recording, Rendition::Source);
     let breaks =
         listed.iter().filter(|(_, tags)| tags.iter().any(|it| it == "#EXT-X-DISCONTINUITY"));

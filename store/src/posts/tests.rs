@@ -257,14 +257,23 @@ on_both! {
             ),
             "post_search (rowid, place, words, author)
              select id, '/' || commune_id || '/', 'tous' || case when cast(title as bigint) % 100 = 0 then ' cent' else '' end
-                 || case when cast(title as bigint) % 1000 = 8 then ' mille_' else '' end, '' from posts"
+                 || case when cast(title as bigint) % 1000 = 8 then ' mille_' else '' end
+                 || case when cast(title as bigint) < 50 then ' vieux' when cast(title as bigint) > 4240 then ' neuf' else '' end, '' from posts"
                 .to_owned(),
         ] {
             db.execute(format!("insert into {into}")).await.unwrap();
         }
         for scope in [Scope::Everywhere, Scope::Commune(commune)] {
-            for (text, every, at) in [("tous", 1, 0), ("cent", 100, 0), ("mille_", 1000, 8), ("mille%", 1, -1)] {
-                let having: Vec<_> = (1..=count).rev().filter(|n| n % every == at).collect();
+            let kinds: [(&str, fn(i64) -> bool); 6] = [
+                ("tous", |_| true),
+                ("cent", |n| n % 100 == 0),
+                ("mille_", |n| n % 1000 == 8),
+                ("mille%", |_| false),
+                ("vieux", |n| n < 50),
+                ("neuf", |n| n > 4240),
+            ];
+            for (text, has) in kinds {
+                let having: Vec<_> = (1..=count).rev().filter(|n| has(*n)).collect();
                 for (post_type, step) in [(None, 1), (Some(PostType::Help), 2)] {
                     let having = having.iter().filter(|n| *n % step == 0).take(SEARCH_MAX as usize);
                     let having: Vec<_> = having.map(i64::to_string).collect();
