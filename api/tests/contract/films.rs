@@ -123,6 +123,22 @@ async fn a_clip_is_a_post_with_a_video_of_its_author() {
 }
 
 #[tokio::test]
+async fn a_clip_of_an_anonymous_live_names_nobody() {
+    let house = House::new().await;
+    let (author, other) = (house.member("fatou").await, house.member("mamadou").await);
+    let live = house.start_live(&author).await;
+    let post = format!("/api/posts/{}/", live["id"]);
+    let hidden =
+        house.call(Method::PUT, &post, Some(&author), Some(json!({"is_anonymous": true}))).await;
+    assert_eq!(hidden.status, StatusCode::OK, "{}", hidden.text);
+    let made = clip(&house, &live, &author, json!({"start": 0, "end": 3})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let seen = house.get(&format!("/api/posts/{}/", made.body["id"]), &other).await;
+    assert_eq!(seen.body["author"]["id"], Value::Null, "{}", seen.text);
+    assert!(!seen.text.contains("fatou"), "{}", seen.text);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_clip_is_said_and_leaves_nothing() {
     let mut config = config();
     config.clips.max_bytes = 600;

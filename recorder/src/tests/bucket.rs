@@ -329,6 +329,7 @@ async fn a_byte_that_turned_in_the_bucket_is_never_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_disk_serves_the_recordings_that_are_in_the_bucket() {
     let mut site = Site::recorded(8).await;
+    site.until_up().await;
     let here = site.segments().await.unwrap();
     let files = site.depot.list("a").await.unwrap();
     let (_, sent) = files.iter().find(|(path, _)| path.ends_with("/index")).unwrap();
