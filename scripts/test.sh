@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # They start encoders, players and whole servers. .config/nextest.toml says how many at once.
-readonly WHOLE_HOUSE=(uploads media publish_to_viewer life_of_a_live kills interop players enhanced_rtmp several_sounds timed_metadata audience recordings pictures hls_conformance backup api_clients push pages console doctor redis)
+readonly WHOLE_HOUSE=(uploads media publish_to_viewer life_of_a_live kills interop players enhanced_rtmp several_sounds timed_metadata audience recordings pictures films bucket hls_conformance backup api_clients push pages console doctor redis)
 
 failed=()
 step() {
