@@ -264,16 +264,16 @@ on_both! {
             db.execute(format!("insert into {into}")).await.unwrap();
         }
         for scope in [Scope::Everywhere, Scope::Commune(commune)] {
-            let kinds: [(&str, fn(i64) -> bool); 6] = [
-                ("tous", |_| true),
-                ("cent", |n| n % 100 == 0),
-                ("mille_", |n| n % 1000 == 8),
-                ("mille%", |_| false),
-                ("vieux", |n| n < 50),
-                ("neuf", |n| n > 4240),
-            ];
-            for (text, has) in kinds {
-                let having: Vec<_> = (1..=count).rev().filter(|n| has(*n)).collect();
+            let has = |text: &str, n: i64| match text {
+                "tous" => true,
+                "cent" => n % 100 == 0,
+                "mille_" => n % 1000 == 8,
+                "vieux" => n < 50,
+                "neuf" => n > 4240,
+                _ => false,
+            };
+            for text in ["tous", "cent", "mille_", "mille%", "vieux", "neuf"] {
+                let having: Vec<_> = (1..=count).rev().filter(|n| has(text, *n)).collect();
                 for (post_type, step) in [(None, 1), (Some(PostType::Help), 2)] {
                     let having = having.iter().filter(|n| *n % step == 0).take(SEARCH_MAX as usize);
                     let having: Vec<_> = having.map(i64::to_string).collect();
