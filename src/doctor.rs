@@ -51,7 +51,7 @@ pub async fn visit(config: &Config, deep: bool, repair: bool) -> anyhow::Result<
         config,
         store,
         storage,
-        library,
+        recordings: library,
         has_bucket,
         is_running,
         repair,
@@ -85,7 +85,7 @@ struct Doctor<'a> {
     config: &'a Config,
     store: Store,
     storage: Storage,
-    library: Library,
+    recordings: Library,
     has_bucket: bool,
     is_running: bool,
     repair: bool,
@@ -155,7 +155,7 @@ impl Doctor<'_> {
             LiveState::Created | LiveState::Ended => None,
             LiveState::Interrupted => live.interrupted_ms,
             LiveState::Live => {
-                let left = self.library.left(&live.playback_name, &self.config.packager).await;
+                let left = self.recordings.left(&live.playback_name, &self.config.packager).await;
                 alive_ms.max(left.ok().map(|left| left.written_ms))
             }
         }
@@ -163,7 +163,7 @@ impl Doctor<'_> {
 
     /// Recordings that belong to nothing, or that their posts do not show.
     async fn recordings(&mut self) -> anyhow::Result<()> {
-        let mut names = self.library.finished();
+        let mut names = self.recordings.finished();
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         let lives = self.store.lives_of_recordings(&names).await?;
         if lives.is_empty() && names.len() > 1 {
@@ -180,7 +180,7 @@ impl Doctor<'_> {
                 None if deleted.contains(&name) => {
                     let what = format!("recording {name} was deleted, and is still there");
                     let delete = async |doctor: &Self| {
-                        doctor.library.delete(&name)?;
+                        doctor.recordings.delete(&name)?;
                         // What is in the bucket the server deletes, and then forgets.
                         if !doctor.has_bucket {
                             doctor.store.recording_is_gone(&name).await?;
@@ -201,7 +201,7 @@ impl Doctor<'_> {
     }
 
     async fn unshown(&mut self, name: PlaybackName, live: &RecordedLive) {
-        let recording = match self.library.recording(name.as_str()).await {
+        let recording = match self.recordings.recording(name.as_str()).await {
             Ok(recording) => recording,
             // Nothing was recorded of it that can be played.
             Err(recorder::Error::Unknown | recorder::Error::Empty) => return,
@@ -218,7 +218,7 @@ impl Doctor<'_> {
 
     /// Media of which there are no bytes.
     async fn media(&mut self) -> anyhow::Result<()> {
-        let no_recordings = self.library.finished().is_empty();
+        let no_recordings = self.recordings.finished().is_empty();
         let (mut after, mut recordings) = (None, Vec::new());
         loop {
             let some = self.store.stored_media(after).await?;
@@ -246,7 +246,7 @@ impl Doctor<'_> {
                 }
             }
         }
-        let is_missing = |name: &String| self.library.standing(name) == Standing::Unknown;
+        let is_missing = |name: &String| self.recordings.standing(name) == Standing::Unknown;
         let missing: Vec<_> = recordings.iter().filter(|name| is_missing(name)).collect();
         if no_recordings && missing.len() > 1 {
             self.hopeless(format!(
@@ -275,8 +275,8 @@ impl Doctor<'_> {
 
     /// Reads every byte of every recording that is finished.
     async fn segments(&mut self) {
-        for name in self.library.finished() {
-            let recording = match self.library.recording(name.as_str()).await {
+        for name in self.recordings.finished() {
+            let recording = match self.recordings.recording(name.as_str()).await {
                 Ok(recording) => recording,
                 Err(recorder::Error::Unknown | recorder::Error::Empty) => continue,
                 Err(error) => {

@@ -78,7 +78,7 @@ impl Delivery {
         let first = first.inspect_err(|error| forget(library, path.name, error));
         let (first, reel) = first.map_err(unreadable(path.name))?;
         let (library, name) = (library.clone(), path.name.to_owned());
-        let reader = Reader { library, name, sent_bytes };
+        let reader = Reader { recordings: library, name, sent_bytes };
         let body = pieces(reader, reel, place, first, range);
         Ok(answer::with_length(response, body, len))
     }

@@ -194,7 +194,7 @@ impl Delivery {
                 library.read_from(is_far, read).await.map_err(unreadable(name))?
             }
         };
-        let reader = Reader { library: library.clone(), name: name.to_owned(), sent_bytes };
+        let reader = Reader { recordings: library.clone(), name: name.to_owned(), sent_bytes };
         Ok(pieces(reader, open, place, first, range))
     }
 
@@ -268,7 +268,7 @@ fn offered(
 
 /// Who reads a body.
 pub(crate) struct Reader {
-    pub library: Library,
+    pub recordings: Library,
     pub name: String,
     pub sent_bytes: Counter,
 }
@@ -312,7 +312,7 @@ pub(crate) fn pieces(
                 let wanted = range.clone();
                 let is_far = from.is_far();
                 let read = move || Ok((from.piece(wanted)?, from));
-                let read = reader.library.read_from(is_far, read).await;
+                let read = reader.recordings.read_from(is_far, read).await;
                 read.inspect_err(|error| unread(&reader, error))?
             }
         };
@@ -324,7 +324,7 @@ pub(crate) fn pieces(
 
 fn unread(reader: &Reader, error: &Error) {
     log(&reader.name, error);
-    film::forget(&reader.library, &reader.name, error);
+    film::forget(&reader.recordings, &reader.name, error);
 }
 
 /// What is told of an error in the recording of a name.

@@ -31,7 +31,7 @@ pub(crate) async fn follow(
 ) {
     // Also when this task is stopped by a defect of ours. Those who wait see the end last.
     let gone = Gone { pictures, channel, _alive: alive };
-    let folder = gone.pictures.0.library.folder(gone.channel.name());
+    let folder = gone.pictures.0.recordings.folder(gone.channel.name());
     let read = spawn_blocking({
         let folder = folder.clone();
         move || shelf::read(&folder)

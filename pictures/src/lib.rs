@@ -88,7 +88,7 @@ struct Inner {
     config: Config,
     /// Where they are made, if they are.
     desk: Option<Arc<Desk>>,
-    library: Library,
+    recordings: Library,
     runtime: Handle,
     shelves: Mutex<Shelves>,
 }
@@ -130,7 +130,7 @@ impl Pictures {
             None => None,
         };
         let (runtime, shelves) = (Handle::current(), Mutex::default());
-        Ok(Self(Arc::new(Inner { config, desk, library, runtime, shelves })))
+        Ok(Self(Arc::new(Inner { config, desk, recordings: library, runtime, shelves })))
     }
 
     /// Takes pictures of a live from now on to its end.
@@ -165,8 +165,8 @@ impl Pictures {
         if let Some(made) = self.lock().find(&name) {
             return Ok(made);
         }
-        let folder = self.0.library.folder(&name);
-        let made = Arc::new(self.0.library.read(move || Ok(Made::read(&folder)?)).await?);
+        let folder = self.0.recordings.folder(&name);
+        let made = Arc::new(self.0.recordings.read(move || Ok(Made::read(&folder)?)).await?);
         self.lock().keep(name, &made);
         Ok(made)
     }
@@ -181,12 +181,12 @@ impl Pictures {
         sheet: Option<SheetName>,
     ) -> Result<Bytes, recorder::Error> {
         let name: PlaybackName = name.parse().map_err(|_| recorder::Error::Unknown)?;
-        let folder = self.0.library.folder(&name);
+        let folder = self.0.recordings.folder(&name);
         let path = match sheet {
             Some(sheet) => shelf::sheet_path(&folder, sheet),
             None => shelf::poster_path(&folder),
         };
-        self.0.library.read(move || Ok(fs::read(path)?.into())).await
+        self.0.recordings.read(move || Ok(fs::read(path)?.into())).await
     }
 
     /// Seconds between two pictures of a live.

@@ -77,7 +77,7 @@ impl Pictures {
         if !is_shown {
             return false;
         }
-        let folder = self.0.library.folder(name);
+        let folder = self.0.recordings.folder(name);
         let is_complete = blocking(&folder, shelf::is_complete).await.unwrap_or(false);
         if is_complete {
             self.lock().complete.insert(name.clone());
@@ -101,7 +101,7 @@ impl Pictures {
         if let Some(mut ended) = ended {
             while ended.changed().await.is_ok() {}
         }
-        let folder = self.0.library.folder(name);
+        let folder = self.0.recordings.folder(name);
         let kept =
             blocking(&folder, |folder| Ok((shelf::read(folder)?, shelf::is_complete(folder)?)));
         let (kept, is_complete) = kept.await?;
@@ -189,7 +189,7 @@ impl Pictures {
     ) -> Result<bool, Failed> {
         let opening = recording.opening(moment).ok_or(recorder::Error::Damaged)?;
         let is_far = opening.is_far();
-        let film = self.0.library.read_from(is_far, move || opening.read()).await?;
+        let film = self.0.recordings.read_from(is_far, move || opening.read()).await?;
         let picture = desk.thumbnail(film).await?;
         ::metrics::counter!("pictures_made_total").increment(1);
         let date_ms = u64::try_from(moment.date_ms).unwrap_or_default();

@@ -47,7 +47,7 @@ esac
 /// A server's folder, one live called `a`, and a worker that is a script of the shell.
 struct House {
     folder: TempDir,
-    library: Library,
+    recordings: Library,
     recorder: Recorder,
     pictures: Pictures,
     channel: Arc<Channel>,
@@ -81,7 +81,7 @@ impl House {
         let packager = Packager::new(window, name.clone(), Epoch::from_random([1; 5]));
         let channel = Hub::new().open(name, packager, Access::Everyone).unwrap();
         recorder.record(&channel);
-        Self { folder, library, recorder, pictures, channel }
+        Self { folder, recordings: library, recorder, pictures, channel }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -97,7 +97,7 @@ impl House {
     async fn end(&self) -> Arc<recorder::Recording> {
         self.channel.end();
         self.recorder.finished(self.channel.name()).await;
-        self.library.recording("a").await.unwrap()
+        self.recordings.recording("a").await.unwrap()
     }
 
     async fn make(&self, recording: &recorder::Recording) -> Result<Option<Poster>, Failed> {
@@ -203,7 +203,7 @@ async fn a_recording_whose_live_got_none_is_given_them_and_once() {
     // Also by another run of the server.
     let scratch = house.file("pictures-2");
     let worker = Some(Worker::at(house.file("worker"), 1));
-    let library = house.library.clone();
+    let library = house.recordings.clone();
     let later = Pictures::open(Config::default(), worker, library, scratch).unwrap();
     assert_eq!(later.make(house.channel.name(), &recording).await.unwrap(), poster);
     assert_eq!(house.asked().len(), 17);
@@ -277,7 +277,7 @@ async fn an_index_that_a_crash_tore_loses_a_line() {
     let _publisher = publish(&house.channel, 0..4_100);
     let recording = house.end().await;
     house.make(&recording).await.unwrap().unwrap();
-    let folder = house.library.folder(house.channel.name());
+    let folder = house.recordings.folder(house.channel.name());
     let index = folder.join("pictures/index");
     let text = fs::read(&index).unwrap();
     for len in 0..text.len() {

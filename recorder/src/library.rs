@@ -91,7 +91,7 @@ struct Due {
 /// A recording that is being seen to, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    library: Library,
+    recordings: Library,
     pub name: PlaybackName,
 }
 
@@ -491,7 +491,7 @@ impl Library {
             if let Some(name) = next {
                 // One word may stand for several that are due.
                 self.0.came.notify_one();
-                return Taken { library: self.clone(), name };
+                return Taken { recordings: self.clone(), name };
             }
             came.await;
         }
@@ -741,9 +741,9 @@ impl Due {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.library.lock().due.taken.remove(&self.name);
+        self.recordings.lock().due.taken.remove(&self.name);
         // It may have become due again.
-        self.library.0.came.notify_one();
+        self.recordings.0.came.notify_one();
     }
 }
 

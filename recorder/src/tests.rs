@@ -39,7 +39,7 @@ const SOON: Duration = Duration::from_secs(30);
 struct House {
     folder: TempDir,
     recorder: Recorder,
-    library: Library,
+    recordings: Library,
     channel: Arc<Channel>,
 }
 
@@ -58,14 +58,14 @@ impl House {
         let recorder = Recorder::start(library.clone(), config, disk).unwrap();
         let channel = live(epoch, packager::Config::default());
         recorder.record(&channel);
-        Self { folder, recorder, library, channel }
+        Self { folder, recorder, recordings: library, channel }
     }
 
     /// Ends the live, and waits for what is left of it.
     async fn end(&self) -> Arc<Recording> {
         self.channel.end();
         self.recorder.finished(self.channel.name()).await;
-        self.library.recording("a").await.unwrap()
+        self.recordings.recording("a").await.unwrap()
     }
 
     fn recorded(&self) -> std::path::PathBuf {

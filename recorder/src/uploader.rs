@@ -53,7 +53,7 @@ pub struct Uploader(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    library: Library,
+    recordings: Library,
     depot: Depot,
     /// Otherwise nothing new is sent.
     is_on: bool,
@@ -85,7 +85,7 @@ impl Uploader {
         let depot = library.depot()?.clone();
         let (failures, is_away) = (AtomicU32::new(0), AtomicBool::new(false));
         let is_on = config.upload;
-        Some(Self(Arc::new(Inner { library, depot, is_on, failures, is_away })))
+        Some(Self(Arc::new(Inner { recordings: library, depot, is_on, failures, is_away })))
     }
 
     /// Whether the store took what it was given last.
@@ -99,7 +99,7 @@ impl Uploader {
     /// # Errors
     /// Those of the store.
     pub async fn look_for_unknown(&self) -> Result<Vec<PlaybackName>, storage::Error> {
-        let Inner { library, depot, .. } = &*self.0;
+        let Inner { recordings: library, depot, .. } = &*self.0;
         let deleted = blocking({
             let library = library.clone();
             move || Ok(library.tombstones()?)
@@ -129,28 +129,28 @@ impl Uploader {
                     workers.spawn(self.clone().work());
                 }
             }
-            self.0.library.due_again(true);
+            self.0.recordings.due_again(true);
             if look.is_multiple_of(LOOKS_BETWEEN_RETRIES) {
-                self.0.library.due_again(false);
+                self.0.recordings.due_again(false);
             }
         }
     }
 
     async fn work(self) {
         loop {
-            let taken = self.0.library.take_due().await;
+            let taken = self.0.recordings.take_due().await;
             match self.see_to(&taken.name).await {
                 Ok(()) => {}
                 Err(Fault::Disk(error)) => {
                     let name = &taken.name;
-                    if self.0.library.standing(name.as_str()) == Standing::Unknown {
+                    if self.0.recordings.standing(name.as_str()) == Standing::Unknown {
                         // It was deleted meanwhile, which is due.
                         continue;
                     }
                     tracing::error!(%name, %error, "a recording cannot be read to be uploaded: it will be tried again");
                 }
                 Err(Fault::Store(error)) => {
-                    self.0.library.due(taken.name.clone());
+                    self.0.recordings.due(taken.name.clone());
                     drop(taken);
                     sleep(self.failed(&error)).await;
                 }
@@ -160,7 +160,7 @@ impl Uploader {
 
     /// Has the bucket hold of a recording what the disk does, and of one that was deleted nothing.
     async fn see_to(&self, name: &PlaybackName) -> Result<(), Fault> {
-        let Inner { library, is_on, .. } = &*self.0;
+        let Inner { recordings: library, is_on, .. } = &*self.0;
         let tombstone = library.tombstone(name).join(UPLOADED);
         if blocking(move || Ok(tombstone.try_exists()?)).await? {
             self.remove(name).await?;
@@ -214,7 +214,7 @@ impl Uploader {
         len: u64,
         final_type: Option<&'static str>,
     ) -> Result<(), Fault> {
-        let Inner { library, depot, .. } = &*self.0;
+        let Inner { recordings: library, depot, .. } = &*self.0;
         let from = library.folder(name).join(file);
         depot.put(&uploaded.path(name, file), &from, len, final_type).await?;
         ::metrics::counter!("recorder_uploaded_bytes_total").increment(len);
@@ -223,14 +223,14 @@ impl Uploader {
     }
 
     async fn remember(&self, name: &PlaybackName, uploaded: &Uploaded) -> Result<(), Fault> {
-        let (folder, uploaded) = (self.0.library.folder(name), uploaded.clone());
+        let (folder, uploaded) = (self.0.recordings.folder(name), uploaded.clone());
         blocking(move || Ok(uploaded.write(&folder)?)).await
     }
 
     /// Removes the volumes that are in the bucket from the disk. The bucket is asked: what it lost stays, and is sent
     /// again.
     async fn have_leave(&self, name: &PlaybackName, mut uploaded: Uploaded) -> Result<(), Fault> {
-        let Inner { library, depot, .. } = &*self.0;
+        let Inner { recordings: library, depot, .. } = &*self.0;
         let there = depot.list(&format!("{name}/{}", uploaded.mark)).await?;
         let there: HashMap<String, u64> =
             there.into_iter().map(|(file, it)| (file, it.size_bytes)).collect();
@@ -273,7 +273,7 @@ impl Uploader {
         let bytes = files.iter().map(|(_, it)| it.size_bytes).sum();
         let changed_ms = files.iter().map(|(_, it)| it.modified_ms).max().unwrap_or(0);
         let changed = UNIX_EPOCH + Duration::from_millis(changed_ms.max(0).unsigned_abs());
-        self.0.library.note_far_size(name, Size { bytes, here_bytes: 0, changed });
+        self.0.recordings.note_far_size(name, Size { bytes, here_bytes: 0, changed });
         self.succeeded();
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Uploader {
 
     /// Deletes what the bucket has of a recording that was deleted.
     async fn remove(&self, name: &PlaybackName) -> Result<(), Fault> {
-        let Inner { library, depot, .. } = &*self.0;
+        let Inner { recordings: library, depot, .. } = &*self.0;
         for (path, _) in depot.list(name.as_str()).await? {
             depot.delete(&format!("{name}/{path}")).await?;
         }

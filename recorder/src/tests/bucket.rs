@@ -26,7 +26,7 @@ struct Site {
     /// Where the storage keeps what it receives.
     _incoming: TempDir,
     depot: storage::Depot,
-    library: Library,
+    recordings: Library,
     uploader: Uploader,
     running: JoinHandle<()>,
 }
@@ -41,7 +41,16 @@ impl Site {
         let library = open(&folder, &depot);
         let uploader = Uploader::new(library.clone(), &config).unwrap();
         let running = tokio::spawn(uploader.clone().run());
-        Self { server, folder, config, _incoming: incoming, depot, library, uploader, running }
+        Self {
+            server,
+            folder,
+            config,
+            _incoming: incoming,
+            depot,
+            recordings: library,
+            uploader,
+            running,
+        }
     }
 
     async fn new() -> Self {
@@ -65,7 +74,7 @@ impl Site {
 
     fn begin(&self) -> (Recorder, Arc<Channel>) {
         let disk = Arc::new(System);
-        let recorder = Recorder::start(self.library.clone(), self.config.clone(), disk).unwrap();
+        let recorder = Recorder::start(self.recordings.clone(), self.config.clone(), disk).unwrap();
         let packager = packager::Config { window_max_bytes: 1 << 30, ..Default::default() };
         let channel = live(1, packager);
         recorder.record(&channel);
@@ -76,8 +85,8 @@ impl Site {
     fn restart_on(&mut self, folder: TempDir) {
         self.running.abort();
         self.folder = folder;
-        self.library = open(&self.folder, &self.depot);
-        self.uploader = Uploader::new(self.library.clone(), &self.config).unwrap();
+        self.recordings = open(&self.folder, &self.depot);
+        self.uploader = Uploader::new(self.recordings.clone(), &self.config).unwrap();
         self.running = tokio::spawn(self.uploader.clone().run());
     }
 
@@ -120,13 +129,13 @@ impl Site {
 
     /// Waits until nothing is to be sent any more.
     async fn until_up(&self) {
-        until(async || self.library.is_up("a")).await;
+        until(async || self.recordings.is_up("a")).await;
     }
 
     /// Has the volumes leave the disk.
     async fn leave(&self) {
         let config = Config { local_max_bytes: Some(0), ..self.config.clone() };
-        let library = self.library.clone();
+        let library = self.recordings.clone();
         let sweep = move || library.sweep(&config, SystemTime::now(), &HashMap::new());
         let deleted = tokio::task::spawn_blocking(sweep).await.unwrap();
         assert_eq!(deleted, []);
@@ -146,12 +155,12 @@ impl Site {
 
     /// All segments, as viewers get them.
     async fn segments(&self) -> Result<Vec<Bytes>, Error> {
-        let recording = self.library.recording("a").await?;
+        let recording = self.recordings.recording("a").await?;
         let mut segments = Vec::new();
         for (name, _) in listed(&recording, Rendition::Source) {
             let content = segment(&recording, Rendition::Source, &name);
             let is_far = content.is_far();
-            segments.push(self.library.read_from(is_far, move || bytes_of(content)).await?);
+            segments.push(self.recordings.read_from(is_far, move || bytes_of(content)).await?);
         }
         Ok(segments)
     }
@@ -213,7 +222,7 @@ async fn volumes_go_up_while_a_live_is_on_and_the_rest_when_it_is_over() {
     let mut publisher = publish_large(&channel, 11);
     until(async || recorder.progress(channel.name()).unwrap().written == 5).await;
     // As it does every half minute.
-    site.library.due_again(true);
+    site.recordings.due_again(true);
     // It may be at it since before the second was complete.
     until(async || site.uploaded().volumes.len() == 2 && site.uploaded().index.is_some()).await;
     let (here, there) = (site.on_disk(), site.in_bucket().await);
@@ -273,7 +282,7 @@ async fn what_left_the_disk_is_read_from_the_bucket_also_after_the_store_died_an
     let here = site.segments().await.unwrap();
     site.until_up().await;
     site.leave().await;
-    assert_eq!(site.library.recording("a").await.unwrap().summary().segments, here.len() as u64);
+    assert_eq!(site.recordings.recording("a").await.unwrap().summary().segments, here.len() as u64);
     assert!(site.segments().await.unwrap() == here);
     assert!(fs::metadata(site.recorded_in().join("index")).is_ok());
 
@@ -295,9 +304,9 @@ async fn only_what_the_bucket_holds_leaves_the_disk() {
     site.depot.delete(&format!("a/{mark}/00001.volume")).await.unwrap();
     let here = site.segments().await.unwrap();
     let config = Config { local_max_bytes: Some(0), ..site.config.clone() };
-    site.library.sweep(&config, SystemTime::now(), &HashMap::new());
+    site.recordings.sweep(&config, SystemTime::now(), &HashMap::new());
     until(async || !site.recorded_in().join("00000.volume").exists()).await;
-    until(async || site.library.is_settled()).await;
+    until(async || site.recordings.is_settled()).await;
     assert!(site.recorded_in().join("00001.volume").exists());
     assert!(site.segments().await.unwrap() == here);
     let files = site.depot.list(&format!("a/{mark}")).await.unwrap();
@@ -318,12 +327,12 @@ async fn a_byte_that_turned_in_the_bucket_is_never_served() {
     site.depot.put(&path, &turned, len, None).await.unwrap();
     assert!(matches!(site.segments().await, Err(Error::Damaged)));
     // In pieces, too.
-    let recording = site.library.recording("a").await.unwrap();
+    let recording = site.recordings.recording("a").await.unwrap();
     let (name, _) = listed(&recording, Rendition::Source).pop().unwrap();
     let Content::Stored(blob) = segment(&recording, Rendition::Source, &name) else { panic!() };
     let last = blob.len() - 1;
     let read = move || blob.open()?.read(last..last + 1);
-    assert!(matches!(site.library.read_from(true, read).await, Err(Error::Damaged)));
+    assert!(matches!(site.recordings.read_from(true, read).await, Err(Error::Damaged)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,14 +343,14 @@ async fn an_empty_disk_serves_the_recordings_that_are_in_the_bucket() {
     let files = site.depot.list("a").await.unwrap();
     let (_, sent) = files.iter().find(|(path, _)| path.ends_with("/index")).unwrap();
     site.restart_on(tempfile::tempdir().unwrap());
-    assert!(matches!(site.library.recording("a").await, Err(Error::Unknown)));
+    assert!(matches!(site.recordings.recording("a").await, Err(Error::Unknown)));
     let found = site.uploader.look_for_unknown().await.unwrap();
     assert_eq!(found.iter().map(PlaybackName::as_str).collect::<Vec<_>>(), ["a"]);
-    site.library.found_far(found.clone());
-    assert!(site.library.is_far(&found[0]) && !site.recorded_in().exists());
+    site.recordings.found_far(found.clone());
+    assert!(site.recordings.is_far(&found[0]) && !site.recorded_in().exists());
     assert!(site.segments().await.unwrap() == here);
     // From now on it is known here.
-    assert!(site.recorded_in().join("index").exists() && !site.library.is_far(&found[0]));
+    assert!(site.recorded_in().join("index").exists() && !site.recordings.is_far(&found[0]));
     let changed = fs::metadata(site.recorded_in().join("index")).unwrap().modified().unwrap();
     let changed = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(changed.as_millis() as i64, sent.modified_ms, "as old as it was");
@@ -358,7 +367,7 @@ async fn what_is_for_everybody_is_led_to_where_the_public_reads_the_bucket_and_n
         site.depot = site.depot.clone().read_by_the_public("https://cdn.test/public/");
         site.restart();
         let disk = Arc::new(System);
-        let recorder = Recorder::start(site.library.clone(), site.config.clone(), disk).unwrap();
+        let recorder = Recorder::start(site.recordings.clone(), site.config.clone(), disk).unwrap();
         let name: PlaybackName = "a".parse().unwrap();
         let packager = Packager::new(Default::default(), name.clone(), Epoch::from_random([1; 5]));
         let channel = Hub::new().open(name, packager, access).unwrap();
@@ -368,7 +377,7 @@ async fn what_is_for_everybody_is_led_to_where_the_public_reads_the_bucket_and_n
         recorder.finished(channel.name()).await;
         site.until_up().await;
         let here = site.segments_here();
-        let recording = site.library.recording("a").await.unwrap();
+        let recording = site.recordings.recording("a").await.unwrap();
         let mark = format!("https://cdn.test/public/recordings/a/{}/", site.uploaded().mark);
         for rendition in [Rendition::Source, Rendition::Audio(SECOND)] {
             let playlist = text(recording.media_playlist(rendition));
@@ -405,7 +414,7 @@ async fn a_live_that_goes_on_after_its_volumes_left_the_disk_writes_over_none() 
     site.until_up().await;
     site.leave().await;
     let recorder =
-        Recorder::start(site.library.clone(), site.config.clone(), Arc::new(System)).unwrap();
+        Recorder::start(site.recordings.clone(), site.config.clone(), Arc::new(System)).unwrap();
     let channel = live(2, packager::Config::default());
     recorder.record(&channel);
     let _publisher = publish_large(&channel, 4);
@@ -423,11 +432,11 @@ async fn a_deleted_recording_leaves_the_bucket_also_when_the_store_was_away_and_
     site.until_up().await;
     site.server.die().await;
     let name: PlaybackName = "a".parse().unwrap();
-    assert!(site.library.delete(&name).unwrap());
+    assert!(site.recordings.delete(&name).unwrap());
     until(async || !site.uploader.is_there()).await;
     assert!(!site.recorded_in().exists());
     site.restart();
-    assert_eq!(site.library.standing("a"), Standing::Unknown);
+    assert_eq!(site.recordings.standing("a"), Standing::Unknown);
     site.server.live().await;
     let left = site.folder.path().join("recordings/.deleted-a");
     until(async || site.depot.list("a").await.unwrap().is_empty() && !left.exists()).await;
@@ -436,8 +445,8 @@ async fn a_deleted_recording_leaves_the_bucket_also_when_the_store_was_away_and_
     site.record(2).await;
     site.until_up().await;
     site.restart_on(tempfile::tempdir().unwrap());
-    site.library.found_far(vec![name.clone()]);
-    assert!(site.library.delete(&name).unwrap());
+    site.recordings.found_far(vec![name.clone()]);
+    assert!(site.recordings.delete(&name).unwrap());
     until(async || site.depot.list("a").await.unwrap().is_empty()).await;
 }
 
@@ -448,10 +457,10 @@ async fn what_was_deleted_is_not_found_again_in_the_bucket() {
     // Nobody deletes it there for now.
     let _taken: Taken = {
         site.running.abort();
-        site.library.due("a".parse().unwrap());
-        site.library.take_due().await
+        site.recordings.due("a".parse().unwrap());
+        site.recordings.take_due().await
     };
-    assert!(site.library.delete(&"a".parse().unwrap()).unwrap());
+    assert!(site.recordings.delete(&"a".parse().unwrap()).unwrap());
     assert_eq!(site.depot.folders().await.unwrap(), ["a"]);
     assert_eq!(site.uploader.look_for_unknown().await.unwrap(), []);
     site.restart();
@@ -463,7 +472,7 @@ async fn where_nothing_is_to_go_up_nothing_does() {
     let config = Config { free_min_bytes: 0, upload: false, ..Config::default() };
     let site = Site::with(config).await;
     site.record(4).await;
-    until(async || site.library.is_settled()).await;
+    until(async || site.recordings.is_settled()).await;
     assert_eq!(site.depot.folders().await.unwrap(), [""; 0]);
     assert_eq!(site.uploaded(), Uploaded::default());
 }

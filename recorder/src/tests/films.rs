@@ -71,7 +71,7 @@ async fn a_film_is_all_of_its_recording_and_any_range_is_a_part_of_it() {
     let house = House::new();
     let _publisher = publish_two_sounds(&house.channel, 0..9_100);
     house.end().await;
-    let film = house.library.film("a").await.unwrap();
+    let film = house.recordings.film("a").await.unwrap();
     let whole = read(Arc::clone(&film)).unwrap();
     assert!(whole == film_of(&house, &all_msns(&house), &Take::ALL), "as made at once");
     assert_eq!(&whole[4..8], b"ftyp");
@@ -95,12 +95,12 @@ async fn a_film_is_made_once_for_all_who_ask_for_it() {
     let house = House::new();
     let _publisher = publish(&house.channel, 0..5_000);
     house.end().await;
-    let both = tokio::join!(house.library.film("a"), house.library.film("a"));
+    let both = tokio::join!(house.recordings.film("a"), house.recordings.film("a"));
     let (one, other) = (both.0.unwrap(), both.1.unwrap());
     assert!(Arc::ptr_eq(&one, &other));
-    assert!(Arc::ptr_eq(&one, &house.library.film("a").await.unwrap()));
-    house.library.delete(house.channel.name()).unwrap();
-    assert!(matches!(house.library.film("a").await, Err(Error::Unknown)));
+    assert!(Arc::ptr_eq(&one, &house.recordings.film("a").await.unwrap()));
+    house.recordings.delete(house.channel.name()).unwrap();
+    assert!(matches!(house.recordings.film("a").await, Err(Error::Unknown)));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn what_is_damaged_is_left_out_with_what_needs_it_and_the_rest_is_whole() 
     let hurt = *msns.iter().skip(1).find(|msn| !is_independent(msn)).unwrap();
     let next_good = *msns.iter().find(|msn| **msn > hurt && is_independent(msn)).unwrap();
     assert!(next_good > hurt + 1, "something needs it");
-    let sound = house.library.film("a").await.unwrap();
+    let sound = house.recordings.film("a").await.unwrap();
     let bytes = house.channel.segment(hurt).unwrap().bytes(Rendition::Source).unwrap();
     let volume = house.recorded().join("00000.volume");
     let mut written = fs::read(&volume).unwrap();
@@ -124,8 +124,8 @@ async fn what_is_damaged_is_left_out_with_what_needs_it_and_the_rest_is_whole() 
     written[at + 70] ^= 1;
     fs::write(&volume, written).unwrap();
     assert!(matches!(read(sound), Err(Error::Damaged)), "no other byte is given");
-    house.library.forget_film("a");
-    let film = house.library.film("a").await.unwrap();
+    house.recordings.forget_film("a");
+    let film = house.recordings.film("a").await.unwrap();
     assert_eq!(film.left_out() as u64, next_good - hurt);
     let kept: Vec<u64> = msns.into_iter().filter(|msn| *msn < hurt || *msn >= next_good).collect();
     assert!(read(film).unwrap() == film_of(&house, &kept, &Take::ALL));
@@ -153,7 +153,7 @@ async fn a_clip_is_from_the_keyframe_before_to_the_one_after() {
         (played(0, 1), 0.0, 2.0),
         (dated(5_000, 7_000), 4.0, 8.0),
     ] {
-        let clip = house.library.clip("a", wanted.clone()).await.unwrap();
+        let clip = house.recordings.clip("a", wanted.clone()).await.unwrap();
         let take = taken(from, until);
         let holds = |msn: &u64| {
             let segment = house.channel.segment(*msn).unwrap();
@@ -164,12 +164,12 @@ async fn a_clip_is_from_the_keyframe_before_to_the_one_after() {
         let msns: Vec<u64> = msns.iter().copied().filter(holds).collect();
         assert!(read(clip).unwrap() == film_of(&house, &msns, &take), "{wanted:?}");
     }
-    let to_the_end = house.library.clip("a", played(9_000, 99_000)).await.unwrap();
+    let to_the_end = house.recordings.clip("a", played(9_000, 99_000)).await.unwrap();
     let after = Take { pictures: s(18.0)..i64::MAX, sound: s(18.0)..i64::MAX };
     let of_the_end: Vec<u64> = msns.iter().copied().rev().take(2).rev().collect();
     assert!(read(to_the_end).unwrap() == film_of(&house, &of_the_end, &after));
     for nothing in [played(13_000, 14_000), played(3, 3), played(5, 1), dated(90_000, 99_000)] {
-        let clip = house.library.clip("a", nothing.clone()).await;
+        let clip = house.recordings.clip("a", nothing.clone()).await;
         assert!(matches!(clip, Err(Error::Empty)), "{nothing:?}");
     }
 }
@@ -261,7 +261,7 @@ async fn three_hours_with_a_silence_and_other_settings_are_there_to_the_last_pic
     }
     let recording = house.end().await;
     assert_eq!(house.recorder.progress(house.channel.name()).map_or(0, |it| it.lost), 0);
-    let film = house.library.film("a").await.unwrap();
+    let film = house.recordings.film("a").await.unwrap();
     assert_eq!(film.left_out(), 0);
     let whole = read(film).unwrap();
     let mut rest = &whole[..];

@@ -321,7 +321,7 @@ async fn a_live_that_goes_on_after_a_restart_goes_on_in_its_recording() {
 
     let config = Config { free_min_bytes: 0, ..Config::default() };
     let house = House::in_folder(folder, config, Arc::new(System), 2);
-    assert_eq!(house.library.standing("a"), Standing::Written);
+    assert_eq!(house.recordings.standing("a"), Standing::Written);
     let _publisher = publish(&house.channel, 0..4_100);
     let recording = house.end().await;
     let listed = listed(&recording, Rendition::Source);
@@ -344,7 +344,7 @@ async fn a_live_that_nobody_published_leaves_nothing() {
     let house = House::new();
     house.channel.end();
     house.recorder.finished(house.channel.name()).await;
-    assert_eq!(house.library.standing("a"), Standing::Unknown);
+    assert_eq!(house.recordings.standing("a"), Standing::Unknown);
     assert!(!house.recorded().exists());
 }
 
@@ -354,7 +354,7 @@ async fn those_who_ask_for_a_recording_at_once_read_it_once() {
     let _publisher = publish(&house.channel, 0..4_100);
     house.channel.end();
     house.recorder.finished(house.channel.name()).await;
-    let ask = || house.library.recording("a");
+    let ask = || house.recordings.recording("a");
     let (first, second, third) = tokio::join!(ask(), ask(), ask());
     let first = first.unwrap();
     assert!([second, third].iter().all(|it| Arc::ptr_eq(it.as_ref().unwrap(), &first)));

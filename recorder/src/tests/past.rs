@@ -37,12 +37,12 @@ impl Stopped {
         self.folder.path().join("recordings/a")
     }
 
-    fn library(&self) -> Library {
+    fn recordings(&self) -> Library {
         Library::open(self.folder.path().join("recordings")).unwrap()
     }
 
     async fn left(&self) -> Result<Left, Error> {
-        self.library().left(self.channel.name(), &packager::Config::default()).await
+        self.recordings().left(self.channel.name(), &packager::Config::default()).await
     }
 
     async fn revived(&self) -> Option<Packager> {
@@ -97,7 +97,7 @@ async fn a_live_is_read_back_and_its_recording_goes_on_with_it() {
     assert!(state.edge.is_some() && state.last_msn > Some(past_msn) && !state.published);
     assert_eq!(state.targets, stopped.channel.targets());
 
-    let library = stopped.library();
+    let library = stopped.recordings();
     let config = Config { free_min_bytes: 0, ..Config::default() };
     let recorder = Recorder::start(library.clone(), config, Arc::new(System)).unwrap();
     recorder.resume(&channel, past_msn + 1);
@@ -129,12 +129,13 @@ async fn a_live_goes_on_a_second_time() {
     let next_msn = packager.past_msn().unwrap() + 1;
     let channel =
         Hub::new().open(stopped.channel.name().clone(), packager, Access::Everyone).unwrap();
-    let library = stopped.library();
+    let library = stopped.recordings();
     let config = Config { free_min_bytes: 0, ..Config::default() };
     let recorder = Recorder::start(library.clone(), config, Arc::new(System)).unwrap();
     recorder.resume(&channel, next_msn);
     let _publisher = publish_two_sounds(&channel, 0..4_100);
-    let again = Stopped::of(House { folder: stopped.folder, recorder, library, channel }).await;
+    let again =
+        Stopped::of(House { folder: stopped.folder, recorder, recordings: library, channel }).await;
     let packager = again.revived().await.unwrap();
     again.assert_same(&packager);
     assert_eq!(packager.past_msn(), again.channel.state().last_msn);
@@ -212,7 +213,7 @@ async fn a_live_that_is_over_is_said_to_be() {
     let house = House::new();
     let _publisher = publish(&house.channel, 0..4_100);
     house.end().await;
-    let left = house.library.left(house.channel.name(), &packager::Config::default()).await;
+    let left = house.recordings.left(house.channel.name(), &packager::Config::default()).await;
     assert!(left.unwrap().is_over);
 }
 
