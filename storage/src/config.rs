@@ -61,6 +61,7 @@ impl Secret {
         Self(text.into())
     }
 
+    #[cfg(feature = "s3")]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
