@@ -347,8 +347,8 @@ async fn purge(store: Store, storage: Storage, audit: api::Audit) {
     }
 }
 
-/// Has recordings go that belong to nothing, give way that are too old or too much, and be shown that are not,
-/// until the process ends.
+/// Has recordings go that were deleted, give way that are too old or too much, and be shown that are not, until the
+/// process ends.
 async fn sweep_recordings(
     lives: Lives,
     recordings: Library,

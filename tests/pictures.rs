@@ -73,6 +73,9 @@ fn a_live_shows_what_it_looks_like_and_its_recording_keeps_it() {
     let watched = house.get(&format!("/api/lives/{}/", live.name)).json();
     assert_eq!(watched["recording"]["thumbnail_url"], *url, "{watched:#}");
 
+    let of_live = house.get(&format!("/hls/{}/thumbnails.vtt", live.name));
+    assert_eq!(code(&of_live), (404, "no_picture".into()), "they may be others now");
+
     let index = format!("/vod/{}/thumbnails.vtt", live.name);
     let of_recording = self::cues(&house, &index);
     assert!((3..=4).contains(&of_recording.len()), "twelve seconds: {of_recording:?}");

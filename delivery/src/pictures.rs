@@ -5,7 +5,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | `/hls/{name}/poster.jpg` | what the live looks like now; once it is over, its recording |
-//! | `/hls/{name}/thumbnails.vtt` | where its thumbnails are (WebVTT) |
+//! | `/hls/{name}/thumbnails.vtt` | where its thumbnails are (WebVTT), while it is on |
 //! | `/hls/{name}/thumbnails/{date}-{count}.jpg` | some of these, in one picture |
 //! | `/vod/{name}/…` | the same of its recording |
 //!
@@ -108,6 +108,10 @@ impl Delivery {
                 Some(ticket.filter(admits).ok_or(Failure::NoTicket)?)
             }
         };
+        // They may be made anew once the live is over, and be called the same: below `/vod/`, then, alone.
+        if recording.is_some() && !path.is_recorded && path.thing != Thing::Poster {
+            return Err(Failure::NoPicture);
+        }
         let query = ticket.map(|it| format!("?{}={it}", ticket::PARAMETER)).unwrap_or_default();
         let shown = match &recording {
             None => self.of_live(pictures, path, &query).await,
