@@ -179,7 +179,8 @@ async fn what_a_power_cut_took_of_the_newest_is_a_gap() {
     let stopped = Stopped::new().await;
     let path = stopped.recorded().join("00000.volume");
     let mut volume = fs::read(&path).unwrap();
-    let len = volume.len();
+    // Zeros fill up its last block.
+    let len = volume.iter().rposition(|byte| *byte != 0).unwrap();
     volume[len - 100..].fill(0);
     fs::write(&path, &volume).unwrap();
     let packager = stopped.revived().await.unwrap();
