@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use api::Workshop;
-use axum::Router;
+use axum::{Router, http::request::Parts};
 use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
@@ -181,7 +181,11 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Delivery::new(hub.clone(), &config.delivery, keys);
-    let media = Arc::new(media.with_recordings(recordings.clone()).with_pictures(pictures));
+    let trusted = config.api.trusted_proxies.clone();
+    let client =
+        move |asked: &Parts| api::Client::of(&asked.extensions, &asked.headers, &trusted).address;
+    let media = media.with_recordings(recordings.clone()).with_pictures(pictures);
+    let media = Arc::new(media.with_clients(client));
     let pages = Router::new()
         .merge(api::router(
             store.clone(),

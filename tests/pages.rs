@@ -185,6 +185,28 @@ fn a_live_that_is_over_is_played_again_at_its_address_and_sought_by_thumbnails_i
     assert!(number(&dragged["held"]) < 1.0 && number(&dragged["from"]) == 0.0, "{dragged}");
     assert!(number(&dragged["before"]) > length / 2.0, "it seeks when it is let go: {dragged}");
     assert_eq!(page.ask("speed"), json!({"rate": 1.5}));
+
+    assert_eq!(page.ask("strangers"), json!({"file": null}), "its author allows nobody yet");
+    let file = page.ask("file");
+    assert!(says(&file["offered"], "Télécharger (MP4, "), "{file}");
+    assert!(says(&file["name"], ".mp4") && number(&file["bytes"]) > 100_000.0, "{file}");
+    assert!(says(&file["said"], "commence"), "{file}");
+    assert_eq!(page.ask("allow"), json!({"allowed": true}));
+    assert!(says(&page.ask("strangers")["file"], "Se connecter pour télécharger"));
+    let cut = page.ask("cut");
+    assert_eq!(cut["hidden"], 0, "nobody asked for it: {cut}");
+    assert_eq!(cut["wrong"], "Écrivez un temps comme 1:23.", "{cut}");
+    assert_eq!(cut["focused"], "start", "{cut}");
+    let to = length.ceil().min(10.0);
+    assert_eq!(cut["chosen"], json!(["0:05", format!("0:{to:02}")]), "{cut}");
+    assert!(says(&cut["lasts"], &format!("{} seconde", to - 5.0)), "{cut}");
+    let share = (to - 5.0) / length;
+    assert!((number(&cut["marked"]) - share).abs() < 0.05, "{share} of the seek bar: {cut}");
+    assert_eq!(cut["focus"], "clip-made", "{cut}");
+    let posts = live.member.get("/api/posts/").json();
+    let clip = &posts["results"][0];
+    assert_eq!(clip["title"], "Le plus beau moment", "{posts:#}");
+    assert_eq!(clip["media_files"][0]["media_type"], "video", "{posts:#}");
     let cards = page.ask("recordings");
     assert_eq!(cards["posters"], 1);
     assert!(says(&cards["lasts"], "0:"), "{cards}");

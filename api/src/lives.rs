@@ -148,6 +148,8 @@ struct Status {
 /// A live, for its viewers, who need no account where it is for everybody.
 #[derive(Serialize, JsonSchema)]
 struct Watched {
+    /// Of the live, and of its post.
+    id: i64,
     playback_name: String,
     title: String,
     description: String,
@@ -442,6 +444,7 @@ impl Watched {
             }
         });
         Self {
+            id: live.id.get(),
             playback_name: live.playback_name.to_string(),
             status: live.state.as_str(),
             created_at: moment(live.created_ms),

@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Away,
     /// Too many requests wait already.
     Busy,
+    /// The address has as many files on their way as it may.
+    TooManyDownloads,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
     Method,
     /// The range lies outside a body of this many bytes.
@@ -78,6 +80,7 @@ impl Failure {
             Self::NoTicket | Self::NoDownload => StatusCode::FORBIDDEN,
             Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
             Self::Away | Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyDownloads => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
@@ -139,6 +142,9 @@ impl Failure {
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
             }
+            Self::TooManyDownloads => {
+                r#"{"detail":"Trop de téléchargements sont en cours depuis votre connexion. Attendez la fin de l’un d’eux.","code":"too_many_downloads"}"#
+            }
             Self::Method => {
                 r#"{"detail":"Méthode HTTP non autorisée.","code":"method_not_allowed"}"#
             }
@@ -156,6 +162,8 @@ impl Failure {
             Self::Blocked => Some(HeaderValue::from_static("1")),
             // Those who wait have left by then, or have what they waited for.
             Self::Away | Self::Busy => Some(HeaderValue::from_static("5")),
+            // A film takes minutes, what is left of one on its way less.
+            Self::TooManyDownloads => Some(HeaderValue::from_static("60")),
             _ => None,
         }
     }
@@ -169,6 +177,7 @@ impl Failure {
             | Self::Away
             | Self::NoDownload
             | Self::Busy
+            | Self::TooManyDownloads
             | Self::Method
             | Self::Range { .. } => caching::NEVER,
             _ => caching::FAILURE,
@@ -196,6 +205,7 @@ mod tests {
             Blocked,
             Away,
             Busy,
+            TooManyDownloads,
             Method,
             Range { len: 1 },
         ];

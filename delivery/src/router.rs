@@ -28,6 +28,7 @@ use crate::{
     pictures::PicturePath,
     priority,
     session::{self, Session},
+    shares::Shares,
     ticket,
     vod::{self, VodPath},
     waiting::WaitingRoom,
@@ -48,6 +49,8 @@ pub struct Delivery {
     pub(crate) bodies: Arc<Semaphore>,
     /// Places for recordings that are sent as files.
     pub(crate) downloads: Arc<Semaphore>,
+    pub(crate) download_shares: Shares,
+    clients: Option<Clients>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
     first_segment_wait: Duration,
@@ -55,6 +58,9 @@ pub struct Delivery {
     pub(crate) public: Kept,
     pub(crate) private: Kept,
 }
+
+/// Says where a request comes from.
+type Clients = Box<dyn Fn(&Parts) -> IpAddr + Send + Sync>;
 
 impl Delivery {
     /// Whether it answers a path: everything below `/hls/` and `/vod/`.
@@ -74,6 +80,8 @@ impl Delivery {
             pictures: None,
             bodies: Arc::new(Semaphore::new(vod::BODIES_AT_ONCE)),
             downloads: Arc::new(Semaphore::new(config.downloads_at_once)),
+            download_shares: Shares::new(config.downloads_per_address),
+            clients: None,
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
             public: Kept::new(Keeper::Anybody, config),
@@ -91,6 +99,24 @@ impl Delivery {
     pub fn with_pictures(mut self, pictures: Pictures) -> Self {
         self.pictures = Some(pictures);
         self
+    }
+
+    /// The same, for which `client` says where the download of a recording goes: who came through a proxy comes
+    /// from where that says. Without it all come from where their connection does.
+    pub fn with_clients(
+        mut self,
+        client: impl Fn(&Parts) -> IpAddr + Send + Sync + 'static,
+    ) -> Self {
+        self.clients = Some(Box::new(client));
+        self
+    }
+
+    /// Where a request comes from.
+    pub(crate) fn client(&self, asked: &Parts) -> Option<IpAddr> {
+        match &self.clients {
+            Some(client) => Some(client(asked)),
+            None => peer(asked),
+        }
     }
 
     /// Answers a request, whatever its method and path; its body is nobody's. Where requests carry

@@ -18,7 +18,6 @@ use media::id::PlaybackName;
 use metrics::Counter;
 use packager::Rendition;
 use recorder::{Content, Error, Library, Open, Recording, Standing};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     MediaPath, Ticket, answer,
@@ -298,7 +297,7 @@ impl Pieces for Option<Open> {
 pub(crate) fn pieces(
     reader: Reader,
     from: impl Pieces,
-    place: OwnedSemaphorePermit,
+    place: impl Send + 'static,
     first: Bytes,
     range: Range<u64>,
 ) -> Body {

@@ -57,6 +57,17 @@ impl House {
         Self { folder, hub, channel, recorder, delivery, _publisher: publisher }
     }
 
+    /// The same server with other limits, told where requests come from.
+    pub(crate) fn limit(
+        &mut self,
+        config: Config,
+        client: impl Fn(&Parts) -> std::net::IpAddr + Send + Sync + 'static,
+    ) {
+        let delivery = Delivery::new(self.hub.clone(), &config, Keys::derive(b"secret"));
+        let library = self.delivery.recordings.clone().unwrap();
+        self.delivery = delivery.with_recordings(library).with_clients(client);
+    }
+
     /// One whose live is over and gone.
     pub(crate) async fn over(access: Access) -> Self {
         let house = Self::new(access);

@@ -6,6 +6,7 @@ import {
   nameOfRecording,
   playlistPath,
   reachable,
+  thumbnailsPath,
 } from './urls';
 
 test('a loopback address is replaced by the host the page came from', () => {
@@ -28,6 +29,12 @@ test('a ticket goes with the playlist it was given for', () => {
     '/hls/k7m2.m3u8?ticket=10ab',
   );
   expect(playlistPath('k7m2', 'https://cc.gn/hls/k7m2.m3u8')).toBe('/hls/k7m2.m3u8');
+});
+
+test('a ticket is a folder before thumbnails', () => {
+  const recording = 'https://cc.gn/vod/k7m2/index.m3u8';
+  expect(thumbnailsPath('k7m2', `${recording}?ticket=10ab`)).toBe('/vod/k7m2/10ab/thumbnails.vtt');
+  expect(thumbnailsPath('k7m2', recording)).toBe('/vod/k7m2/thumbnails.vtt');
 });
 
 test('a run is known by its media playlist, whoever watches', () => {

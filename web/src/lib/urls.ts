@@ -27,9 +27,9 @@ export const soundPath = (name: string, hlsUrl?: string | null): string =>
 export const recordingPath = (name: string, hlsUrl?: string | null): string =>
   `/vod/${name}/index.m3u8${ticketOf(hlsUrl)}`;
 
-/** Where the thumbnails of that are. */
+/** Where the thumbnails of that are. Its ticket is a folder, so that what is listed is below it, too. */
 export const thumbnailsPath = (name: string, hlsUrl?: string | null): string =>
-  `/vod/${name}/thumbnails.vtt${ticketOf(hlsUrl)}`;
+  `/vod/${name}/${ticketOf(hlsUrl).replace(/^\?ticket=(.*)$/, '$1/')}thumbnails.vtt`;
 
 /** An address of the server's on the page's own origin. */
 export const ownPath = (url: string | null | undefined): string | null =>

@@ -25,6 +25,8 @@ export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
+  /** For what takes longer than an answer may. */
+  timeoutMs?: number;
 }
 
 export class Api {
@@ -175,7 +177,7 @@ export class Api {
   async #request<T>(path: string, options: RequestOptions, access: string | null): Promise<T> {
     const abort = new AbortController();
     const giveUp = () => abort.abort();
-    const timer = setTimeout(giveUp, TIMEOUT_MS);
+    const timer = setTimeout(giveUp, options.timeoutMs ?? TIMEOUT_MS);
     options.signal?.addEventListener('abort', giveUp);
     try {
       const init: RequestInit = {

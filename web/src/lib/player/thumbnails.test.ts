@@ -4,27 +4,27 @@ import { at, parse } from './thumbnails';
 const VTT = `WEBVTT
 
 00:00:00.000 --> 00:00:10.000
-thumbnails/1-2.jpg?ticket=10#xywh=0,0,160,90
+thumbnails/1-2-0badcafe.jpg#xywh=0,0,160,90
 
 00:00:10.000 --> 01:00:00.500
-thumbnails/1-2.jpg?ticket=10#xywh=160,0,160,90
+thumbnails/1-2-0badcafe.jpg#xywh=160,0,160,90
 
 nonsense --> here
-thumbnails/3-1.jpg#xywh=0,0,160,90
+thumbnails/3-1-0badcafe.jpg#xywh=0,0,160,90
 
 01:00:00.500 --> 01:00:04.000
-thumbnails/4-1.jpg#xywh=0,0,90,160
+thumbnails/4-1-0badcafe.jpg#xywh=0,0,90,160
 `;
 
 test('a list of thumbnails is read, less what cannot be', () => {
-  const list = parse(VTT, 'https://h/vod/n/thumbnails.vtt?ticket=10');
+  const list = parse(VTT, 'https://h/vod/n/10ab/thumbnails.vtt');
   expect(list.map(({ from, to }) => [from, to])).toEqual([
     [0, 10],
     [10, 3600.5],
     [3600.5, 3604],
   ]);
   expect(list[1]).toMatchObject({
-    url: 'https://h/vod/n/thumbnails/1-2.jpg?ticket=10',
+    url: 'https://h/vod/n/10ab/thumbnails/1-2-0badcafe.jpg',
     x: 160,
     y: 0,
     width: 160,
