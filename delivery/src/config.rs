@@ -54,6 +54,10 @@ pub struct Config {
     /// Each holds the tables of its recording, some 3 MB an hour, and a place among those who read the disk now and
     /// then; beyond, the answer is 503.
     pub downloads_at_once: usize,
+    /// How far viewers may go back in a live that is recorded, in seconds; 0: not at all. Without it to its beginning.
+    ///
+    /// What they load for it is some 5 KB an hour, once; the rest is on the disk already.
+    pub rewind_s: Option<u64>,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -74,6 +78,7 @@ impl Default for Config {
             ticket_binds_address: false,
             download_ticket_life_s: 3_600,
             downloads_at_once: 64,
+            rewind_s: None,
             segment_max_age_s: 3_600,
         }
     }

@@ -24,7 +24,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::{Labels, Track};
+use media::Labels;
 use packager::Rendition;
 
 use crate::{
@@ -186,7 +186,7 @@ impl Writer {
     }
 
     fn append_segment(&mut self, epoch: &str, segment: &packager::Segment) -> io::Result<()> {
-        let mut renditions = Vec::new();
+        let mut record = index::Segment::of(epoch, segment);
         let mut lines = String::new();
         let mut new_inits = Vec::new();
         let has_bytes = |it: &Rendition| has_own_bytes(*it) && !segment.is_gap(*it);
@@ -196,8 +196,8 @@ impl Writer {
         }
         let len_before = self.volume.as_ref().map_or(0, |volume| volume.len);
         let mut append = || {
-            for rendition in segment.renditions() {
-                let listed = segment.listed(rendition);
+            for stored in &mut record.renditions {
+                let rendition = stored.rendition;
                 let init = segment.init(rendition).filter(|_| writes_bytes);
                 let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
                 if let (Some(init), Some(name)) = (init, name)
@@ -206,24 +206,12 @@ impl Writer {
                     // Twice, the bytes too: all segments hang on it.
                     for _ in 0..2 {
                         let place = self.append_bytes(&init.bytes)?;
-                        lines.push_str(&Record::Init(told(epoch, &init, place)).line());
+                        lines.push_str(&Record::Init(index::Init::of(epoch, &init, place)).line());
                     }
                     new_inits.push(name);
                 }
                 let bytes = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
-                let place = match bytes {
-                    Some(bytes) => Some(self.append_bytes(&bytes)?),
-                    None => None,
-                };
-                let bytes = if listed.is_gap { 0 } else { segment.size_bytes(rendition) as u64 };
-                renditions.push(index::Stored {
-                    rendition,
-                    init: listed.init_id,
-                    date_ms: listed.program_date_time_ms,
-                    duration_us: listed.duration_us,
-                    bytes,
-                    place,
-                });
+                stored.place = bytes.map(|bytes| self.append_bytes(&bytes)).transpose()?;
             }
             Ok(())
         };
@@ -234,17 +222,7 @@ impl Writer {
             }
             return Err(error);
         }
-        let is_gap = segment.is_gap(Rendition::Source);
-        let record = Record::Segment(index::Segment {
-            epoch: epoch.to_owned(),
-            msn: segment.number(),
-            discontinuity: segment.discontinuity(),
-            dependent: !segment.independent() && !is_gap,
-            pictures: segment.pictures(),
-            renditions,
-            kept: Some(segment.kept()),
-        });
-        lines.push_str(&record.line());
+        lines.push_str(&Record::Segment(record).line());
         self.append_lines(&lines)?;
         self.inits.extend(new_inits);
         if let Some(volume) = &mut self.volume {
@@ -320,18 +298,4 @@ pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
-}
-
-fn told(epoch: &str, init: &packager::Init, place: Place) -> index::Init {
-    index::Init {
-        epoch: epoch.to_owned(),
-        rendition: init.rendition,
-        id: init.id,
-        codecs: init.codecs.clone(),
-        picture: init.picture.map(Into::into),
-        channels: init.channels,
-        timescale: init.timescale.get(),
-        tracks: init.tracks.iter().map(|track| Track::clone(track)).collect(),
-        place,
-    }
 }

@@ -118,6 +118,8 @@ export interface WatchedLive {
   audience: Audience;
   hls_url: string;
   author: Author;
+  /** Where one may go back in it; null where it is not on, or not recorded. */
+  rewind: { hls_url: string; from: string } | null;
   /** Once it is over, where it was recorded. */
   recording: WatchedRecording | null;
 }
