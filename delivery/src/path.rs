@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn every_media_url_is_understood() {
         let (name, epoch, ticket) = ("abc234", "e9", None);
-        let read = |path| MediaPath::parse(path);
+        let read = MediaPath::parse;
         let multivariant = |rendition| Some(MediaPath::Multivariant { name, rendition });
         assert_eq!(read("/hls/abc234.m3u8"), multivariant(Rendition::Source));
         assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Rendition::SourceTs));
@@ -303,15 +303,14 @@ mod tests {
         assert_eq!(read("/hls/abc234-rewind.m3u8"), rewind(Rendition::Source));
         assert_eq!(read("/hls/abc234-audio-rewind.m3u8"), rewind(Rendition::SOUND));
         let rewound = |rendition| Some(MediaPath::RewindMedia { name, epoch, ticket, rendition });
-        for (rendition, file) in [
-            (Rendition::Source, "source-rewind.m3u8"),
-            (Rendition::Video, "video-rewind.m3u8"),
-            (Rendition::SOUND, "audio-rewind.m3u8"),
-            (Rendition::Audio(SoundNumber::new(1).unwrap()), "audio-2-rewind.m3u8"),
+        for (rendition, path) in [
+            (Rendition::Source, "/hls/abc234/e9/source-rewind.m3u8"),
+            (Rendition::Video, "/hls/abc234/e9/video-rewind.m3u8"),
+            (Rendition::SOUND, "/hls/abc234/e9/audio-rewind.m3u8"),
+            (Rendition::Audio(SoundNumber::new(1).unwrap()), "/hls/abc234/e9/audio-2-rewind.m3u8"),
         ] {
-            let path = format!("/hls/abc234/e9/{file}");
-            assert_eq!(read(&path), rewound(rendition));
-            assert_eq!(rewind::file_name(rendition), file);
+            assert_eq!(read(path), rewound(rendition));
+            assert!(path.ends_with(&format!("/{}", rewind::file_name(rendition))));
         }
         let media = |rendition| Some(MediaPath::Media { name, epoch, ticket, rendition });
         assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Rendition::Source));

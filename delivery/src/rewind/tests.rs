@@ -9,7 +9,7 @@ use crate::{Config, vod::tests::House};
 async fn long(access: Access, config: &Config) -> (House, Bytes) {
     let house = House::with(access, config);
     let second = house.channel.segment(1).unwrap().bytes(Rendition::Source).unwrap();
-    house.send(150..1_500).await;
+    house.go_on(150..1_500).await;
     assert!(house.channel.segment(1).is_none());
     (house, second)
 }

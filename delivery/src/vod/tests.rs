@@ -62,7 +62,7 @@ impl House {
     }
 
     /// Sends so many pictures more, no faster than the disk takes them.
-    pub(crate) async fn send(&self, numbers: Range<i64>) {
+    pub(crate) async fn go_on(&self, numbers: Range<i64>) {
         for from in numbers.clone().step_by(150) {
             let mut some = pictures(from..numbers.end.min(from + 150));
             self.publisher.lock().unwrap().push(&mut some).unwrap();

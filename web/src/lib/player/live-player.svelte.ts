@@ -103,6 +103,8 @@ export class LivePlayer {
   timeline = $state.raw<Timeline | null>(null);
   /** Somebody went back: what plays is another list. */
   rewound = $state(false);
+  /** On the way to what was sought. */
+  going = $state(false);
 
   readonly #video: HTMLVideoElement;
   readonly #source: Source;
@@ -228,6 +230,7 @@ export class LivePlayer {
     this.#fromMs = toMs;
     this.timeline = { ...timeline, atMs: toMs, bufferedMs: toMs };
     this.behind = true;
+    this.going = true;
     if (known !== null) {
       this.#video.currentTime = known;
       return;
@@ -285,6 +288,7 @@ export class LivePlayer {
   #leaveRewind(): void {
     this.rewound = false;
     this.behind = false;
+    this.going = false;
     this.#aimMs = null;
   }
 
@@ -638,6 +642,7 @@ export class LivePlayer {
     if (moves && !video.seeking && this.latency !== null && this.state.started) {
       this.#edge = { ms: playing + this.latency * 1000, at: now };
       this.#aimMs = null;
+      this.going = false;
       if (this.rewound) this.#fromMs = playing;
     }
     if (!rewind || !this.#edge) {
