@@ -174,6 +174,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
             recorder: live_recorder,
             uploader: uploader.clone(),
             pictures: pictures.clone(),
+            rewind_s: config.delivery.rewind_s,
         },
     );
     lives.restore(alive_ms).await.context("cannot put the lives of the last run right")?;

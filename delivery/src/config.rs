@@ -60,6 +60,10 @@ pub struct Config {
     /// address; an eighth of the whole leaves room for the others. Behind proxies of `api.trusted_proxies` it is the
     /// address that they tell.
     pub downloads_per_address: usize,
+    /// How far viewers may go back in a live that is recorded, in seconds; 0: not at all. Without it to its beginning.
+    ///
+    /// What they load for it is some 5 KB an hour, once; the rest is on the disk already.
+    pub rewind_s: Option<u64>,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -81,6 +85,7 @@ impl Default for Config {
             download_ticket_life_s: 3_600,
             downloads_at_once: 64,
             downloads_per_address: 8,
+            rewind_s: None,
             segment_max_age_s: 3_600,
         }
     }

@@ -43,6 +43,10 @@ pub(crate) enum Failure {
     NotFinished,
     /// There is no such picture, not yet or never.
     NoPicture,
+    /// Nobody goes back in the live: it is not recorded, or the server is not to.
+    NoRewind,
+    /// The date to go back to cannot be read.
+    Date,
     /// The disk, or what it gave back, is damaged.
     Unreadable,
     /// The bucket that the recording is in does not answer.
@@ -74,11 +78,12 @@ impl Failure {
             | Self::UnknownRecording
             | Self::NotFinished
             | Self::NoPicture
+            | Self::NoRewind
             | Self::Unreadable
             | Self::TooLong
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::NoTicket | Self::NoDownload => StatusCode::FORBIDDEN,
-            Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
+            Self::Directives | Self::TooFar | Self::Date => StatusCode::BAD_REQUEST,
             Self::Away | Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyDownloads => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -132,6 +137,12 @@ impl Failure {
             }
             Self::NoPicture => {
                 r#"{"detail":"Ce direct n’a pas d’image, ou pas encore.","code":"no_picture"}"#
+            }
+            Self::NoRewind => {
+                r#"{"detail":"On ne peut pas revenir en arrière dans ce direct : il n’est pas enregistré, ou ce serveur ne le permet pas.","code":"no_rewind"}"#
+            }
+            Self::Date => {
+                r#"{"detail":"Demande illisible : from attend une date en millisecondes Unix.","code":"bad_date"}"#
             }
             Self::Unreadable => {
                 r#"{"detail":"Ce passage de l’enregistrement ne peut pas être lu.","code":"unreadable"}"#
@@ -198,6 +209,8 @@ mod tests {
             NotInMpegTs,
             NoTicket,
             NoPicture,
+            NoRewind,
+            Date,
             NoDownload,
             TooLong,
             Directives,

@@ -33,6 +33,7 @@ mod metrics;
 mod path;
 mod pictures;
 mod priority;
+mod rewind;
 mod router;
 mod session;
 mod shares;

@@ -13,9 +13,10 @@ use axum::{extract::ConnectInfo, response::Response};
 use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
+use metrics::Counter;
 use packager::{Edge, Rendition};
 use pictures::Pictures;
-use recorder::Library;
+use recorder::{Library, Rewind};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -53,7 +54,9 @@ pub struct Delivery {
     clients: Option<Clients>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
-    first_segment_wait: Duration,
+    pub(crate) first_segment_wait: Duration,
+    /// How far viewers may go back, if at all.
+    pub(crate) rewind: Option<Option<Duration>>,
     /// How long what is served may be kept: of public lives, of private ones.
     pub(crate) public: Kept,
     pub(crate) private: Kept,
@@ -84,6 +87,10 @@ impl Delivery {
             clients: None,
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
+            rewind: match config.rewind_s {
+                Some(0) => None,
+                window_s => Some(window_s.map(Duration::from_secs)),
+            },
             public: Kept::new(Keeper::Anybody, config),
             private: Kept::new(Keeper::Viewer, config),
         }
@@ -174,7 +181,7 @@ impl Delivery {
             Access::Everyone => self.found(&channel, path, None, kind, asked).await,
             Access::Ticket => {
                 let ticket = match path {
-                    MediaPath::Multivariant { .. } => {
+                    MediaPath::Multivariant { .. } | MediaPath::Rewind { .. } => {
                         parameter(asked.uri.query(), ticket::PARAMETER)
                     }
                     _ => path.ticket(),
@@ -215,16 +222,17 @@ impl Delivery {
             MediaPath::Multivariant { rendition, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(rendition);
                 let playlist = self.first(channel, rendition, asked, read).await?;
-                let session = self.session(channel, asked).map(|session| session.to_string());
-                if let Some(mark) = session.as_deref().or(ticket) {
-                    let own = playlist.for_viewer(mark, |to, uri| {
-                        write_own(to, uri, ticket, session.as_deref());
-                    });
-                    answer::playlist(&own, caching::OWN, headers, sent_bytes)
-                } else {
-                    let cache_control = kept.plain(playlist.target_duration_s());
-                    answer::playlist(&playlist, cache_control, headers, sent_bytes)
-                }
+                self.multivariant(channel, &playlist, ticket, kept, asked, sent_bytes)
+            }
+            MediaPath::Rewind { rendition, .. } => {
+                let playlist = self.rewind_multivariant(channel, rendition, asked).await?;
+                self.multivariant(channel, &playlist, ticket, kept, asked, sent_bytes)
+            }
+            MediaPath::RewindMedia { rendition, .. } => {
+                let _present = self.presence(channel, asked);
+                let playlist = self.rewind_media(channel, rendition, asked).await?;
+                let cache_control = kept.plain(playlist.target_duration_s());
+                answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
             MediaPath::Media { rendition, .. } => {
                 let _present = self.presence(channel, asked);
@@ -237,12 +245,18 @@ impl Delivery {
                 answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
             MediaPath::Init { rendition, id, .. } => {
-                let init = channel.init(rendition, id).ok_or(Failure::UnknownSegment)?;
+                let Some(init) = channel.init(rendition, id) else {
+                    let seek = |rewind: &Rewind| rewind.init(rendition, id);
+                    return self.rewound(channel, rendition, seek, kept, asked, sent_bytes).await;
+                };
                 immutable(init, content_type(rendition))
             }
             MediaPath::Segment { rendition, number, .. } => {
-                let msn = channel.numbers().msn(number).ok_or(Failure::UnknownSegment)?;
-                let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
+                let msn = channel.numbers().msn(number);
+                let Some(segment) = msn.and_then(|msn| channel.segment(msn)) else {
+                    let seek = |rewind: &Rewind| rewind.segment(rendition, number);
+                    return self.rewound(channel, rendition, seek, kept, asked, sent_bytes).await;
+                };
                 if rendition == Rendition::SourceTs && !segment.has_ts() {
                     return Err(Failure::NotInMpegTs);
                 }
@@ -257,6 +271,28 @@ impl Delivery {
                 immutable(self.part(channel, rendition, at, asked).await?, content_type(rendition))
             }
         })
+    }
+
+    /// A multivariant playlist as one viewer gets it.
+    fn multivariant(
+        &self,
+        channel: &Channel,
+        playlist: &Playlist,
+        ticket: Option<&str>,
+        kept: &Kept,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Response {
+        let session = self.session(channel, asked).map(|session| session.to_string());
+        if let Some(mark) = session.as_deref().or(ticket) {
+            let own = playlist.for_viewer(mark, |to, uri| {
+                write_own(to, uri, ticket, session.as_deref());
+            });
+            answer::playlist(&own, caching::OWN, &asked.headers, sent_bytes)
+        } else {
+            let cache_control = kept.plain(playlist.target_duration_s());
+            answer::playlist(playlist, cache_control, &asked.headers, sent_bytes)
+        }
     }
 
     /// The session of who asks for a multivariant playlist: the one he brings, or a new one. None
@@ -367,7 +403,7 @@ impl Delivery {
     }
 
     /// What `read` finds in `channel`, waiting for the first segment if it must.
-    async fn first(
+    pub(crate) async fn first(
         &self,
         channel: &Channel,
         rendition: Rendition,

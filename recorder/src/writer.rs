@@ -24,7 +24,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::{Labels, Track};
+use media::Labels;
 use packager::Rendition;
 
 use crate::{
@@ -212,7 +212,7 @@ impl Writer {
         segment: &packager::Segment,
         buffer: &mut Buffer,
     ) -> io::Result<()> {
-        let mut renditions = Vec::new();
+        let mut record = index::Segment::of(epoch, segment);
         let mut lines = String::new();
         let mut new_inits = Vec::new();
         let mut pieces = Pieces::default();
@@ -222,8 +222,8 @@ impl Writer {
             let volume = self.volume_with_room()?;
             pieces = Pieces::after(volume.number, volume.blocks.len());
         }
-        for rendition in segment.renditions() {
-            let listed = segment.listed(rendition);
+        for stored in &mut record.renditions {
+            let rendition = stored.rendition;
             let init = segment.init(rendition).filter(|_| writes_bytes);
             let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
             if let (Some(init), Some(name)) = (init, name)
@@ -232,34 +232,17 @@ impl Writer {
                 // Twice, the bytes too: all segments hang on it.
                 for _ in 0..2 {
                     let place = pieces.add(init.bytes.clone());
-                    lines.push_str(&Record::Init(told(epoch, &init, place)).line());
+                    lines.push_str(&Record::Init(index::Init::of(epoch, &init, place)).line());
                 }
                 new_inits.push(name);
             }
-            let own = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
-            renditions.push(index::Stored {
-                rendition,
-                init: listed.init_id,
-                date_ms: listed.program_date_time_ms,
-                duration_us: listed.duration_us,
-                bytes: if listed.is_gap { 0 } else { segment.size_bytes(rendition) as u64 },
-                place: own.map(|bytes| pieces.add(bytes)),
-            });
+            let bytes = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
+            stored.place = bytes.map(|bytes| pieces.add(bytes));
         }
         if let Some(volume) = self.volume.as_mut().filter(|_| writes_bytes) {
             volume.blocks.append(&pieces.bytes, &*self.disk, buffer)?;
         }
-        let is_gap = segment.is_gap(Rendition::Source);
-        let record = Record::Segment(index::Segment {
-            epoch: epoch.to_owned(),
-            msn: segment.number(),
-            discontinuity: segment.discontinuity(),
-            dependent: !segment.independent() && !is_gap,
-            pictures: segment.pictures(),
-            renditions,
-            kept: Some(segment.kept()),
-        });
-        lines.push_str(&record.line());
+        lines.push_str(&Record::Segment(record).line());
         self.append_lines(&lines)?;
         self.inits.extend(new_inits);
         if let Some(volume) = &mut self.volume {
@@ -333,18 +316,4 @@ pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
-}
-
-fn told(epoch: &str, init: &packager::Init, place: Place) -> index::Init {
-    index::Init {
-        epoch: epoch.to_owned(),
-        rendition: init.rendition,
-        id: init.id,
-        codecs: init.codecs.clone(),
-        picture: init.picture.map(Into::into),
-        channels: init.channels,
-        timescale: init.timescale.get(),
-        tracks: init.tracks.iter().map(|track| Track::clone(track)).collect(),
-        place,
-    }
 }

@@ -5,7 +5,10 @@ import {
   nameOfPlaylist,
   nameOfRecording,
   playlistPath,
+  inSession,
   reachable,
+  rewindPath,
+  runOf,
   thumbnailsPath,
 } from './urls';
 
@@ -69,4 +72,24 @@ test('what is no name opens nothing', () => {
   for (const input of ['', 'une réunion', 'https://cc.gn/', '../etc', 'a'.repeat(65)]) {
     expect(nameFromInput(input)).toBeNull();
   }
+});
+
+test('who goes back says from when, and stays the same viewer', () => {
+  const path = rewindPath(
+    'k7m2',
+    'http://h/hls/k7m2-rewind.m3u8?ticket=10ab',
+    1764280800123.4,
+    false,
+  );
+  expect(path).toBe('/hls/k7m2-rewind.m3u8?from=1764280800123&ticket=10ab');
+  expect(rewindPath('k7m2', null, 5, true)).toBe('/hls/k7m2-audio-rewind.m3u8?from=5');
+  expect(inSession(path, 'k7m2/e9/source.m3u8?session=0f')).toBe(`${path}&session=0f`);
+  expect(inSession('/hls/k7m2.m3u8', '/x.m3u8?a&session=0f')).toBe('/hls/k7m2.m3u8?session=0f');
+  expect(inSession('/hls/k7m2.m3u8', undefined)).toBe('/hls/k7m2.m3u8');
+});
+
+test('what one goes back to is of the same run of the server', () => {
+  const run = (file: string) =>
+    runOf(`/hls/k7m2/e9/${'0a'.repeat(21)}/${file}?session=0f`, 'http://h/');
+  expect(run('source-rewind.m3u8')).toBe(run('source.m3u8'));
 });

@@ -122,6 +122,8 @@ export interface WatchedLive {
   hls_url: string;
   /** Without an id where he is not named. */
   author: Author & { id: number | null };
+  /** Where one may go back in it; null where it is not on, or not recorded. */
+  rewind: { hls_url: string; from: string } | null;
   /** Once it is over, where it was recorded. */
   recording: WatchedRecording | null;
 }

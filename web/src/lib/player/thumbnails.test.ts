@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { at, parse } from './thumbnails';
+import { at, parse, since } from './thumbnails';
 
 const VTT = `WEBVTT
 
@@ -40,4 +40,19 @@ test('the thumbnail of a time is the last that began', () => {
   expect(at(list, 99_999)?.height).toBe(160);
   expect(at(list, -1)).toBe(null);
   expect(at([], 5)).toBe(null);
+});
+
+test('those of a live stand where they were live', () => {
+  const list = parse(
+    VTT.replace(/thumbnails.1-2/g, 'thumbnails/1764280810000-2'),
+    'https://h/hls/n/thumbnails.vtt',
+  );
+  const since1 = since(list, 1764280800000);
+  expect(since1.map(({ from, to }) => [from, to])).toEqual([
+    [10, 20],
+    [20, 3610.5],
+    [3610.5, 3614],
+  ]);
+  expect(since([], 0)).toEqual([]);
+  expect(since(parse(VTT, 'https://h/'), 0)[0]?.from).toBe(0.001);
 });
