@@ -39,7 +39,12 @@ export default defineConfig({
     chunkSizeWarningLimit: 450,
   },
   server: {
-    proxy: { '/api': SERVER, '/hls': SERVER, '/vod': SERVER },
+    proxy: {
+      '/api': { target: SERVER, ws: true },
+      '/hls': SERVER,
+      '/vod': SERVER,
+      '/media': SERVER,
+    },
   },
   test: {
     include: ['src/**/*.test.ts'],

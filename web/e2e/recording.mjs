@@ -237,9 +237,9 @@ const commands = {
   },
   async recordings() {
     await page.goto(`${base}/`);
-    const shown = await posters('recordings');
+    const shown = await posters('posts');
     wide.push(...(await looks(page, folder, 'recordings')));
-    return { posters: shown, lasts: await text(at('recordings')) };
+    return { posters: shown, lasts: await text(at('posts')) };
   },
 };
 

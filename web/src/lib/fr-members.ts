@@ -3,6 +3,7 @@
 
 export const members = {
   account: {
+    profile: 'Mon profil',
     media: 'Mes photos et vidéos',
     moderation: 'Modération',
     signOut: 'Se déconnecter',

@@ -42,13 +42,6 @@ export const fr = {
   },
 
   home: {
-    hello: (name: string) => (name ? `Bonjour ${name}` : 'Bonjour'),
-    title: 'En direct près de chez vous',
-    where: (place: string) => `Les directs autour de ${place}.`,
-    everywhere: 'Les directs de la communauté.',
-    again: 'À revoir',
-    empty: 'Aucun direct pour le moment',
-    emptyText: 'Une réunion, un match, une fête ? Montrez-la à votre quartier.',
     heroTitle: 'Ce qui se passe ici, en direct.',
     heroText:
       'Réunions de quartier, matchs, cérémonies, informations : regardez-les au moment où elles se passent, ou montrez-les vous-même.',
@@ -79,7 +72,6 @@ export const fr = {
     soon: 'Va commencer',
     by: (name: string) => `par ${name}`,
     someone: 'Un membre',
-    count: (n: number) => (n === 1 ? '1 direct' : `${n} directs`),
   },
 
   field: {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LivePost, LiveStatus } from './api/types';
-import { openLives, ownOpenLive, recordedLives } from './lives';
+import { openLives, ownOpenLive } from './lives';
 
 function post(
   id: number,
@@ -42,21 +42,4 @@ test('a live for a quartier is listed as such, and opens by its name', () => {
   reserved.live = { ...reserved.live!, audience: 'quartier', hls_url: null, playback_name: 'n1' };
   expect(openLives([reserved])).toMatchObject([{ name: 'n1', reserved: true }]);
   expect(openLives([post(2, 'live')])[0]?.reserved).toBe(false);
-});
-
-test('a live that is over is watched again where it was recorded', () => {
-  const live_stream = (media_type: 'live' | 'video') => ({
-    media_type,
-    duration: '00:01:02',
-    thumbnail_url: 'http://h:8080/vod/n2/poster.jpg?ticket=10',
-  });
-  const recorded = recordedLives([
-    { ...post(1, 'live'), live_stream: live_stream('live') },
-    { ...post(2, 'ended'), live_stream: live_stream('live') },
-    { ...post(3, 'ended'), live_stream: live_stream('video') },
-    post(4, 'ended'),
-  ]);
-  expect(recorded).toMatchObject([
-    { id: 2, poster: '/vod/n2/poster.jpg?ticket=10', lastsMs: 62_000 },
-  ]);
 });

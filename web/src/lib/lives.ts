@@ -31,12 +31,6 @@ export function openLives(posts: readonly LivePost[]): ListedLive[] {
     .sort((a, b) => ORDER[a.status] - ORDER[b.status]);
 }
 
-/** The lives that are over and can be watched again. */
-export function recordedLives(posts: readonly LivePost[]): ListedLive[] {
-  const recorded = posts.filter(({ live_stream }) => live_stream?.media_type === 'live');
-  return recorded.flatMap(listed).filter(({ status }) => status === 'ended');
-}
-
 function listed(post: LivePost): ListedLive[] {
   const name =
     post.live?.playback_name ?? nameOfPlaylist(post.live?.hls_url ?? post.hls_url) ?? null;

@@ -1,6 +1,8 @@
-// The connection that brings a live's chat, state and viewers as they happen. Comes back by itself,
-// with the last message it has, and does without where no WebSocket gets through.
+// The connection that brings a live's chat, state and viewers as they happen, or what its member is
+// notified of. Comes back by itself, with the last message it has, and does without where no WebSocket
+// gets through.
 
+import type { Notification } from './api/notifications';
 import { afterAll, EMPTY, type LiveChat, type RealTimeEvent } from './live-chat';
 import { comeBackMs } from './patience';
 
@@ -11,7 +13,11 @@ interface Refusal {
   status: number;
   error: Record<string, unknown>;
 }
-type Answer = RealTimeEvent | Refusal | { type: 'pong'; ref: string | null };
+type Answer =
+  | RealTimeEvent
+  | Refusal
+  | { type: 'pong'; ref: string | null }
+  | { type: 'notification'; notification: Notification };
 
 /** The codes of a close after which coming back is no use. */
 const FINAL = [1002, 1007, 1008, 1009];
@@ -50,9 +56,12 @@ export class RealTime {
   #sent = 0;
 
   constructor(
-    private readonly name: string,
+    /** The live that is followed, if one is. */
+    private readonly name: string | null,
     /** A token newer than the one that was turned down; null for a stranger. */
     private readonly access: (refused?: string) => Promise<string | null>,
+    /** Hears of every notification, and with null that some may have been missed. */
+    private readonly onnotified: (notification: Notification | null) => void = () => {},
   ) {
     addEventListener('online', this.#comeBack);
     addEventListener('offline', this.#lose);
@@ -97,6 +106,7 @@ export class RealTime {
     this.#isSilent = this.#isAsked = false;
     socket.onopen = () => {
       if (token) this.#send({ type: 'auth', token });
+      if (this.name === null) return;
       const after = this.chat.newest;
       const join = { type: 'live.join', playback_name: this.name };
       this.#send(after === null ? join : { ...join, after });
@@ -155,12 +165,15 @@ export class RealTime {
     for (const answer of answers) {
       if (answer.type === 'chat.said') this.#settle(answer.ref, true);
       if (answer.type === 'error') this.#refused(answer);
+      else if (answer.type === 'notification') this.onnotified(answer.notification);
       else if (answer.type !== 'pong') events.push(answer);
     }
     if (this.#socket === null) return;
-    if (events.some(({ type }) => type === 'live.joined')) {
+    const begins = this.name === null ? 'session' : 'live.joined';
+    if (events.some(({ type }) => type === begins)) {
       this.connected = this.wasConnected = true;
       this.#failures = 0;
+      this.onnotified(null);
     }
     this.chat = afterAll(this.chat, events);
   }

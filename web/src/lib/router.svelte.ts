@@ -11,6 +11,11 @@ export type Route =
   | { page: 'verification' }
   | { page: 'media' }
   | { page: 'moderation' }
+  | { page: 'publish' }
+  | { page: 'profile' }
+  | { page: 'news' }
+  | { page: 'post'; name: string }
+  | { page: 'member'; name: string }
   | { page: 'watch'; name: string }
   | { page: 'not-found' };
 
@@ -20,6 +25,9 @@ export function parse(path: string): Route {
   if (name !== undefined) {
     return /^[a-z0-9]{1,64}$/.test(name) ? { page: 'watch', name } : { page: 'not-found' };
   }
+  // Ids as the API has them.
+  const [, kind, id] = /^\/(post|membre)\/([1-9]\d{0,15})$/.exec(clean) ?? [];
+  if (id !== undefined) return { page: kind === 'post' ? 'post' : 'member', name: id };
   switch (clean) {
     case '/':
       return { page: 'home' };
@@ -33,6 +41,12 @@ export function parse(path: string): Route {
       return { page: 'password' };
     case '/verification':
       return { page: 'verification' };
+    case '/publier':
+      return { page: 'publish' };
+    case '/profil':
+      return { page: 'profile' };
+    case '/notifications':
+      return { page: 'news' };
     case '/medias':
       return { page: 'media' };
     case '/moderation':
@@ -55,17 +69,30 @@ class Router {
   route = $derived(parse(this.path));
   /** Grows with every navigation but the first: focus follows it. */
   visits = $state(0);
+  /** Whether the last navigation was one of the browser's own buttons. */
+  isBack = $state(false);
 
   constructor() {
-    addEventListener('popstate', () => this.#read());
+    addEventListener('popstate', () => {
+      this.isBack = true;
+      this.#read();
+    });
     document.addEventListener('click', (event) => this.#follow(event));
   }
 
   go(to: string, how: 'push' | 'replace' = 'push'): void {
     if (how === 'push') history.pushState(null, '', to);
     else history.replaceState(null, '', to);
+    this.isBack = false;
     this.#read();
     scrollTo(0, 0);
+  }
+
+  /** Another view of the screen that is shown: the focus and the place stay. */
+  change(to: string): void {
+    history.replaceState(null, '', to);
+    this.path = location.pathname;
+    this.search = location.search;
   }
 
   /** Where to go after signing in: only ever a path of this site. */

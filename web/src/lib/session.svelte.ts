@@ -58,7 +58,7 @@ class Session {
   }
 
   async setQuartier(quartier: number): Promise<void> {
-    this.#remember(await this.api.setQuartier(quartier));
+    this.remember(await this.api.setQuartier(quartier));
   }
 
   /** Signs out here at once; the server is told as far as the network allows. */
@@ -70,10 +70,11 @@ class Session {
 
   #keep(answer: SignedIn): void {
     this.#tokens.keep(answer.tokens);
-    this.#remember(answer.user);
+    this.remember(answer.user);
   }
 
-  #remember(user: User): void {
+  /** What the user is now. */
+  remember(user: User): void {
     const { id, first_name, last_name, profile_picture, quartier, location_info, role } = user;
     this.user = { id, first_name, last_name, profile_picture, quartier, location_info, role };
     write(USER_KEY, JSON.stringify(this.user));

@@ -45,3 +45,15 @@ export async function shareLink(title: string, url: string): Promise<boolean> {
 
 export const whatsAppLink = (title: string, url: string): string =>
   `https://wa.me/?text=${encodeURIComponent(`${title}\n${url}`)}`;
+
+/** Where a link is passed on to, by the names that the API has for it. */
+export const shareLinks = (title: string, url: string) => {
+  const [text, link] = [title, url].map(encodeURIComponent);
+  return {
+    whatsapp: whatsAppLink(title, url),
+    facebook: `https://www.facebook.com/sharer/sharer.php?u=${link}`,
+    telegram: `https://t.me/share/url?url=${link}&text=${text}`,
+    twitter: `https://x.com/intent/post?text=${text}&url=${link}`,
+    email: `mailto:?subject=${text}&body=${encodeURIComponent(`${title}\n${url}`)}`,
+  } as const;
+};

@@ -23,6 +23,7 @@ export const TIMEOUT_MS = 20_000;
 
 export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Sent as JSON, unless it is a form with a file. */
   body?: unknown;
   signal?: AbortSignal;
   /** For what takes longer than an answer may. */
@@ -97,9 +98,6 @@ export class Api {
       `/api/posts/?type=live${page > 1 ? `&page=${page}` : ''}`,
       signal ? { signal } : {},
     );
-
-  /** The newest posts, of every kind. */
-  posts = (signal: AbortSignal) => this.signed<Page<LivePost>>('/api/posts/', { signal });
 
   startLive = (title: string, description: string, audience: Audience) =>
     this.signed<StartedLive>('/api/posts/live/start/', {
@@ -179,18 +177,21 @@ export class Api {
     const giveUp = () => abort.abort();
     const timer = setTimeout(giveUp, options.timeoutMs ?? TIMEOUT_MS);
     options.signal?.addEventListener('abort', giveUp);
+    const isForm = options.body instanceof FormData;
     try {
       const init: RequestInit = {
         method: options.method ?? 'GET',
         headers: {
           accept: 'application/json',
           ...(access ? { authorization: `Bearer ${access}` } : {}),
-          ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+          // Of a form the browser says itself where its parts end.
+          ...(options.body === undefined || isForm ? {} : { 'content-type': 'application/json' }),
         },
         signal: abort.signal,
         credentials: 'omit',
       };
-      if (options.body !== undefined) init.body = JSON.stringify(options.body);
+      if (isForm) init.body = options.body as FormData;
+      else if (options.body !== undefined) init.body = JSON.stringify(options.body);
       const response = await this.send(path, init);
       this.#readClock(response);
       const body: unknown = await response.json().catch(() => null);

@@ -180,6 +180,8 @@ export interface Media {
   height: number | null;
   approval_status: Approval;
   thumbnail_url: string | null;
+  /** A few colours to show before it is there (BlurHash). */
+  blur_hash: string | null;
   /** What the server makes of it, so that every browser can show it. */
   processing_status: 'waiting' | 'running' | 'done' | 'failed';
   /** In per cent. */

@@ -1,0 +1,127 @@
+// A list of posts as its reader goes through it: page after page, and what came meanwhile.
+
+import { asApiError } from './api/errors';
+import type { Post, Wanted } from './api/post-types';
+import { list } from './api/posts';
+import { joined, nextPage } from './pages';
+import { newerThan, refreshed } from './posts';
+import { session } from './session.svelte';
+
+/** How long a list is shown again as it was, to who comes back to it. */
+const KEPT_MS = 10 * 60_000;
+/** Pages asked for in a row, when all of a page was listed already. */
+const PAGES_AT_ONCE = 3;
+
+export class Feed {
+  posts = $state.raw<Post[] | null>(null);
+  hasMore = $state(false);
+  isBusy = $state(false);
+  trouble = $state<string | null>(null);
+  /** Posts that were written since, and are not listed. */
+  fresh = $state.raw<Post[]>([]);
+  /** Where its reader was. */
+  scrollY = 0;
+  readAt = 0;
+  #size = 1;
+  /** Of several first pages the one asked for last is believed. */
+  #asked = 0;
+
+  constructor(
+    readonly key: string,
+    private readonly wanted: Wanted,
+    /** Whose posts; of the whole commune where it is null. */
+    private readonly of: number | null,
+  ) {}
+
+  /** From the beginning. */
+  async load(): Promise<void> {
+    const asked = (this.#asked += 1);
+    this.isBusy = true;
+    this.trouble = null;
+    try {
+      const { results, next } = await list(this.wanted, 1, this.of);
+      if (asked !== this.#asked) return;
+      this.posts = results;
+      this.fresh = [];
+      this.hasMore = next !== null;
+      this.#size = Math.max(1, results.length);
+      this.readAt = Date.now();
+    } catch (error) {
+      if (asked === this.#asked) this.trouble = asApiError(error).message;
+    }
+    if (asked === this.#asked) this.isBusy = false;
+  }
+
+  /** What follows. */
+  async more(): Promise<void> {
+    if (this.isBusy || !this.hasMore) return;
+    const asked = this.#asked;
+    this.isBusy = true;
+    this.trouble = null;
+    try {
+      const before = this.posts ?? [];
+      const first = nextPage(before.length, this.#size);
+      for (let page = first; page < first + PAGES_AT_ONCE; page += 1) {
+        const { results, next } = await list(this.wanted, page, this.of);
+        if (asked !== this.#asked) return;
+        this.posts = joined(this.posts ?? [], results);
+        this.hasMore = next !== null;
+        if (!this.hasMore || this.posts.length > before.length) break;
+      }
+    } catch (error) {
+      if (asked !== this.#asked) return;
+      const { status, message } = asApiError(error);
+      // A page past the end: posts have gone meanwhile.
+      if (status === 404) this.hasMore = false;
+      else this.trouble = message;
+    }
+    this.isBusy = false;
+  }
+
+  /** Sees what was written since, and how those listed do. */
+  async look(signal: AbortSignal): Promise<void> {
+    if (this.isBusy || this.posts === null) return;
+    const asked = this.#asked;
+    const { results } = await list(this.wanted, 1, this.of, signal);
+    if (asked !== this.#asked || this.posts === null) return;
+    this.fresh = results.slice(0, newerThan(this.posts, results));
+    const now = new Map(results.map((post) => [post.id, post]));
+    this.posts = this.posts.map((post) => now.get(post.id) ?? post);
+  }
+
+  /** Lists what was written since. */
+  showFresh(): void {
+    this.posts = refreshed(this.posts ?? [], this.fresh);
+    this.fresh = [];
+  }
+
+  /** A post as it is now. */
+  put(post: Post): void {
+    this.posts = (this.posts ?? []).map((it) => (it.id === post.id ? post : it));
+  }
+
+  /** A post of this member, just written. */
+  add(post: Post): void {
+    if (this.posts) this.posts = refreshed(this.posts, [post]);
+  }
+
+  remove(id: number): void {
+    this.posts = (this.posts ?? []).filter((post) => post.id !== id);
+  }
+}
+
+let kept: Feed | null = null;
+
+/** The list that is asked for: as it was left, if that is not long ago. */
+export function feedOf(wanted: Wanted, of: number | null = null): Feed {
+  const key = JSON.stringify([session.user?.id, session.user?.quartier, of, wanted]);
+  if (kept?.key === key && Date.now() - kept.readAt < KEPT_MS) return kept;
+  kept = new Feed(key, wanted, of);
+  return kept;
+}
+
+/** Puts a post that was just written where its author finds it. */
+export const published = (post: Post): void => kept?.add(post);
+/** Keeps what was done on the page of a post. */
+export const changed = (post: Post): void => kept?.put(post);
+export const gone = (id: number): void => kept?.remove(id);

@@ -1,0 +1,91 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { Post } from './api/post-types';
+
+const server = vi.hoisted(() => ({ posts: [] as { id: number }[], fails: false, asked: 0 }));
+const SIZE = 20;
+
+vi.mock('./session.svelte', () => ({ session: { user: { id: 1, quartier: 2 }, api: {} } }));
+vi.mock('./api/posts', () => ({
+  list: async (_: unknown, page: number) => {
+    server.asked += 1;
+    if (server.fails) throw new Error('away');
+    const results = server.posts.slice((page - 1) * SIZE, page * SIZE);
+    return { results, next: server.posts.length > page * SIZE ? 'more' : null, count: 0 };
+  },
+}));
+
+const { Feed, feedOf, published } = await import('./feed.svelte');
+
+const numbered = (from: number, to: number) =>
+  Array.from({ length: from - to + 1 }, (_, n) => ({ id: from - n }) as Post);
+const ids = (feed: { posts: readonly Post[] | null }) => feed.posts?.map(({ id }) => id);
+const feed = () => new Feed('', { type: null, search: '' }, null);
+const { signal } = new AbortController();
+
+beforeEach(() => {
+  server.posts = numbered(45, 1);
+  server.fails = false;
+  server.asked = 0;
+});
+
+test('page after page all is listed once, whatever is written and deleted meanwhile', async () => {
+  const it = feed();
+  await it.load();
+  server.posts = [...numbered(48, 46), ...server.posts];
+  await it.more();
+  it.remove(44);
+  server.posts = server.posts.filter(({ id }) => id !== 44);
+  while (it.hasMore) await it.more();
+  expect(ids(it)).toEqual(numbered(45, 1).flatMap(({ id }) => (id === 44 ? [] : id)));
+});
+
+test('more posts than a page holds, written meanwhile, do not end the list', async () => {
+  const it = feed();
+  await it.load();
+  server.posts = [...numbered(75, 46), ...server.posts];
+  await it.more();
+  expect(it.posts?.length).toBeGreaterThan(SIZE);
+});
+
+test('what was written since is told, and listed when it is asked for', async () => {
+  const it = feed();
+  await it.load();
+  server.posts = [...numbered(47, 46), ...server.posts];
+  await it.look(signal);
+  expect(it.fresh).toHaveLength(2);
+  expect(it.posts).toHaveLength(SIZE);
+  it.showFresh();
+  expect(ids(it)?.slice(0, 3)).toEqual([47, 46, 45]);
+  expect(it.fresh).toHaveLength(0);
+});
+
+test('a page that does not come says so, and is asked for again', async () => {
+  const it = feed();
+  await it.load();
+  server.fails = true;
+  await it.more();
+  expect(it.trouble).not.toBeNull();
+  expect(it.isBusy).toBe(false);
+  server.fails = false;
+  await it.more();
+  expect(it.trouble).toBeNull();
+  expect(it.posts).toHaveLength(2 * SIZE);
+});
+
+test('nothing is asked for twice at once', async () => {
+  const it = feed();
+  await it.load();
+  const before = server.asked;
+  await Promise.all([it.more(), it.more(), it.look(signal)]);
+  expect(server.asked).toBe(before + 1);
+});
+
+test('who comes back finds the list as he left it, with what he has written', async () => {
+  const wanted = { type: null, search: '' };
+  const it = feedOf(wanted);
+  await it.load();
+  published({ id: 46 } as Post);
+  expect(feedOf({ ...wanted })).toBe(it);
+  expect(ids(it)?.[0]).toBe(46);
+  expect(feedOf({ ...wanted, search: 'riz' })).not.toBe(it);
+});
