@@ -48,7 +48,7 @@ export function at(thumbnails: readonly Thumbnail[], seconds: number): Thumbnail
  * picture that the first is in is called by its own.
  */
 export function since(thumbnails: readonly Thumbnail[], originMs: number): Thumbnail[] {
-  const first = /\/thumbnails\/(\d+)-\d+\.jpg/.exec(thumbnails[0]?.url ?? '')?.[1];
+  const first = /\/thumbnails\/(\d+)-\d+-[0-9a-f]+\.jpg/.exec(thumbnails[0]?.url ?? '')?.[1];
   if (first === undefined) return [];
   const later = (Number(first) - originMs) / 1000 - (thumbnails[0]?.from ?? 0);
   return thumbnails.map((it) => ({ ...it, from: it.from + later, to: it.to + later }));
