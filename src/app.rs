@@ -187,16 +187,12 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
         move |asked: &Parts| api::Client::of(&asked.extensions, &asked.headers, &trusted).address;
     let media = media.with_recordings(recordings.clone()).with_pictures(pictures);
     let media = Arc::new(media.with_clients(client));
+    let control = Arc::new(lives.clone());
+    let api = api::router(store.clone(), storage.clone(), workshop.clone(), config.api, control)?;
     let pages = Router::new()
-        .merge(api::router(
-            store.clone(),
-            storage.clone(),
-            workshop.clone(),
-            config.api,
-            Arc::new(lives.clone()),
-        )?)
+        .merge(api.clone())
         .merge(api::files(storage.clone()))
-        .merge(web::router(hub, config.storage.public_base_url.as_deref()));
+        .merge(web::router(hub, api, config.storage.public_base_url.as_deref()));
     let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
         Some(https) => {
