@@ -92,6 +92,7 @@ export const fr = {
   watch: {
     defaultTitle: 'Direct',
     live: 'En direct',
+    watchHere: 'Voir sur CommuniConnect',
     toEdge: 'Revenir au direct',
     rewind: 'Revenir en arrière dans le direct',
     before: (clock: string) => `−${clock}`,
