@@ -257,6 +257,46 @@ fn a_live_is_gone_back_in_and_caught_up_with_in_chromium() {
 }
 
 #[test]
+fn a_shared_live_shows_its_picture_and_plays_on_other_pages_in_chromium() {
+    let house = worker::start(&[("PICTURES__EVERY_S", "2")]);
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let shared = || house.get(&live.watch_page()).text();
+    assert!(shared().contains("content=\"Bientôt en direct : "), "{}", shared());
+    let _encoder = source::push_by_ffmpeg(&BRISK.flv(), &url, Pace::Endless, house.folder());
+    let picture = format!("content=\"{}", house.url(&format!("/hls/{}/poster.jpg?v=", live.name)));
+    let on = "<meta property=\"og:title\" content=\"EN DIRECT : ";
+    wait::until_true("it is on, and has a picture", SOON, || {
+        let page = shared();
+        page.contains(&picture) && page.contains(on)
+    });
+
+    let asked = format!("/oembed?url={}&maxwidth=480", house.url(&live.watch_page()));
+    assert!(shared().contains(asked.split('&').next().expect("an address")), "it leads to oEmbed");
+    let embed = house.get(&asked).json();
+    assert_eq!(
+        (&embed["type"], &embed["width"], &embed["height"]),
+        (&json!("video"), &json!(480), &json!(270))
+    );
+    let html = embed["html"].as_str().expect("HTML");
+    let arguments = [&*pictures("embed"), &live.watch_page(), html];
+    let told = Page::open_with("embed.mjs", &house, "", &arguments).hear();
+    let seen = &told["seen"];
+    assert!(seen["moves"].as_f64() > Some(0.9), "{seen}");
+    assert!(says(&seen["way"]["text"], "Voir sur CommuniConnect"), "{seen}");
+    assert_eq!(seen["way"]["href"], house.url(&live.watch_page()));
+    assert_eq!(seen["header"], 0, "the picture, and the way to the site");
+    assert_eq!(seen["sideways"], json!([0, 0]), "{seen}");
+    assert_eq!(seen["refused"], true, "the page itself is in nobody's frame");
+    assert_eq!(told["errors"], json!([]), "{told}");
+
+    for (url, status) in [("http://ailleurs.test/", 404), ("/live/nobody", 404)] {
+        assert_eq!(house.get(&format!("/oembed?url={url}")).status, status, "{url}");
+    }
+    assert_eq!(house.get(&format!("{asked}&format=xml")).status, 501);
+}
+
+#[test]
 fn a_file_goes_on_over_a_broken_link_and_its_conversion_is_followed_in_chromium() {
     let house = worker::start(&[]);
     let film = film(&house, 3);
