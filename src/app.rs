@@ -360,11 +360,9 @@ async fn sweep_recordings(
     config: recorder::Config,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
-    let mut is_bucket_known = false;
     loop {
         ticks.tick().await;
-        // Once: later nothing is in the bucket that was not here.
-        is_bucket_known = is_bucket_known || lives.find_recordings().await;
+        lives.find_recordings().await;
         lives.settle_recordings().await;
         let owners = match config.max_bytes_per_user {
             Some(_) => lives.owners_of_recordings().await,

@@ -129,6 +129,8 @@ struct Inner {
     recordings: Library,
     /// Who sends them into the bucket, where there is one.
     uploader: Option<Uploader>,
+    /// The bucket was asked for what the disk has not.
+    is_bucket_known: AtomicBool,
     pictures: Pictures,
     /// Whose turn it is to have pictures made of a recording.
     picturing: tokio::sync::Mutex<()>,
@@ -218,6 +220,7 @@ impl Lives {
             recorder,
             recordings,
             uploader,
+            is_bucket_known: AtomicBool::new(false),
             pictures,
             picturing: tokio::sync::Mutex::default(),
             throttle: Throttle::default(),
