@@ -1,0 +1,42 @@
+// How long ago something was written, as people say it. Pure.
+
+const MONTHS = [
+  'janv.',
+  'févr.',
+  'mars',
+  'avr.',
+  'mai',
+  'juin',
+  'juil.',
+  'août',
+  'sept.',
+  'oct.',
+  'nov.',
+  'déc.',
+];
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const NBSP = '\u00a0';
+
+/** `à l’instant`, `5 min`, `3 h`, `hier`, `4 j`, `12 mars`, `12 mars 2024`. */
+export function ago(at: string, now: number): string {
+  const then = new Date(at);
+  const past = now - then.getTime();
+  if (past < MINUTE) return 'à l’instant';
+  if (past < HOUR) return `${Math.floor(past / MINUTE)}${NBSP}min`;
+  if (past < DAY) return `${Math.floor(past / HOUR)}${NBSP}h`;
+  if (past < 2 * DAY) return 'hier';
+  if (past < 7 * DAY) return `${Math.floor(past / DAY)}${NBSP}j`;
+  const day = `${then.getDate()}${NBSP}${MONTHS[then.getMonth()]}`;
+  const isThisYear = then.getFullYear() === new Date(now).getFullYear();
+  return isThisYear ? day : `${day} ${then.getFullYear()}`;
+}
+
+/** The same moment in full: `12 mars 2024 à 09:05`. */
+export function moment(at: string): string {
+  const then = new Date(at);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${then.getDate()} ${MONTHS[then.getMonth()]} ${then.getFullYear()}`;
+  return `${day} à ${two(then.getHours())}:${two(then.getMinutes())}`;
+}
