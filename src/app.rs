@@ -308,8 +308,10 @@ pub(crate) fn take_folder(data_dir: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// When a server last used the data folder, in Unix milliseconds: at the latest [`SIGN_OF_LIFE`] before its end.
+/// `None` where none gave a sign: that the file was made long ago says nothing.
 pub(crate) fn last_sign_of_life(data_dir: &Path) -> Option<i64> {
-    let changed = fs::metadata(data_dir.join(LOCK_FILE)).and_then(|file| file.modified()).ok()?;
+    let lock = fs::metadata(data_dir.join(LOCK_FILE)).ok().filter(|lock| lock.len() > 0)?;
+    let changed = lock.modified().ok()?;
     let since_epoch = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok()
 }
@@ -320,11 +322,16 @@ async fn give_signs_of_life(lock: Arc<fs::File>) {
     loop {
         ticks.tick().await;
         let lock = lock.clone();
-        let given = tokio::task::spawn_blocking(move || lock.set_modified(SystemTime::now()));
+        let given = tokio::task::spawn_blocking(move || give_sign(&lock));
         if let Ok(Err(error)) = given.await {
             tracing::warn!(%error, "cannot note in the data folder that the server runs");
         }
     }
+}
+
+/// A byte in the file tells that whoever used the folder gave signs.
+fn give_sign(lock: &fs::File) -> std::io::Result<()> {
+    lock.set_len(1).and_then(|()| lock.set_modified(SystemTime::now()))
 }
 
 /// Forgets what has expired and deletes what belongs to nothing, until the process ends.
@@ -357,11 +364,9 @@ async fn sweep_recordings(
     config: recorder::Config,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_RECORDINGS);
-    let mut is_bucket_known = false;
     loop {
         ticks.tick().await;
-        // Once: later nothing is in the bucket that was not here.
-        is_bucket_known = is_bucket_known || lives.find_recordings().await;
+        lives.find_recordings().await;
         lives.settle_recordings().await;
         let owners = match config.max_bytes_per_user {
             Some(_) => lives.owners_of_recordings().await,
@@ -437,4 +442,24 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             std::process::exit(130);
         });
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_server_gave_no_sign_does_not_say_how_long_it_was_away() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(last_sign_of_life(folder.path()), None);
+        let lock = take_folder(folder.path()).unwrap();
+        assert_eq!(last_sign_of_life(folder.path()), None, "that it was made is no sign");
+        give_sign(&lock).unwrap();
+        let given_ms = last_sign_of_life(folder.path()).unwrap();
+        assert!((0..10_000).contains(&(now_ms() - given_ms)), "{given_ms}");
+        drop(lock);
+        let lock = take_folder(folder.path()).unwrap();
+        assert_eq!(last_sign_of_life(folder.path()), Some(given_ms), "it is the last one's still");
+        drop(lock);
+    }
 }

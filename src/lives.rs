@@ -131,6 +131,8 @@ struct Inner {
     recordings: Library,
     /// Who sends them into the bucket, where there is one.
     uploader: Option<Uploader>,
+    /// The bucket was asked for what the disk has not.
+    is_bucket_known: AtomicBool,
     pictures: Pictures,
     /// See [`Recordings::rewind_s`].
     rewind_s: Option<u64>,
@@ -222,6 +224,7 @@ impl Lives {
             recorder,
             recordings,
             uploader,
+            is_bucket_known: AtomicBool::new(false),
             pictures,
             rewind_s,
             picturing: tokio::sync::Mutex::default(),

@@ -111,6 +111,37 @@ fn a_recording_is_watched_from_the_bucket_through_the_death_of_the_store_and_the
 }
 
 #[test]
+fn what_the_bucket_has_of_a_live_whose_disk_was_lost_is_shown_when_it_is_over() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(Server::start());
+    let of_server = settings(&server);
+    let mut given: Vec<(&str, &str)> = of_server.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    // A volume every six seconds.
+    given.push(("RECORDING__VOLUME_MAX_S", "6"));
+    let house = House::start_with(&given);
+    let live = house.live();
+    let url = house.rtmp_url(&live.key);
+    let encoder = source::push_by_ffmpeg(&USUAL.flv(), &url, Pace::Endless, house.folder());
+    let folder = house.folder().join("data/recordings").join(&live.name);
+    // It is looked at every 30 s.
+    wait::until_true("some of it is in the bucket", UPLOADED_WITHIN, || {
+        let text = std::fs::read_to_string(folder.join("uploaded")).unwrap_or_default();
+        text.contains("\"index\"")
+    });
+    drop(encoder);
+    wait::until_true("its encoder is gone", PUSHED_WITHIN, || live.state() == "interrupted");
+    std::fs::remove_dir_all(&folder).expect("it was there");
+    let stopped = live.member.stop(live.id).json();
+    wait::until_true("its post shows what is left", LEFT_WITHIN, || {
+        let post = live.member.get(&format!("/api/posts/{}/", live.id)).json();
+        post["live_stream"]["media_type"] == "live"
+    });
+    assert_eq!(stopped["video_saved"], true, "at once: {stopped}");
+    let segment = first_segment(&house, &live);
+    assert_eq!(house.get(&segment).status, 200);
+}
+
+#[test]
 fn a_store_that_is_away_is_told_and_given_everything_later_also_by_the_next_run() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut server = runtime.block_on(Server::start());

@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use support::enhanced::{
     AAC, AC3, AV1, EAC3, Encoding, FLAC, Form, H264, HEVC, MP3, OPUS, SECONDS, Sounds, Tone, VP9,
 };
 use support::fingerprint::{Filters, Fingerprint, H264_UNITS, HEVC_UNITS, Unit};
-use support::flv::Tag;
+use support::flv::{Kind, Tag};
 use support::http::{self, Response};
 use support::page::Page;
 use support::peer::{all_output_of, output_of};
@@ -320,4 +322,39 @@ fn a_clip_is_a_video_of_its_own_that_begins_at_a_keyframe() {
     assert!(hashes([&*got.pictures]) == hashes([&original.pictures[at..at + got.pictures.len()]]));
     let beyond = post(&house, &live, "clip", &json!({"start": 300, "end": 310}));
     assert_eq!(beyond.status, 400, "{}", beyond.text());
+}
+
+#[test]
+fn one_address_has_so_many_downloads_and_a_trusted_proxy_says_which_it_is() {
+    let house = House::start_with(&[
+        ("API__TRUSTED_PROXIES", r#"["127.0.0.1"]"#),
+        ("DELIVERY__DOWNLOADS_PER_ADDRESS", "1"),
+    ]);
+    let live = house.live();
+    // More than a connection takes on its way: each picture has filler data (H.264 §7.3.2.7) behind it.
+    let mut tags = support::flv::tags(&USUAL.flv());
+    let filler = [&60_000_u32.to_be_bytes()[..], &[12], &[0xff; 59_998], &[0x80]].concat();
+    for tag in tags.iter_mut().filter(|it| it.kind == Kind::Video && !it.is_configuration()) {
+        tag.body = [&tag.body[..], &filler].concat().into();
+    }
+    send(&house, &live, &tags);
+    let path = over(&house, &live);
+    let from =
+        |address: &str| http::send(house.http, "GET", &path, &[("X-Forwarded-For", address)], b"");
+    assert_eq!(from("198.51.100.7").status, 200);
+    // One who takes no more than the beginning of the answer.
+    let mut held = TcpStream::connect(house.http).expect("the server listens");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n");
+    held.write_all(request.as_bytes()).expect("it is sent");
+    let mut head = [0; 12];
+    held.read_exact(&mut head).expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let refused = from("198.51.100.7");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(refused.json()["code"], "too_many_downloads");
+    assert_eq!(from("198.51.100.8").status, 200, "another one");
+    drop(held);
+    wait::until_true("it is free again", KEPT_WITHIN, || from("198.51.100.7").status == 200);
 }

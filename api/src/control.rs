@@ -84,6 +84,8 @@ pub enum NoFilm {
     Unknown,
     /// Nothing was recorded then.
     Nothing,
+    /// It has no keyframe near one of the two times.
+    NoKeyframe,
     /// Too many read recordings.
     Busy,
     /// It cannot be read.

@@ -47,6 +47,9 @@ const UNWANTED: &str = "Cet extrait n'est pas autorisé.";
 const NO_TIME: &str =
     "Donnez un nombre de secondes depuis le début, ou une date au format ISO 8601.";
 const BACKWARD: &str = "La fin de l'extrait doit venir après son début.";
+const NO_KEYFRAME: &str = "L'encodeur de ce direct a envoyé trop peu d'images clés : il n'y en a pas à \
+                           moins de 30 secondes de ces moments, et l'extrait serait bien plus long. \
+                           Choisissez d'autres moments, ou téléchargez l'enregistrement.";
 const NOTHING_THEN: &str = "Rien n'est enregistré à ce moment du direct.";
 
 /// Settings of clips.
@@ -230,12 +233,13 @@ async fn clip(
     let cut = cut.map_err(|none| match none {
         NoFilm::Unknown => NO_RECORDING,
         NoFilm::Nothing => Error::field("start", NOTHING_THEN),
+        NoFilm::NoKeyframe => Error::field("non_field_errors", NO_KEYFRAME),
         NoFilm::Busy => Error::Busy,
         NoFilm::Failed => Error::fault(uploads::NOT_STORED, "the recording cannot be read"),
     })?;
     let of_clip = |failure: Failure| failure.of_field("non_field_errors");
     let file = receive(&api, &user, cut).await.map_err(of_clip)?;
-    // A clip may be longer than it was asked for by what is between keyframes.
+    // A clip may be longer than it was asked for by what is between keyframes: half of it at either end.
     const BETWEEN_KEYFRAMES_S: u64 = 60;
     let longest_s = api.config.clips.max_s.saturating_add(BETWEEN_KEYFRAMES_S);
     let said = Said { title: wanted.title.clone(), description: String::new() };

@@ -8,14 +8,14 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use storage::{Arrived, Bench, Kind, ObjectName, Storage};
+use storage::{Arrived, Kind, ObjectName, Storage};
 use store::{MadeMedia, Media, MediaId, MediaJob, MediaType, Store};
 use tokio::{
     sync::{Notify, watch},
     task::{self, JoinSet},
 };
 use worker::{
-    Failed, Worker,
+    Bench, Failed, Worker,
     protocol::{Code, Image, ImageFormat, Job, Limits, Medium, Outcome, Probe, Still, Task, Video},
 };
 
@@ -234,15 +234,15 @@ impl Workshop {
     }
 
     async fn shrink(&self, worker: &Worker, file: File) -> Result<Ready, Failure> {
-        let bench = self.0.storage.bench()?;
+        let bench = self.bench()?;
         let task = Task::Picture { into: bench.path().to_owned() };
         match self.quickly(worker, &file.arrived, task).await? {
             Outcome::Picture(picture) => {
-                let small = take_image(&bench, &picture.still.small).await?;
+                let small = self.take_image(&bench, &picture.still.small).await?;
                 let blur_hash = Some(picture.still.blurhash);
                 let main = match &picture.moving {
-                    Some(film) => Made::film(&bench, film).await?,
-                    None => Made::picture(&bench, &picture.still.large).await?,
+                    Some(film) => self.film(&bench, film).await?,
+                    None => self.picture(&bench, &picture.still.large).await?,
                 };
                 Ok(main.ready(Some(small), blur_hash))
             }
@@ -263,12 +263,48 @@ impl Workshop {
         ready.dimensions = shown_size(&probe).or(ready.dimensions);
         ready.is_raw = !probe.plays_in_browsers;
         if !ready.is_raw {
-            let bench = self.0.storage.bench()?;
+            let bench = self.bench()?;
             let still = self.poster(worker, &ready.arrived, &bench).await?;
-            ready.small = Some(take_image(&bench, &still.small).await?);
+            ready.small = Some(self.take_image(&bench, &still.small).await?);
             ready.blur_hash = Some(still.blurhash);
         }
         Ok(ready)
+    }
+
+    /// A folder for one job.
+    fn bench(&self) -> Result<Bench, storage::Error> {
+        let folder = self.0.storage.work_folder();
+        let fails = |source| storage::Error::File { path: folder.to_owned(), source };
+        Bench::in_folder(folder).map_err(fails)
+    }
+
+    async fn film(&self, bench: &Bench, film: &Video) -> Result<Made, storage::Error> {
+        let made = bench.made(film.file.as_str()).await?;
+        Ok(Made {
+            arrived: self.0.storage.take_made(&made).await?,
+            kind: Kind::Mp4,
+            dimensions: (film.width, film.height),
+            duration_ms: Some(film.duration_ms),
+        })
+    }
+
+    async fn picture(&self, bench: &Bench, image: &Image) -> Result<Made, storage::Error> {
+        let (arrived, kind) = self.take_image(bench, image).await?;
+        let dimensions = (image.width, image.height);
+        Ok(Made { arrived, kind, dimensions, duration_ms: None })
+    }
+
+    async fn take_image(
+        &self,
+        bench: &Bench,
+        image: &Image,
+    ) -> Result<(Arrived, Kind), storage::Error> {
+        let kind = match image.format {
+            ImageFormat::Jpeg => Kind::Jpeg,
+            ImageFormat::Png => Kind::Png,
+        };
+        let made = bench.made(image.file.as_str()).await?;
+        Ok((self.0.storage.take_made(&made).await?, kind))
     }
 
     async fn poster(
@@ -414,7 +450,7 @@ impl Workshop {
         };
         let name: ObjectName = job.media.name.parse().map_err(again)?;
         let brought = self.0.storage.bring_back(&name).await.map_err(again)?;
-        let bench = self.0.storage.bench().map_err(again)?;
+        let bench = self.bench().map_err(again)?;
         let longest_ms = u64::try_from(job.longest_ms).unwrap_or(0).saturating_add(LENIENCE_MS);
         let task = Task::Transcode { into: bench.path().to_owned() };
         let limits = Limits {
@@ -424,7 +460,7 @@ impl Workshop {
         };
         let order = Job { input: brought.path().to_owned(), task, limits };
         let film = match self.slowly(long, &order, job.media.id).await {
-            Ok(Outcome::Transcoded(film)) => Made::film(&bench, &film).await.map_err(again)?,
+            Ok(Outcome::Transcoded(film)) => self.film(&bench, &film).await.map_err(again)?,
             Ok(_) => return Err(Setback::Again("not what was asked for".into())),
             Err(failed @ Failed::Crashed { .. }) => return Err(again(failed)),
             Err(failed) => {
@@ -435,7 +471,7 @@ impl Workshop {
             }
         };
         let still = self.poster(quick, &film.arrived, &bench).await.map_err(again_later)?;
-        let small = take_image(&bench, &still.small).await.map_err(again)?;
+        let small = self.take_image(&bench, &still.small).await.map_err(again)?;
         self.keep(&job.media, film.ready(Some(small), Some(still.blurhash))).await.map_err(again)
     }
 
@@ -531,21 +567,6 @@ struct Made {
 }
 
 impl Made {
-    async fn film(bench: &Bench, film: &Video) -> Result<Self, storage::Error> {
-        Ok(Self {
-            arrived: bench.take(film.file.as_str()).await?,
-            kind: Kind::Mp4,
-            dimensions: (film.width, film.height),
-            duration_ms: Some(film.duration_ms),
-        })
-    }
-
-    async fn picture(bench: &Bench, image: &Image) -> Result<Self, storage::Error> {
-        let (arrived, kind) = take_image(bench, image).await?;
-        let dimensions = (image.width, image.height);
-        Ok(Self { arrived, kind, dimensions, duration_ms: None })
-    }
-
     fn ready(self, small: Option<(Arrived, Kind)>, blur_hash: Option<String>) -> Ready {
         Ready {
             arrived: self.arrived,
@@ -557,14 +578,6 @@ impl Made {
             is_raw: false,
         }
     }
-}
-
-async fn take_image(bench: &Bench, image: &Image) -> Result<(Arrived, Kind), storage::Error> {
-    let kind = match image.format {
-        ImageFormat::Jpeg => Kind::Jpeg,
-        ImageFormat::Png => Kind::Png,
-    };
-    Ok((bench.take(image.file.as_str()).await?, kind))
 }
 
 /// The size of the pictures of a video, as they are shown.

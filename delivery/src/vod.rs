@@ -366,7 +366,7 @@ pub(crate) fn unreadable(name: &str) -> impl Fn(Error) -> Failure {
             Failure::Away
         }
         Error::TooLong => Failure::TooLong,
-        Error::Damaged | Error::Disk(_) => {
+        Error::Damaged | Error::NoKeyframe | Error::Disk(_) => {
             log(name, &error);
             Failure::Unreadable
         }

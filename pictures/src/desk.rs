@@ -6,10 +6,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +16,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use worker::{
-    Worker,
+    Bench, Worker,
     protocol::{Image, Job, Limits, Outcome, Task},
 };
 
@@ -36,7 +33,6 @@ pub(crate) struct Desk {
     places: Arc<Semaphore>,
     deadline: Duration,
     scratch: PathBuf,
-    jobs: AtomicU64,
 }
 
 /// A picture in two sizes.
@@ -62,7 +58,7 @@ impl Desk {
         let scratch = std::path::absolute(scratch)?;
         let places = Arc::new(Semaphore::new(config.at_once));
         let deadline = Duration::from_secs(config.timeout_s.into());
-        Ok(Self { worker, places, deadline, scratch, jobs: AtomicU64::new(0) })
+        Ok(Self { worker, places, deadline, scratch })
     }
 
     /// A place for a picture of a live, if there is one now.
@@ -73,7 +69,7 @@ impl Desk {
     /// What a film of one picture shows.
     pub async fn thumbnail(&self, film: Vec<u8>) -> Result<Thumbnail, Failed> {
         let bench = self.bench(vec![film.into()]).await?;
-        let into = bench.0.clone();
+        let into = bench.path().to_owned();
         let Outcome::Thumbnail(still) = self.run(&bench, Task::Thumbnail { into }).await? else {
             return Err(Failed::Nonsense);
         };
@@ -81,7 +77,7 @@ impl Desk {
         if size.0 == 0 || size.1 == 0 || size.0.max(size.1) > 160 {
             return Err(Failed::Nonsense);
         }
-        let (poster, tile) = (bench.take(still.large).await?, bench.take(still.small).await?);
+        let (poster, tile) = (take(&bench, still.large).await?, take(&bench, still.small).await?);
         Ok(Thumbnail { poster, blurhash: still.blurhash, tile, size })
     }
 
@@ -89,28 +85,25 @@ impl Desk {
     pub async fn sheet(&self, tiles: Vec<Bytes>, columns: u32) -> Result<Bytes, Failed> {
         let lengths = tiles.iter().map(|it| u32::try_from(it.len()).unwrap_or(u32::MAX)).collect();
         let bench = self.bench(tiles).await?;
-        let into = bench.0.clone();
+        let into = bench.path().to_owned();
         match self.run(&bench, Task::Sheet { into, lengths, columns }).await? {
-            Outcome::Sheet(sheet) => bench.take(sheet).await,
+            Outcome::Sheet(sheet) => take(&bench, sheet).await,
             _ => Err(Failed::Nonsense),
         }
     }
 
     async fn run(&self, bench: &Bench, task: Task) -> Result<Outcome, Failed> {
         let limits = Limits::of(&task);
-        let job = Job { input: bench.0.join(INPUT), task, limits };
+        let job = Job { input: bench.path().join(INPUT), task, limits };
         Ok(self.worker.run(&job, self.deadline, |_| ()).await?.outcome)
     }
 
     /// A folder for one job, with what it is to read.
     async fn bench(&self, input: Vec<Bytes>) -> Result<Bench, Failed> {
-        let number = self.jobs.fetch_add(1, Ordering::Relaxed);
-        let path = self.scratch.join(number.to_string());
+        let scratch = self.scratch.clone();
         let make = move || {
-            use std::os::unix::fs::DirBuilderExt as _;
-            fs::DirBuilder::new().mode(0o700).create(&path)?;
-            let bench = Bench(path);
-            fs::write(bench.0.join(INPUT), input.concat())?;
+            let bench = Bench::in_folder(&scratch)?;
+            fs::write(bench.path().join(INPUT), input.concat())?;
             Ok::<_, io::Error>(bench)
         };
         Ok(spawn_blocking(make).await.map_err(io::Error::other)??)
@@ -119,39 +112,14 @@ impl Desk {
 
 const INPUT: &str = "input";
 
-/// A folder that goes with this value.
-#[derive(Debug)]
-struct Bench(PathBuf);
-
-impl Bench {
-    async fn take(&self, image: Image) -> Result<Bytes, Failed> {
-        let path = self.0.join(image.file.as_str());
-        spawn_blocking(move || picture(&path)).await.map_err(io::Error::other)?
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let path = std::mem::take(&mut self.0);
-        let remove = move || {
-            if let Err(error) = fs::remove_dir_all(&path) {
-                tracing::warn!(%error, path = %path.display(), "a folder of work stays behind");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
-        }
-    }
+async fn take(bench: &Bench, image: Image) -> Result<Bytes, Failed> {
+    let path = bench.made(image.file.as_str()).await.map_err(|_| Failed::Nonsense)?;
+    spawn_blocking(move || picture(&path)).await.map_err(io::Error::other)?
 }
 
 /// The JPEG in a file that somebody may have made who is not who he says.
 fn picture(path: &Path) -> Result<Bytes, Failed> {
     const MARK: &[u8] = &[0xff, 0xd8, 0xff];
-    // Not what a link leads to.
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(Failed::Nonsense);
-    }
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(PICTURE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
     let is_small = bytes.len() as u64 <= PICTURE_MAX_BYTES;

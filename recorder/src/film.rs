@@ -24,6 +24,9 @@ use crate::{
 const TABLES_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// Segments that are read in one go, before others have their turn.
 const GO: usize = 8;
+/// How far from where a clip was asked to begin or to end its keyframe may be. Encoders send one every two seconds, some
+/// every ten; all up to it is read before, and is in the clip.
+const KEYFRAME_WITHIN_US: u64 = 30_000_000;
 
 /// A recording as one MP4: `ftyp` and `moov` first, then one `mdat`.
 #[derive(Debug)]
@@ -377,7 +380,8 @@ impl Cut {
     /// beginning to the one at or after its end, or to the next break. Blocks.
     ///
     /// # Errors
-    /// [`Error::Empty`] where there is nothing then; those of the disk.
+    /// [`Error::Empty`] where there is nothing then; [`Error::NoKeyframe`] where it would be much longer; those of the
+    /// disk.
     pub(crate) fn at_keyframes(
         recording: &Arc<Recording>,
         wanted: Range<When>,
@@ -420,6 +424,8 @@ impl Maker {
     /// The segment with the last keyframe at or before `into_us` of this one, and what is taken from there.
     fn key_before(&mut self, segment: usize, into_us: u64) -> Result<Option<(usize, Take)>, Error> {
         let mut at = segment;
+        // From the beginning of that segment.
+        let mut walked_us = into_us;
         loop {
             if let Some((begin_ns, keys)) = self.keys(at)? {
                 let target_ns = match at == segment {
@@ -435,7 +441,11 @@ impl Maker {
             if at == 0 || self.recording.begins_stretch(at) {
                 return Ok(None);
             }
+            if walked_us > KEYFRAME_WITHIN_US {
+                return Err(Error::NoKeyframe);
+            }
             at -= 1;
+            walked_us = walked_us.saturating_add(self.recording.length_us(at));
         }
     }
 
@@ -443,6 +453,8 @@ impl Maker {
     /// segment of the stretch where there is none.
     fn key_after(&mut self, segment: usize, into_us: u64) -> Result<(usize, Take), Error> {
         let mut at = segment;
+        // To the end of that segment.
+        let mut walked_us = self.recording.length_us(at).saturating_sub(into_us);
         loop {
             if let Some((begin_ns, keys)) = self.keys(at)? {
                 let target_ns = match at == segment {
@@ -458,7 +470,11 @@ impl Maker {
             if next == self.recording.segments_count() || self.recording.begins_stretch(next) {
                 return Ok((at, Take::ALL));
             }
+            if walked_us > KEYFRAME_WITHIN_US {
+                return Err(Error::NoKeyframe);
+            }
             at = next;
+            walked_us = walked_us.saturating_add(self.recording.length_us(at));
         }
     }
 

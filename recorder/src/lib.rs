@@ -63,6 +63,9 @@ pub enum Error {
     /// It is too long to be told as one file.
     #[error("the recording is too long to be told as one file")]
     TooLong,
+    /// It has no keyframe near where it is to be cut.
+    #[error("the recording has no keyframe where it is to be cut")]
+    NoKeyframe,
     /// The disk failed.
     #[error(transparent)]
     Disk(io::Error),

@@ -220,9 +220,19 @@ impl Library {
             self.adopt(&name).await?;
         }
         let (folder, depot) = (self.folder(&name), self.0.depot.clone());
-        let open = move || Recording::open_with(&folder, depot);
-        let recording = Arc::new(self.read(open).await?);
+        let open = move || match Recording::open_with(&folder, depot) {
+            Err(Error::Unknown) if !folder.try_exists()? => Ok(None),
+            recording => recording.map(Some),
+        };
+        let recording = self.read(open).await?.map(Arc::new);
         let mut shelves = self.lock();
+        let Some(recording) = recording else {
+            // The disk was lost, or somebody cleaned up: it may be in the bucket, where nobody looks for what is known here.
+            if shelves.is_finished(&name) {
+                shelves.forget(&name);
+            }
+            return Err(Error::Unknown);
+        };
         // It may be written again, or gone, since it was opened.
         if shelves.is_finished(&name) {
             let held_bytes = Recording::held_bytes;
@@ -272,7 +282,8 @@ impl Library {
     /// What is played of a recording between two times, as one MP4: from the keyframe at or before the first to the one at or after the second.
     ///
     /// # Errors
-    /// As [`Library::film`]; [`Error::Empty`] where nothing is played then.
+    /// As [`Library::film`]; [`Error::Empty`] where nothing is played then, [`Error::NoKeyframe`] where it would be much
+    /// longer than that.
     pub async fn clip(&self, name: &str, wanted: Range<When>) -> Result<Arc<Film>, Error> {
         let recording = self.recording(name).await?;
         let looked_at = Arc::clone(&recording);

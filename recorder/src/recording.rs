@@ -410,15 +410,20 @@ impl Recording {
 
     /// The segment that is played at a time of the whole, and how far into it that is, in microseconds.
     pub(crate) fn at_us(&self, mut at_us: u64) -> Option<(usize, u64)> {
-        for (at, (_, segment)) in self.segments.iter().enumerate() {
-            let length_us =
-                segment.stored(Rendition::Source).map_or(0, |stored| stored.duration_us);
+        for at in 0..self.segments.len() {
+            let length_us = self.length_us(at);
             if at_us < length_us {
                 return Some((at, at_us));
             }
             at_us -= length_us;
         }
         None
+    }
+
+    /// How long a segment is played, in microseconds.
+    pub(crate) fn length_us(&self, at: usize) -> u64 {
+        let stored = self.segments.get(at).and_then(|(_, it)| it.stored(Rendition::Source));
+        stored.map_or(0, |stored| stored.duration_us)
     }
 
     /// When what was live at a date is played, in microseconds from the beginning: where nothing was recorded then,

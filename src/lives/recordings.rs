@@ -8,7 +8,7 @@
 //! [`Lives::settle_recordings`]: the database says which posts show no recording, and which recordings were deleted.
 //! One that it says nothing of is left alone.
 
-use std::{collections::HashMap, io, ops::Range};
+use std::{collections::HashMap, io, ops::Range, sync::atomic::Ordering};
 
 use api::{Clip, Moment, NoFilm};
 use futures_util::{StreamExt as _, stream::try_unfold};
@@ -26,7 +26,18 @@ impl Lives {
         if let Some(recorder) = &self.0.recorder {
             recorder.finished(name).await;
         }
-        let recording = match self.0.recordings.recording(name.as_str()).await {
+        let mut recording = self.0.recordings.recording(name.as_str()).await;
+        let was_published = || {
+            let live = self.0.open.get(name);
+            live.is_some_and(|live| live.channel.state().last_msn.is_some())
+        };
+        // The disk was lost while it was on. Should the bucket not answer, it is asked again every minute.
+        if matches!(recording, Err(recorder::Error::Unknown)) && was_published() {
+            self.0.is_bucket_known.store(false, Ordering::Relaxed);
+            self.find_recordings().await;
+            recording = self.0.recordings.recording(name.as_str()).await;
+        }
+        let recording = match recording {
             Ok(recording) => recording,
             // Nobody published, or nothing of it can be played.
             Err(recorder::Error::Unknown | recorder::Error::Empty) => return,
@@ -146,6 +157,7 @@ impl Lives {
         let none = |error: recorder::Error| match error {
             recorder::Error::Unknown => NoFilm::Unknown,
             recorder::Error::Empty => NoFilm::Nothing,
+            recorder::Error::NoKeyframe => NoFilm::NoKeyframe,
             recorder::Error::Busy | recorder::Error::Away(_) => NoFilm::Busy,
             error => {
                 error!(%name, %error, "a clip cannot be made of a recording");
@@ -186,22 +198,26 @@ impl Lives {
         }
     }
 
-    /// Remembers the recordings of this database that are in the bucket and not on the disk, as when that was lost.
-    /// Says whether the bucket and the database could be asked. Those of other servers are left alone.
-    pub(crate) async fn find_recordings(&self) -> bool {
-        let Some(bucket) = &self.0.uploader else { return true };
+    /// Remembers the recordings of this database that are in the bucket and not on the disk, as when that was lost:
+    /// once, and again when a recording turns out to be lost. Those of other servers are left alone.
+    pub(crate) async fn find_recordings(&self) {
+        let Some(bucket) = &self.0.uploader else { return };
+        if self.0.is_bucket_known.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let not_asked = || self.0.is_bucket_known.store(false, Ordering::Relaxed);
         let names = match bucket.look_for_unknown().await {
             Ok(names) => names,
             Err(error) => {
-                warn!(%error, "cannot look into the bucket for recordings that the disk has not");
-                return false;
+                not_asked();
+                return warn!(%error, "cannot look into the bucket for recordings that the disk has not");
             }
         };
         let lives = match self.0.store.lives_of_recordings(&names).await {
             Ok(lives) => lives,
             Err(error) => {
-                error!(%error, "cannot look for the lives of the recordings in the bucket");
-                return false;
+                not_asked();
+                return error!(%error, "cannot look for the lives of the recordings in the bucket");
             }
         };
         let names: Vec<_> = names.into_iter().filter(|name| lives.contains_key(name)).collect();
@@ -213,7 +229,6 @@ impl Lives {
             );
         }
         self.0.recordings.found_far(names);
-        true
     }
 
     /// Whose lives the recordings are of; nobody's where that cannot be learnt.

@@ -1,12 +1,12 @@
 //! Files on their way in.
 //!
-//! Here: bytes put down in a folder of their own as they come, at once or in pieces; what has come whole,
-//! and folders in which something is made of it. Not here: how many there may be (`api` counts), where
+//! Here: bytes put down in a folder of their own as they come, at once or in pieces; what has come whole.
+//! Not here: how many there may be (`api` counts), where
 //! they go (`storage`).
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -41,10 +41,6 @@ pub struct Partial {
     file: File,
     len: u64,
 }
-
-/// A folder into which something is made of a file. Gone when this is dropped, with what is left in it.
-#[derive(Debug)]
-pub struct Bench(PathBuf);
 
 /// A file that goes with the value.
 #[derive(Debug)]
@@ -165,6 +161,14 @@ impl Arrived {
         Ok(Self { path: second, len })
     }
 
+    /// What was made of another file, at `path`, from where it goes.
+    pub(crate) async fn of_made(path: &Path, folder: &Path) -> io::Result<Self> {
+        let own = Temporary::in_folder(folder)?;
+        tokio::fs::rename(path, &own.0).await?;
+        let len = tokio::fs::metadata(&own.0).await?.len();
+        Ok(Self { path: own, len })
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.len
@@ -201,54 +205,6 @@ impl Arrived {
     /// Where it lies meanwhile, for a program that looks at it.
     pub fn path(&self) -> &Path {
         &self.path.0
-    }
-}
-
-impl Bench {
-    /// Makes an empty folder in `folder`, for the server's eyes only.
-    pub(crate) fn in_folder(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(random_name()?);
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// What was made in it under this name, as a file that has come. The name has no path.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or what is there is no file.
-    pub async fn take(&self, name: &str) -> io::Result<Arrived> {
-        let made = self.0.join(name);
-        // Not what a link leads to: who made it may have been somebody else's tool.
-        let metadata = tokio::fs::symlink_metadata(&made).await?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("what was made is no file"));
-        }
-        let folder = self.0.parent().unwrap_or(&self.0);
-        let path = Temporary::in_folder(folder)?;
-        tokio::fs::rename(&made, &path.0).await?;
-        Ok(Arrived { path, len: metadata.len() })
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let path = std::mem::take(&mut self.0);
-        let remove = move || {
-            if let Err(error) = fs::remove_dir_all(&path) {
-                tracing::warn!(%error, path = %path.display(), "a folder of work stays behind");
-            }
-        };
-        // Gigabytes take a while to let go of. What a server that ends leaves, the next one removes.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
-        }
     }
 }
 

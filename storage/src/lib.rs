@@ -39,7 +39,7 @@ pub use content::{Content, Kind, Refused, blank_notes, examine};
 #[cfg(feature = "stores")]
 pub use depot::Depot;
 #[cfg(feature = "stores")]
-pub use incoming::{Arrived, Bench, Incoming, Partial};
+pub use incoming::{Arrived, Incoming, Partial};
 #[cfg(feature = "stores")]
 pub use name::{InvalidName, ObjectName};
 #[cfg(feature = "stores")]

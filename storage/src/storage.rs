@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Arrived, Bench, Config, Depot, Incoming, ObjectName, Partial, Urls,
+    Arrived, Config, Depot, Incoming, ObjectName, Partial, Urls,
     depot::Pace,
     name::{RANDOM_BYTES, SHOWN},
 };
@@ -252,14 +252,18 @@ impl Storage {
         }
     }
 
-    /// A new folder in which something is made of a file.
+    /// The folder in which programs make something of files. It is empty when the server starts.
+    pub fn work_folder(&self) -> &std::path::Path {
+        &self.0.work
+    }
+
+    /// Takes what was made there, as a file that has come.
     ///
     /// # Errors
     ///
     /// When the disk refuses.
-    pub fn bench(&self) -> Result<Bench, Error> {
-        let fails = |source| Error::File { path: self.0.work.clone(), source };
-        Bench::in_folder(&self.0.work).map_err(fails)
+    pub async fn take_made(&self, path: &std::path::Path) -> Result<Arrived, Error> {
+        Ok(Arrived::of_made(path, &self.0.work).await?)
     }
 
     /// Brings an object back among the files that have come, for a program that looks at it.

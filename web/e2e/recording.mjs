@@ -16,7 +16,7 @@
 //   strangers    opens it as somebody who has no session: {file}: what he is offered
 //   allow        allows others to have it as a file: {allowed}
 //   file         takes it as a file: {offered, name, bytes, said}
-//   cut          cuts a clip out of its middle by keys: {hidden, first, wrong, focused, chosen, lasts, marked, focus, link}
+//   cut          cuts a clip from its beginning to its end by keys: {hidden, first, wrong, focused, chosen, lasts, marked, focus, link}
 //   recordings   the cards of what is over: {posters, lasts}
 //   quit         {wide, errors}: what sticks out of the pages, what the console had to say; and leaves
 
@@ -217,9 +217,9 @@ const commands = {
     await press('field-end', 'Enter');
     const wrong = await text(at('error-start'));
     const focused = await page.evaluate(() => document.activeElement.name);
-    await press('seek', 'Home', 'ArrowRight');
+    await press('seek', 'Home');
     await press('start-here', 'Enter');
-    await press('seek', 'ArrowRight');
+    await press('seek', 'End');
     await press('end-here', 'Enter');
     const chosen = [await value('start'), await value('end')];
     const lasts = await text(at('clip-lasts'));

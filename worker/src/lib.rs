@@ -1,7 +1,7 @@
 //! Runs the media worker: one process a job, bounded in everything.
 //!
 //! Here: finding the program, handing it one job, believing nothing it says without looking, and ending
-//! it in time ([`Worker`]); the words both sides speak ([`protocol`]). Not here: FFmpeg, pictures,
+//! it in time ([`Worker`]); folders in which it makes things ([`Bench`]); the words both sides speak ([`protocol`]). Not here: FFmpeg, pictures,
 //! who may upload what.
 //!
 //! The other side is `media-worker/`. It decodes what strangers sent, so it is taken for one that may be
@@ -14,6 +14,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod bench;
 mod child;
 pub mod protocol;
 
@@ -22,6 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+
+pub use bench::Bench;
 
 use protocol::{Code, Done, Job};
 

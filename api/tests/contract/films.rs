@@ -158,6 +158,7 @@ async fn what_is_wrong_with_a_clip_is_said_and_leaves_nothing() {
     for (none, status, field, why) in [
         (NoFilm::Unknown, 404, "error", "pas d'enregistrement"),
         (NoFilm::Nothing, 400, "start", "Rien n'est enregistré"),
+        (NoFilm::NoKeyframe, 400, "non_field_errors", "d'autres moments"),
         (NoFilm::Busy, 503, "detail", ""),
         (NoFilm::Failed, 500, "error", "enregistré"),
     ] {

@@ -363,6 +363,29 @@ async fn an_empty_disk_serves_the_recordings_that_are_in_the_bucket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_up_of_a_live_whose_disk_was_lost_is_found_without_a_restart() {
+    let site = Site::new().await;
+    let (recorder, channel) = site.begin();
+    let _publisher = publish_large(&channel, 11);
+    until(async || {
+        site.recordings.due_again(true);
+        site.uploaded().volumes.len() == 1 && site.uploaded().index.is_some()
+    })
+    .await;
+    fs::remove_dir_all(site.recorded_in()).unwrap();
+    channel.end();
+    recorder.finished(channel.name()).await;
+    assert!(matches!(site.recordings.recording("a").await, Err(Error::Unknown)));
+    let found = site.uploader.look_for_unknown().await.unwrap();
+    assert_eq!(found, [channel.name().clone()]);
+    site.recordings.found_far(found);
+    let kept = site.recordings.recording("a").await.unwrap().summary().segments;
+    let all = channel.state().last_msn.unwrap() + 1;
+    assert!((2..all).contains(&kept), "{kept} of {all}: those of the first volume");
+    assert_eq!(site.segments().await.unwrap().len() as u64, kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_for_everybody_is_led_to_where_the_public_reads_the_bucket_and_nothing_private() {
     for access in [Access::Everyone, Access::Ticket] {
         let mut site = Site::new().await;

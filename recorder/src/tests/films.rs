@@ -174,6 +174,33 @@ async fn a_clip_is_from_the_keyframe_before_to_the_one_after() {
     }
 }
 
+#[tokio::test]
+async fn a_clip_does_not_grow_by_minutes_for_want_of_keyframes() {
+    let house = House::new();
+    // Two, a minute and a half apart, and nothing after the second.
+    let mut publisher = house.channel.claim(1_700_000_000_000);
+    publisher.push(&mut tracks()).unwrap();
+    for from_ms in (0..130_000).step_by(10_000) {
+        let until_ms = from_ms + 10_000;
+        publisher.push(&mut media_with_idr(90_000, from_ms..until_ms)).unwrap();
+        // Before it leaves the window.
+        let complete = house.channel.state().last_msn.map_or(0, |last| last + 1);
+        house.until(|it| it.written >= complete).await;
+    }
+    house.end().await;
+    let played =
+        |from_s: u64, until_s: u64| When::PlayedMs(from_s * 1_000)..When::PlayedMs(until_s * 1_000);
+    let clip = async |wanted| house.recordings.clip("a", wanted).await;
+    for (from_s, until_s) in [(10, 80), (20, 89), (95, 129)] {
+        let made = clip(played(from_s, until_s)).await;
+        assert!(made.is_ok(), "{from_s} to {until_s}: {made:?}");
+    }
+    for (from_s, until_s) in [(60, 80), (10, 30), (50, 51), (92, 94)] {
+        let made = clip(played(from_s, until_s)).await;
+        assert!(matches!(made, Err(Error::NoKeyframe)), "{from_s} to {until_s}: {made:?}");
+    }
+}
+
 /// A second of a small live: ten pictures, and sound at 8 kHz, each of which says its number.
 fn second(at_s: i64, sent: &mut [Vec<Vec<u8>>; 2]) -> Vec<Event> {
     let picture = |n: i64| (n * 100, Kind::Video, n * 9_000, n % 20 == 0, n);

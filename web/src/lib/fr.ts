@@ -68,7 +68,6 @@ export const fr = {
       },
     ] as const,
     since: (duration: string) => `Depuis ${duration}`,
-    ago: (duration: string) => `Il y a ${duration}`,
     soon: 'Va commencer',
     by: (name: string) => `par ${name}`,
     someone: 'Un membre',

@@ -44,7 +44,7 @@ export const recordingPath = (name: string, hlsUrl?: string | null): string =>
 
 /** Where the thumbnails of that are. Its ticket is a folder, so that what is listed is below it, too. */
 export const thumbnailsPath = (name: string, hlsUrl?: string | null): string =>
-  `/vod/${name}/${ticketOf(hlsUrl).replace(/^\?ticket=(.*)$/, '$1/')}thumbnails.vtt`;
+  `/vod/${name}/${ticketFolder(hlsUrl)}thumbnails.vtt`;
 
 /** An address of the server's on the page's own origin. */
 export const ownPath = (url: string | null | undefined): string | null =>
@@ -52,6 +52,9 @@ export const ownPath = (url: string | null | undefined): string | null =>
 
 const ticketOf = (hlsUrl: string | null | undefined): string =>
   /\?ticket=[0-9a-f]+$/.exec(hlsUrl ?? '')?.[0] ?? '';
+
+const ticketFolder = (hlsUrl: string | null | undefined): string =>
+  ticketOf(hlsUrl).replace(/^\?ticket=(.*)$/, '$1/');
 
 /**
  * What tells one run of the server from another: the path of a media playlist, less the viewer's
