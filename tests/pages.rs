@@ -218,8 +218,18 @@ fn a_live_is_gone_back_in_and_caught_up_with_in_chromium() {
     assert!(says(&beginning["said"], "avant le direct"), "{beginning}");
     assert!(says(&beginning["before"], "−0:"), "{beginning}");
     let lists = beginning["lists"].as_array().expect("playlists");
-    assert!(lists.iter().any(|it| says(it, "source-rewind.m3u8")), "{beginning}");
-    assert_eq!(number(&beginning["viewers"]), 1.0, "he is one viewer all the time: {beginning}");
+    let session = |url: &Value| {
+        url.as_str().and_then(|it| it.split_once("session=")).map(|(_, session)| session.to_owned())
+    };
+    let [multivariant, list, ..] = &lists[..] else { panic!("{beginning}") };
+    assert!(
+        says(multivariant, "-rewind.m3u8?from=") && says(list, "/source-rewind.m3u8?"),
+        "{beginning}"
+    );
+    assert!(
+        session(list).is_some() && session(multivariant) == session(list),
+        "he stays the same viewer"
+    );
     // It goes on from there, and by keys within what is there.
     let keys = page.ask("keys");
     let [from, right, left] = ["from", "right", "left"].map(|key| number(&keys[key]));
