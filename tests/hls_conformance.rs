@@ -223,8 +223,11 @@ fn watch(house: &House, scenario: &Scenario) -> Report {
             viewer.reload(&multivariant, path);
         }));
         others.push(spawn(new_viewer(), &path, |viewer, path| viewer.update(path)));
-        others.push(spawn(new_viewer(), &path, |viewer, path| viewer.wait(path)));
-        others.push(spawn(new_viewer(), &path, |viewer, path| viewer.probe(path)));
+        // Who goes back waits for nothing.
+        if !path.contains("-rewind.m3u8") {
+            others.push(spawn(new_viewer(), &path, |viewer, path| viewer.wait(path)));
+            others.push(spawn(new_viewer(), &path, |viewer, path| viewer.probe(path)));
+        }
         paths.push(path);
     }
     let segments = SEGMENTS + 60 * extra_minutes();

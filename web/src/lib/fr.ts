@@ -101,6 +101,7 @@ export const fr = {
     defaultTitle: 'Direct',
     live: 'En direct',
     toEdge: 'Revenir au direct',
+    toEdgeShort: 'Direct',
     rewind: 'Revenir en arrière dans le direct',
     before: (clock: string) => `−${clock}`,
     beforeEdge: (said: string) => `${said} avant le direct`,
