@@ -62,7 +62,7 @@ pub struct Config {
     pub downloads_per_address: usize,
     /// How far viewers may go back in a live that is recorded, in seconds; 0: not at all. Without it to its beginning.
     ///
-    /// What they load for it is some 5 KB an hour, once; the rest is on the disk already.
+    /// What they load for it is some 7 KB an hour, once; the rest is on the disk already.
     pub rewind_s: Option<u64>,
     /// How long a segment may be cached, in seconds.
     ///

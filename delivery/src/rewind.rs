@@ -47,8 +47,9 @@ impl Delivery {
     ) -> Result<Arc<Playlist>, Failure> {
         let directives =
             Directives::parse(asked.uri.query()).map_err(|Malformed| Failure::Directives)?;
-        let (_, rewind) = self.begun(channel, asked).await?;
+        // Before what is listed is known: the end comes after its last segment.
         let has_ended = channel.state().ended;
+        let (_, rewind) = self.begun(channel, asked).await?;
         let playlist = rewind.media_playlist(rendition, directives.skip, has_ended);
         playlist.ok_or(Failure::UnknownPath)
     }

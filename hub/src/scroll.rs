@@ -2,7 +2,7 @@
 //!
 //! Here: bytes. Not here: what a piece says (`packager`), when it is full or leaves (`recorder`).
 //!
-//! Three hours are some 110 KB of text and 15 KB of gzip. Pieces are deflated by themselves and end on a byte
+//! Three hours are some 150 KB of text and 20 KB of gzip. Pieces are deflated by themselves and end on a byte
 //! (RFC 1951 §3.2.4), so that they stand one after the other in one gzip member: Chromium reads no more than the
 //! first of several.
 

@@ -350,6 +350,11 @@ impl Known {
         match self.next_msn() {
             None => self.first_msn = msn,
             Some(next) if msn < next => return self.write_again(msn, row),
+            // Longer than anything is listed.
+            Some(next) if msn - next > LISTED_MAX as u64 => {
+                self.rows.clear();
+                self.first_msn = msn;
+            }
             Some(next) if msn > next => self.lose(next, msn, &row),
             Some(_) => {}
         }
@@ -439,6 +444,14 @@ impl Known {
     }
 }
 
+impl Row {
+    /// As a rendition lists it.
+    fn entry(&self, rendition: Rendition) -> Entry {
+        let index::Segment { msn: number, discontinuity, .. } = self.segment;
+        Entry { number, listed: self.segment.listed(rendition), discontinuity }
+    }
+}
+
 impl Roll {
     /// The Media Sequence Number of the first segment that is listed.
     fn first_msn(&self) -> u64 {
@@ -452,10 +465,7 @@ impl Roll {
                 Self { next_msn: known.first_msn, open_msn: known.first_msn, ..Self::default() };
         }
         for (msn, row) in known.rows_from(self.next_msn) {
-            let listed = row.segment.listed(rendition);
-            let entry =
-                Entry { number: row.segment.msn, listed, discontinuity: row.segment.discontinuity };
-            self.pen.write(&mut self.open, rendition, &entry);
+            self.pen.write(&mut self.open, rendition, &row.entry(rendition));
             self.next_msn = msn + 1;
             if self.next_msn.is_multiple_of(PIECE_SEGMENTS) {
                 self.scroll.push(std::mem::take(&mut self.open));
@@ -509,16 +519,16 @@ impl Roll {
         let etag = |form: &str| format!("W/\"{epoch}.r{next_msn}{form}\"");
         if skipped > 0 {
             let from = first_msn + skipped as u64;
-            let before = known.row(from - 1)?.segment.listed(rendition).init_id;
-            let mut pen = Pen::after(before);
-            for (_, row) in known.rows_from(from) {
-                let listed = row.segment.listed(rendition);
-                let discontinuity = row.segment.discontinuity;
-                pen.write(
-                    &mut tail,
-                    rendition,
-                    &Entry { number: row.segment.msn, listed, discontinuity },
-                );
+            // Word for word the end of the whole: as that was written, from the beginning of a piece.
+            let mut pen = Pen::default();
+            for (msn, row) in known.rows_from((from - from % PIECE_SEGMENTS).max(first_msn)) {
+                if msn.is_multiple_of(PIECE_SEGMENTS) {
+                    pen = Pen::default();
+                }
+                if msn == from {
+                    tail.clear();
+                }
+                pen.write(&mut tail, rendition, &row.entry(rendition));
             }
             let delta = Scroll::default().playlist(
                 head.to_string(),

@@ -6,7 +6,7 @@
 //   watch        opens the live and waits until it plays: {said, lists}: what the slider says, and the playlists
 //                of going back loaded so far
 //   point        points at the middle of the slider: {seconds, from, text, picture}
-//   beginning    goes to the beginning: {date, said, before, lists, viewers}: how far into the live what plays
+//   beginning    goes to the beginning: {date, said, before, lists}: how far into the live what plays
 //                there is, in seconds
 //   keys         {from, right, left}: where the arrows lead from there, in seconds into the live
 //   edge         `End` on the slider: {said, latency}
@@ -38,7 +38,7 @@ const plays = (rewound) =>
 
 const lists = [];
 page.on('request', (request) => {
-  if (request.url().includes('-rewind.m3u8')) lists.push(new URL(request.url()).pathname);
+  if (request.url().includes('-rewind.m3u8')) lists.push(request.url());
 });
 
 /** Where the slider is, in seconds from its beginning and from its end. */
@@ -97,11 +97,7 @@ const commands = {
       await point();
       await page.screenshot({ path: join(folder, `seeking-${width}.png`) });
     }
-    const name = path.split('/').at(-1);
-    const answer = await page.request.get(`${base}/api/lives/${name}/`);
-    const { viewers_count: viewers } = await answer.json();
-    const before = await text(at('before'));
-    return { date: from, said: await said(), before, lists, viewers };
+    return { date: from, said: await said(), before: await text(at('before')), lists };
   },
   async keys() {
     await at('toggle-play').focus();

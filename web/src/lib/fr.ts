@@ -93,6 +93,7 @@ export const fr = {
     live: 'En direct',
     watchHere: 'Voir sur CommuniConnect',
     toEdge: 'Revenir au direct',
+    toEdgeShort: 'Direct',
     rewind: 'Revenir en arrière dans le direct',
     before: (clock: string) => `−${clock}`,
     beforeEdge: (said: string) => `${said} avant le direct`,

@@ -32,20 +32,17 @@ fn pair(report: &mut Report, ground: &Ground<'_>, one: &Rendition, other: &Rendi
             format!("{}: {:?} {:?}", words(), one.control, other.control)
         });
     }
-    let span = |rendition: &Rendition| {
-        let mut dates = rendition.segments.values().filter_map(date_s);
-        Some((dates.next()?, dates.next_back()?))
-    };
-    let (Some(first), Some(second)) = (span(one), span(other)) else { return };
+    let (dated_one, dated_other) = (dated(one), dated(other));
+    let span = |dated: &[(f64, &Known)]| Some((dated.first()?.0, dated.last()?.0));
+    let (Some(first), Some(second)) = (span(&dated_one), span(&dated_other)) else { return };
     // What one of them showed before the other was looked at, or after, has no match.
     let from_s = first.0.max(second.0) - SAME_S;
     let until_s = first.1.min(second.1) + SAME_S;
-    for known in one.segments.values() {
-        let Some(at_s) = date_s(known).filter(|at_s| (from_s..=until_s).contains(at_s)) else {
+    for (at_s, known) in dated_one {
+        if !(from_s..=until_s).contains(&at_s) {
             continue;
-        };
-        let off_s = |candidate: &Known| date_s(candidate).map(|s| (s - at_s).abs());
-        let near = other.segments.values().filter_map(|one| Some((off_s(one)?, one)));
+        }
+        let near = dated_other.iter().map(|(s, one)| ((s - at_s).abs(), *one));
         let nearest = near.min_by(|(one, _), (other, _)| one.total_cmp(other));
         let matching = nearest.filter(|(off_s, _)| *off_s <= SAME_S).map(|(_, one)| one);
         report.check("renditions_share_dates", matching.is_some(), || {
@@ -84,6 +81,16 @@ fn in_step(report: &mut Report, ground: &Ground<'_>, one: &Rendition, other: &Re
     }
 }
 
-fn date_s(known: &Known) -> Option<f64> {
-    known.segment.date().map(|date| date.at_s)
+/// Its segments and their dates: said, or reckoned from the segment before (§4.4.4.6).
+fn dated(rendition: &Rendition) -> Vec<(f64, &Known)> {
+    let mut end: Option<(u64, f64)> = None;
+    let mut all = Vec::new();
+    for known in rendition.segments.values() {
+        let msn = known.segment.msn;
+        let reckoned = end.filter(|(next, _)| *next == msn).map(|(_, at_s)| at_s);
+        let Some(at_s) = known.segment.date().map(|date| date.at_s).or(reckoned) else { continue };
+        end = Some((msn + 1, at_s + known.segment.duration_s()));
+        all.push((at_s, known));
+    }
+    all
 }

@@ -128,6 +128,8 @@ export class LivePlayer {
   #fromMs = 0;
   /** What is shown until a picture from there comes. */
   #aimMs: number | null = null;
+  /** What plays is not yet what was sought. */
+  #leaving = false;
   /** The newest picture, as it was known then. */
   #edge: { ms: number; at: number } | null = null;
   /** The media playlist that was played last. */
@@ -236,6 +238,7 @@ export class LivePlayer {
       return;
     }
     this.#aimMs = toMs;
+    this.#leaving = true;
     this.rewound = true;
     this.needsTap = false;
     this.#wanted = true;
@@ -303,6 +306,7 @@ export class LivePlayer {
   async #connect(): Promise<void> {
     clearTimeout(this.#timers.get('connect'));
     this.#detach();
+    this.#leaving = false;
     try {
       // A player that is about to be told of the playlist need not look, unless it may be told of
       // the one it has played to the end.
@@ -432,6 +436,8 @@ export class LivePlayer {
   #detach(): void {
     this.#hls?.destroy();
     this.#hls = null;
+    // Of another list.
+    this.latency = null;
     if (this.#video.hasAttribute('src')) {
       this.#video.removeAttribute('src');
       this.#video.load();
@@ -523,6 +529,7 @@ export class LivePlayer {
 
   #missing(retryAfterSeconds: number | null): void {
     this.#forgetSounds();
+    if (this.rewound) this.#leaveRewind();
     this.#happen({ type: 'playlist-missing' });
     this.#askedAt = 0;
     const seconds = Math.min(Math.max(retryAfterSeconds ?? RETRY_DEFAULT_S, 1), RETRY_MAX_S);
@@ -639,7 +646,7 @@ export class LivePlayer {
     const playing =
       hls?.playingDate?.getTime() ?? (start === null ? null : start + video.currentTime * 1000);
     const moves = playing !== null && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
-    if (moves && !video.seeking && this.latency !== null && this.state.started) {
+    if (moves && !this.#leaving && !video.seeking && this.latency !== null && this.state.started) {
       this.#edge = { ms: playing + this.latency * 1000, at: now };
       this.#aimMs = null;
       this.going = false;
