@@ -132,9 +132,14 @@ impl Blocks {
     }
 
     fn write(&mut self, buffer: &Buffer, at: u64, disk: &dyn Disk) -> io::Result<()> {
+        debug_assert!(buffer.filled().as_ptr().align_offset(BLOCK) == 0, "in memory");
+        debug_assert!(
+            at.is_multiple_of(BLOCK as u64) && buffer.filled().len().is_multiple_of(BLOCK)
+        );
         match disk.write(&self.file, buffer.filled(), at) {
             // A file system that opens files so, and does not write them so.
             Err(error) if self.is_direct && error.kind() == io::ErrorKind::InvalidInput => {
+                tracing::info!(path = %self.path.display(), "the file system writes through its cache alone");
                 self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
                 self.is_direct = false;
                 disk.write(&self.file, buffer.filled(), at)
@@ -210,6 +215,17 @@ mod tests {
         }
         assert!(all.len() > 20_000);
         assert!(fs::read(folder.path().join("file")).unwrap()[..all.len()] == all[..]);
+    }
+
+    #[test]
+    fn the_cache_is_passed_by_where_the_file_system_lets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).custom_flags(OFlags::DIRECT.bits().cast_signed());
+        let lets = options.open(folder.path().join("other")).is_ok();
+        let (mut blocks, mut buffer) = (created(&folder), Buffer::new());
+        blocks.append(&[bytes(9_999, 1)], &System, &mut buffer).unwrap();
+        assert_eq!(blocks.is_direct, lets);
     }
 
     #[test]

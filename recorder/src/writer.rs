@@ -266,8 +266,9 @@ impl Writer {
                 }
                 let number = self.next_volume;
                 let path = volume_path(&self.folder, number);
-                let blocks = Blocks::create(path, &mut options())?;
+                // Another one next time: this one may be there half made.
                 self.next_volume = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;
+                let blocks = Blocks::create(path, &mut options())?;
                 self.has_new_files = true;
                 Volume { number, blocks, duration_us: 0 }
             }

@@ -3,6 +3,10 @@
 //! Here: in which way a text is found, and the statements. Not here: what a list without a text is, and the rows of
 //! posts (`posts`); which letters are rare (`letters`).
 
+use std::time::Instant;
+
+use tokio::task::spawn_blocking;
+
 use crate::{
     Error, PAGE_SIZE, Store,
     authors::author_columns,
@@ -11,7 +15,11 @@ use crate::{
     text::{like_anywhere, searched},
 };
 
-use super::{Asked, PostQuery, PostRow, SEARCH_MAX, Scope, letters::COUNTED, select_posts};
+use super::{
+    Asked, PostQuery, PostRow, SEARCH_MAX, Scope,
+    letters::{self, COUNTED},
+    select_posts,
+};
 
 /// Shorter texts, in characters, are in no index.
 const INDEXED_CHARS: usize = 3;
@@ -77,11 +85,12 @@ impl Store {
         if let Database::Sqlite { .. } = self.database {
             return self.found_by(query, text, Way::Match).await;
         }
-        if self.letters.want_counting() {
-            self.count_letters().await?;
+        if let Some(counting) = self.letters.to_count(Instant::now()) {
+            counting.done(self.count_letters().await?, Instant::now());
         }
-        let (piece, most) = self.letters.rarest_piece(&searched);
-        if most * SAMPLE < COMMON * COUNTED {
+        if let Some((piece, most)) = self.letters.rarest_piece(&searched)
+            && most * SAMPLE < COMMON * COUNTED
+        {
             return self.found_by(query, text, Way::Index(&piece)).await;
         }
         // What only the newest have is common nowhere else: reading on ends, too.
@@ -97,14 +106,14 @@ impl Store {
         self.found_by(query, text, Way::Index(&searched)).await
     }
 
-    async fn count_letters(&self) -> Result<(), Error> {
+    async fn count_letters(&self) -> Result<letters::Posts, Error> {
         let texts: Vec<String> = reading!(&self.database, |pool| {
-            let newest =
-                "select words || ' ' || author from post_search order by rowid desc limit $1";
-            sqlx::query_scalar(newest).bind(i64::from(COUNTED)).fetch_all(pool).await?
+            let newest = "select left(words, $1) || ' ' || author from post_search order by rowid desc limit $2";
+            let newest = sqlx::query_scalar(newest).bind(letters::COUNTED_CHARS);
+            newest.bind(i64::from(COUNTED)).fetch_all(pool).await?
         });
-        self.letters.count(texts);
-        Ok(())
+        let counted = spawn_blocking(move || letters::count(texts)).await;
+        counted.map_err(|_| Error::Database("nobody counted letters".into()))
     }
 
     async fn found_by(

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   listedRun,
   nameFromInput,
+  liveThumbnailsPath,
   nameOfPlaylist,
   nameOfRecording,
   playlistPath,
@@ -38,6 +39,10 @@ test('a ticket is a folder before thumbnails', () => {
   const recording = 'https://cc.gn/vod/k7m2/index.m3u8';
   expect(thumbnailsPath('k7m2', `${recording}?ticket=10ab`)).toBe('/vod/k7m2/10ab/thumbnails.vtt');
   expect(thumbnailsPath('k7m2', recording)).toBe('/vod/k7m2/thumbnails.vtt');
+  expect(liveThumbnailsPath('k7m2', `${recording}?ticket=10ab`)).toBe(
+    '/hls/k7m2/10ab/thumbnails.vtt',
+  );
+  expect(liveThumbnailsPath('k7m2', recording)).toBe('/hls/k7m2/thumbnails.vtt');
 });
 
 test('a run is known by its media playlist, whoever watches', () => {

@@ -34,15 +34,15 @@ export const rewindPath = (
   return `/hls/${name}${soundOnly ? '-audio' : ''}-rewind.m3u8?from=${Math.round(fromMs)}${ticket}`;
 };
 
-/** Where its thumbnails are while it is on. */
+/** Where its thumbnails are while it is on. A ticket is a folder, so that what is listed is below it, too. */
 export const liveThumbnailsPath = (name: string, hlsUrl?: string | null): string =>
-  `/hls/${name}/thumbnails.vtt${ticketOf(hlsUrl)}`;
+  `/hls/${name}/${ticketFolder(hlsUrl)}thumbnails.vtt`;
 
 /** The multivariant playlist of its recording; with a ticket likewise. */
 export const recordingPath = (name: string, hlsUrl?: string | null): string =>
   `/vod/${name}/index.m3u8${ticketOf(hlsUrl)}`;
 
-/** Where the thumbnails of that are. Its ticket is a folder, so that what is listed is below it, too. */
+/** Where the thumbnails of that are, likewise. */
 export const thumbnailsPath = (name: string, hlsUrl?: string | null): string =>
   `/vod/${name}/${ticketFolder(hlsUrl)}thumbnails.vtt`;
 
