@@ -108,7 +108,7 @@ impl Store {
 
     async fn count_letters(&self) -> Result<letters::Posts, Error> {
         let texts: Vec<String> = reading!(&self.database, |pool| {
-            let newest = "select left(words, $1) || ' ' || author from post_search order by rowid desc limit $2";
+            let newest = "select left(words, cast($1 as integer)) || ' ' || author from post_search order by rowid desc limit $2";
             let newest = sqlx::query_scalar(newest).bind(letters::COUNTED_CHARS);
             newest.bind(i64::from(COUNTED)).fetch_all(pool).await?
         });
