@@ -76,6 +76,8 @@ export const feedWords = {
     menu: 'Actions pour cette publication',
     edit: 'Modifier',
     editTitle: 'Modifier la publication',
+    titleLabel: 'Titre',
+    textLabel: 'Texte',
     editLate: 'Une publication se modifie dans les 30 minutes qui suivent.',
     editLeft: (minutes: number) => `Encore ${minutes} min pour modifier.`,
     save: 'Enregistrer',
@@ -176,6 +178,7 @@ export const feedWords = {
   },
 
   live: {
+    type: 'Direct',
     watch: 'Regarder le direct',
     again: 'Revoir le direct',
     soon: 'Le direct va commencer',
