@@ -173,6 +173,7 @@ export const feedWords = {
     previous: 'Précédente',
     next: 'Suivante',
     close: 'Fermer',
+    shut: 'Fermer la vidéo',
     viewer: 'Photos en grand',
     broken: 'Cette photo n’a pas pu être chargée.',
   },
