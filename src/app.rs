@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use api::Workshop;
-use axum::Router;
+use axum::{Router, http::request::Parts};
 use commons::Commons;
 use delivery::Delivery;
 use hub::Hub;
@@ -174,6 +174,7 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
             recorder: live_recorder,
             uploader: uploader.clone(),
             pictures: pictures.clone(),
+            rewind_s: config.delivery.rewind_s,
         },
     );
     lives.restore(alive_ms).await.context("cannot put the lives of the last run right")?;
@@ -181,17 +182,17 @@ async fn serve(mut config: Config, publishers: &Handle) -> anyhow::Result<()> {
     let public_url = config.api.public_http_url.clone();
     let pusher = api::Pusher::new(store.clone(), &config.api, api::Clock::system());
     let media = Delivery::new(hub.clone(), &config.delivery, keys);
-    let media = Arc::new(media.with_recordings(recordings.clone()).with_pictures(pictures));
+    let trusted = config.api.trusted_proxies.clone();
+    let client =
+        move |asked: &Parts| api::Client::of(&asked.extensions, &asked.headers, &trusted).address;
+    let media = media.with_recordings(recordings.clone()).with_pictures(pictures);
+    let media = Arc::new(media.with_clients(client));
+    let control = Arc::new(lives.clone());
+    let api = api::router(store.clone(), storage.clone(), workshop.clone(), config.api, control)?;
     let pages = Router::new()
-        .merge(api::router(
-            store.clone(),
-            storage.clone(),
-            workshop.clone(),
-            config.api,
-            Arc::new(lives.clone()),
-        )?)
+        .merge(api.clone())
         .merge(api::files(storage.clone()))
-        .merge(web::router(hub, config.storage.public_base_url.as_deref()));
+        .merge(web::router(hub, api, config.storage.public_base_url.as_deref()));
     let whole = http::Site::new(media.clone(), pages);
     let plain = match addresses.https.filter(|_| config.https.redirect) {
         Some(https) => {

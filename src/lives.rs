@@ -111,6 +111,8 @@ pub struct Recordings {
     pub uploader: Option<Uploader>,
     /// What lives and these look like.
     pub pictures: Pictures,
+    /// How far viewers may go back in lives that are recorded, in seconds; 0: not at all. Without it to their beginning.
+    pub rewind_s: Option<u64>,
 }
 
 /// All lives of the house. Cloning is cheap: every clone is the same.
@@ -130,6 +132,8 @@ struct Inner {
     /// Who sends them into the bucket, where there is one.
     uploader: Option<Uploader>,
     pictures: Pictures,
+    /// See [`Recordings::rewind_s`].
+    rewind_s: Option<u64>,
     /// Whose turn it is to have pictures made of a recording.
     picturing: tokio::sync::Mutex<()>,
     throttle: Throttle,
@@ -206,7 +210,7 @@ impl Lives {
         config: Config,
         counts_viewers: bool,
         tickets: Tickets,
-        Recordings { library: recordings, recorder, uploader, pictures }: Recordings,
+        Recordings { library: recordings, recorder, uploader, pictures, rewind_s }: Recordings,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -219,6 +223,7 @@ impl Lives {
             recordings,
             uploader,
             pictures,
+            rewind_s,
             picturing: tokio::sync::Mutex::default(),
             throttle: Throttle::default(),
             open: DashMap::new(),
@@ -728,6 +733,17 @@ impl api::LiveControl for Lives {
 
     fn poster(&self, name: &PlaybackName) -> Option<u64> {
         self.0.pictures.album(name.as_str())?.poster().map(|picture| picture.date_ms)
+    }
+
+    fn rewind_from(&self, name: &PlaybackName, started_ms: i64) -> Option<i64> {
+        self.0.recorder.as_ref()?.progress(name)?;
+        match self.0.rewind_s.map(i64::try_from) {
+            Some(Ok(0)) => None,
+            Some(Ok(window_s)) => {
+                Some(started_ms.max(now_ms().saturating_sub(window_s.saturating_mul(1_000))))
+            }
+            Some(Err(_)) | None => Some(started_ms),
+        }
     }
 
     fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)> {

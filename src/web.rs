@@ -1,16 +1,26 @@
 //! The page, embedded in the binary: `web/dist`, each file with its `.br` and `.gz` twins; of the page of
 //! the API the `.gz` alone.
 
+mod preview;
+
+use std::io::Write as _;
+
 use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    Json, Router,
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use hub::{Access, Hub};
 use media::id::PlaybackName;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use serde::Deserialize;
+
+use preview::Preview;
+
+/// What the page is called.
+const NAME: &str = "CommuniConnect Live";
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/web/dist"]
@@ -19,17 +29,17 @@ struct Dist;
 
 /// Everything is ours alone; media source extensions hand the player a `blob:`, pictures may come from
 /// a service that shrinks them, and what members brought from where the storage says, if it says so.
-fn content_security_policy(public_base_url: Option<&str>) -> HeaderValue {
+fn content_security_policy(public_base_url: Option<&str>, framed_by: &str) -> HeaderValue {
     let files = public_base_url.and_then(origin).map(|origin| format!(" {origin}"));
     let files = files.unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; \
          img-src 'self' https: data:{files}; media-src 'self' blob:{files}; connect-src 'self'{files}; \
          manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
-         frame-ancestors 'self'"
+         frame-ancestors {framed_by}"
     );
     // Without the files of a host that no header can hold.
-    HeaderValue::from_str(&policy).unwrap_or_else(|_| content_security_policy(None))
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| content_security_policy(None, framed_by))
 }
 
 /// The scheme and host of an address; none where more than a host would be let in by it.
@@ -44,10 +54,19 @@ fn origin(url: &str) -> Option<String> {
 #[derive(Clone)]
 struct Page {
     hub: Hub,
+    /// What the API tells anybody, the page may tell.
+    api: Router,
     policy: HeaderValue,
+    /// Of the player that other pages show.
+    embedded_policy: HeaderValue,
 }
 
 impl Page {
+    fn new(hub: Hub, api: Router, public_base_url: Option<&str>) -> Self {
+        let policy = |framed_by| content_security_policy(public_base_url, framed_by);
+        Self { hub, api, policy: policy("'self'"), embedded_policy: policy("*") }
+    }
+
     fn answer(&self, path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
         let mut response = answer(path, plain, request);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
@@ -60,20 +79,58 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000,
 /// The rest may change with the next version: asked for again, answered by 304.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
+const REFERRERS: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
+
 /// Where the API is shown to people; the document itself is at `/api/schema/`.
 const DOCS: [&str; 2] = ["/api/docs", "/api/docs/"];
 
 /// Serves the page: its files, `live.html` where a live is watched, and `index.html` for every other
-/// path of its own. Both are the same page; the first names what a live needs. And the page of the API.
+/// path of its own. Both are the same page; the first names what a live needs, and tells programs what they show
+/// of it where its address is shared. And the page of the API; and `/oembed`, for who embeds the player.
 ///
 /// Files of members may come from `public_base_url`.
-pub(crate) fn router(hub: Hub, public_base_url: Option<&str>) -> Router {
-    let page = Page { hub, policy: content_security_policy(public_base_url) };
+pub(crate) fn router(hub: Hub, api: Router, public_base_url: Option<&str>) -> Router {
+    let page = Page::new(hub, api, public_base_url);
     let [docs, docs_with_slash] = DOCS;
     Router::new()
         .route_service(docs, get(show_docs).with_state(page.clone()))
         .route_service(docs_with_slash, get(show_docs).with_state(page.clone()))
+        .route_service("/oembed", get(embed).with_state(page.clone()))
         .fallback_service(get(serve).with_state(page))
+}
+
+/// What a page asks that wants to show a live (oembed.com §2.2).
+#[derive(Deserialize)]
+struct Wanted {
+    url: String,
+    format: Option<String>,
+    maxwidth: Option<u32>,
+    maxheight: Option<u32>,
+}
+
+async fn embed(State(page): State<Page>, Query(wanted): Query<Wanted>, asked: Parts) -> Response {
+    let anybody = (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let refused =
+        |status: StatusCode, why: &'static str| (status, [anybody.clone()], why).into_response();
+    if wanted.format.is_some_and(|format| format != "json") {
+        return refused(StatusCode::NOT_IMPLEMENTED, "Seul le format json existe.");
+    }
+    let path =
+        wanted.url.parse::<Uri>().ok().map(|url| url.path().trim_start_matches('/').to_owned());
+    let Some(live) = path.and_then(|path| watched(&path)) else {
+        return refused(StatusCode::NOT_FOUND, "Cette adresse n'est pas celle d'un direct.");
+    };
+    match Preview::of(page.api, &live, &asked).await {
+        Ok(preview) => {
+            ([anybody], Json(preview.embed(wanted.maxwidth, wanted.maxheight))).into_response()
+        }
+        // As the standard has it for what is not for everybody.
+        Err(StatusCode::FORBIDDEN) => {
+            refused(StatusCode::UNAUTHORIZED, "Ce direct n'est pas pour tout le monde.")
+        }
+        Err(StatusCode::NOT_FOUND) => refused(StatusCode::NOT_FOUND, "Ce direct n'existe pas."),
+        Err(status) => refused(status, "Réessayez dans un instant."),
+    }
 }
 
 async fn show_docs(State(page): State<Page>, request: HeaderMap) -> Response {
@@ -81,8 +138,9 @@ async fn show_docs(State(page): State<Page>, request: HeaderMap) -> Response {
     Dist::get(docs).map_or_else(not_built, |plain| page.answer(docs, plain, &request))
 }
 
-async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Response {
-    let path = uri.path().trim_start_matches('/');
+async fn serve(State(page): State<Page>, asked: Parts) -> Response {
+    let (path, request) = (asked.uri.path(), &asked.headers);
+    let path = path.trim_start_matches('/');
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     if path.starts_with("api/")
         || path.starts_with("hls/")
@@ -100,7 +158,17 @@ async fn serve(State(page): State<Page>, uri: Uri, request: HeaderMap) -> Respon
     let Some(plain) = Dist::get(path) else {
         return packed(path).unwrap_or_else(not_built);
     };
-    let mut response = page.answer(path, plain, &request);
+    let preview = match &watched {
+        Some(live) => Preview::of(page.api.clone(), live, &asked).await.ok(),
+        None => None,
+    };
+    let mut response = match preview.zip(std::str::from_utf8(&plain.data).ok()) {
+        Some((preview, html)) => filled(preview.fill(html), request),
+        None => answer(path, plain, request),
+    };
+    let is_embedded = asked.uri.path().starts_with("/embed/");
+    let policy = if is_embedded { &page.embedded_policy } else { &page.policy };
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     if let Some(link) = watched.and_then(|live| early_playlist(&page.hub, &live)) {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -126,9 +194,30 @@ fn packed(path: &str) -> Option<Response> {
     Some((headers, file.data).into_response())
 }
 
-/// The live that is watched at `path` of the page.
+/// The live that is watched at `path` of the page, or of its player alone.
 fn watched(path: &str) -> Option<PlaybackName> {
-    path.strip_prefix("live/")?.parse().ok()
+    path.strip_prefix("live/").or_else(|| path.strip_prefix("embed/"))?.parse().ok()
+}
+
+/// The page with what is told of a live in it: made for this request.
+fn filled(html: String, request: &HeaderMap) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], ()).into_response();
+    let mut set = |name, value| _ = response.headers_mut().insert(name, value);
+    set(header::CACHE_CONTROL, REVALIDATE);
+    set(header::VARY, HeaderValue::from_static("accept-encoding"));
+    set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set(header::REFERRER_POLICY, REFERRERS);
+    if !names(request, header::ACCEPT_ENCODING, "gzip") {
+        *response.body_mut() = html.into();
+        return response;
+    }
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    // Into memory nothing fails.
+    let _ = packed.write_all(html.as_bytes());
+    let packed = packed.finish().unwrap_or_default();
+    set(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    *response.body_mut() = packed.into();
+    response
 }
 
 /// Asks the browser for the playlist of a live while it still loads the page (RFC 8288; HTML, link type
@@ -161,9 +250,9 @@ fn answer(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
     set(header::ETAG, &etag);
     set(header::VARY, "accept-encoding");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "strict-origin-when-cross-origin");
     let caching = if path.starts_with("assets/") { FOREVER } else { REVALIDATE };
     headers.insert(header::CACHE_CONTROL, caching);
+    headers.insert(header::REFERRER_POLICY, REFERRERS);
     if names(request, header::IF_NONE_MATCH, &etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
@@ -229,7 +318,8 @@ mod tests {
 
     #[test]
     fn files_of_members_may_come_from_where_the_storage_says_and_from_nowhere_else() {
-        let policy = |url| content_security_policy(url).to_str().expect("a text").to_owned();
+        let policy =
+            |url| content_security_policy(url, "'self'").to_str().expect("a text").to_owned();
         let own = policy(None);
         assert!(own.contains("media-src 'self' blob:;"), "{own}");
         let elsewhere = policy(Some("http://cdn.test:9000/files/"));
@@ -245,8 +335,9 @@ mod tests {
     #[tokio::test]
     async fn a_missing_file_and_unknown_api_paths_are_not_the_page() {
         for path in ["/assets/no.js", "/api/none", "/hls/none", "/media/none"] {
-            let page = Page { hub: Hub::new(), policy: content_security_policy(None) };
-            let answer = serve(State(page), Uri::from_static(path), HeaderMap::new()).await;
+            let page = Page::new(Hub::new(), Router::new(), None);
+            let (asked, ()) = axum::http::Request::get(path).body(()).expect("a path").into_parts();
+            let answer = serve(State(page), asked).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }

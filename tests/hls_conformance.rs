@@ -207,7 +207,7 @@ fn watch(house: &House, scenario: &Scenario) -> Report {
     let mut followers = Vec::new();
     let mut others = vec![encoder, stalls];
     let mut paths = Vec::new();
-    for (multivariant, path) in media_playlists(house, &[live.fmp4(), live.ts()]) {
+    for (multivariant, path) in media_playlists(house, &[live.fmp4(), live.ts(), live.rewind()]) {
         let progress = Arc::new(AtomicU64::new(0));
         let (hints, hinted) = channel();
         let (loads, wanted) = channel();

@@ -185,6 +185,28 @@ fn a_live_that_is_over_is_played_again_at_its_address_and_sought_by_thumbnails_i
     assert!(number(&dragged["held"]) < 1.0 && number(&dragged["from"]) == 0.0, "{dragged}");
     assert!(number(&dragged["before"]) > length / 2.0, "it seeks when it is let go: {dragged}");
     assert_eq!(page.ask("speed"), json!({"rate": 1.5}));
+
+    assert_eq!(page.ask("strangers"), json!({"file": null}), "its author allows nobody yet");
+    let file = page.ask("file");
+    assert!(says(&file["offered"], "Télécharger (MP4, "), "{file}");
+    assert!(says(&file["name"], ".mp4") && number(&file["bytes"]) > 100_000.0, "{file}");
+    assert!(says(&file["said"], "commence"), "{file}");
+    assert_eq!(page.ask("allow"), json!({"allowed": true}));
+    assert!(says(&page.ask("strangers")["file"], "Se connecter pour télécharger"));
+    let cut = page.ask("cut");
+    assert_eq!(cut["hidden"], 0, "nobody asked for it: {cut}");
+    assert_eq!(cut["wrong"], "Écrivez un temps comme 1:23.", "{cut}");
+    assert_eq!(cut["focused"], "start", "{cut}");
+    let to = length.ceil().min(10.0);
+    assert_eq!(cut["chosen"], json!(["0:05", format!("0:{to:02}")]), "{cut}");
+    assert!(says(&cut["lasts"], &format!("{} seconde", to - 5.0)), "{cut}");
+    let share = (to - 5.0) / length;
+    assert!((number(&cut["marked"]) - share).abs() < 0.05, "{share} of the seek bar: {cut}");
+    assert_eq!(cut["focus"], "clip-made", "{cut}");
+    let posts = live.member.get("/api/posts/").json();
+    let clip = &posts["results"][0];
+    assert_eq!(clip["title"], "Le plus beau moment", "{posts:#}");
+    assert_eq!(clip["media_files"][0]["media_type"], "video", "{posts:#}");
     let cards = page.ask("recordings");
     assert_eq!(cards["posters"], 1);
     assert!(says(&cards["lasts"], "0:"), "{cards}");
@@ -261,6 +283,49 @@ fn two_neighbours_write_read_like_comment_and_share_in_chromium() {
     let told = page.hear();
     assert_clean(&told);
     assert_eq!(told["barriers"], json!([]), "WCAG 2.2 AA");
+}
+
+#[test]
+fn a_live_is_gone_back_in_and_caught_up_with_in_chromium() {
+    let house = worker::start(&[("PICTURES__EVERY_S", "2"), ("PACKAGER__WINDOW_MS", "12000")]);
+    let live = house.live();
+    let folder = pictures("rewind");
+    let url = house.rtmp_url(&live.key);
+    let _encoder = source::push_by_ffmpeg(&USUAL.flv(), &url, Pace::Endless, house.folder());
+    let mut page = Page::open_with("rewind.mjs", &house, "", &[&folder, &live.watch_page()]);
+    page.hear();
+    let watched = page.ask("watch");
+    assert_eq!(watched["lists"], json!([]), "nobody went back, and nothing is loaded for it");
+    assert_eq!(watched["said"], "En direct");
+    let of_live = house.get(&live.fmp4()).text();
+    let list = of_live.lines().find(|it| !it.starts_with('#')).expect("a media playlist");
+    wait::until_true("the beginning left the window", SOON, || {
+        !house.get(&format!("/hls/{list}")).text().contains("#EXT-X-MEDIA-SEQUENCE:0\n")
+    });
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    let pointed = page.ask("point");
+    assert!(says(&pointed["text"], "−0:"), "{pointed}");
+    assert!((number(&pointed["from"]) - number(&pointed["seconds"])).abs() < 4.0, "{pointed}");
+    assert_eq!(pointed["picture"], json!({"width": 160, "height": 90}), "{pointed}");
+    let beginning = page.ask("beginning");
+    assert!(number(&beginning["date"]) < 4.0, "from its first picture: {beginning}");
+    assert!(says(&beginning["said"], "avant le direct"), "{beginning}");
+    assert!(says(&beginning["before"], "−0:"), "{beginning}");
+    let lists = beginning["lists"].as_array().expect("playlists");
+    assert!(lists.iter().any(|it| says(it, "source-rewind.m3u8")), "{beginning}");
+    assert_eq!(number(&beginning["viewers"]), 1.0, "he is one viewer all the time: {beginning}");
+    // It goes on from there, and by keys within what is there.
+    let keys = page.ask("keys");
+    let [from, right, left] = ["from", "right", "left"].map(|key| number(&keys[key]));
+    assert!((right - from - 10.0).abs() < 2.5, "{keys}");
+    assert!((left - right + 10.0).abs() < 2.5, "{keys}");
+    let edge = page.ask("edge");
+    assert_eq!(edge["said"], "En direct", "{edge}");
+    assert!(number(&edge["latency"]) < 8.0, "{edge}");
+    let again = page.ask("step");
+    assert!(number(&again["behind"]) > 5.0, "ten seconds back by a key: {again}");
+    assert_eq!(page.ask("button")["rewound"], false);
+    assert_clean(&page.ask("quit"));
 }
 
 #[test]

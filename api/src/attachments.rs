@@ -18,7 +18,8 @@ use store::{
 };
 
 use crate::{
-    audience::{Circle, Recording},
+    address::Client,
+    audience::{Circle, Recording, Visit},
     auth::AuthUser,
     error::Error,
     form::{Failure, Form, Refusal, Wanted},
@@ -179,6 +180,7 @@ async fn upload(
 async fn list(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     list: List,
 ) -> Result<Json<Listed<MediaBody>>, Error> {
     let approval = match list.param("approval_status") {
@@ -187,17 +189,23 @@ async fn list(
         Some(_) => list.choice("approval_status", Approval::of)?,
     };
     let page = api.store.media_of(user.id, approval, list.page()?).await?;
-    Ok(Json(list.listed(page, |media| MediaBody::new(media, &list.site))?))
+    let visit = Visit { api: &api, client, site: &list.site };
+    Ok(Json(list.listed(page, |media| MediaBody::of_admitted(media, &visit))?))
 }
 
 async fn read(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     site: Site,
     PathId(id): PathId,
 ) -> Result<Json<MediaBody>, Error> {
     let (media, is_named) = seen(&api, &user, id).await?;
-    let body = MediaBody::new(&media, &site);
+    let is_admitted = media.owner == user.id || user.role == Role::Admin;
+    let body = match is_admitted {
+        true => MediaBody::of_admitted(&media, &Visit { api: &api, client, site: &site }),
+        false => MediaBody::new(&media, &site),
+    };
     Ok(Json(if is_named { body } else { body.unnamed() }))
 }
 
@@ -230,6 +238,7 @@ pub async fn seen(api: &Api, user: &User, id: i64) -> Result<(Media, bool), Erro
 async fn update(
     State(api): State<Shared>,
     AuthUser(user): AuthUser,
+    client: Client,
     site: Site,
     PathId(id): PathId,
     mut fields: Fields,
@@ -240,7 +249,8 @@ async fn update(
     fields.finish()?;
     let change = MediaChange { title, description };
     let media = api.store.update_media(MediaId::new(id), user.id, change).await?;
-    Ok(Json(MediaBody::new(&media.ok_or(Error::NotFound)?, &site)))
+    let visit = Visit { api: &api, client, site: &site };
+    Ok(Json(MediaBody::of_admitted(&media.ok_or(Error::NotFound)?, &visit)))
 }
 
 async fn delete(
@@ -367,6 +377,18 @@ impl MediaBody {
         let Recording { playlist_url, poster_url } = at;
         let thumbnail_url = self.thumbnail_url.map(|_| poster_url);
         Self { file: playlist_url.clone(), file_url: playlist_url, thumbnail_url, ..self }
+    }
+
+    /// Shows media to its owner or to an admin, whom every live admits: recordings with a ticket of his where
+    /// one is asked for.
+    pub fn of_admitted(media: &Media, visit: &Visit<'_>) -> Self {
+        let body = Self::new(media, visit.site);
+        match media.name.parse() {
+            Ok(name) if media.media_type == MediaType::Live => {
+                body.watched_at(visit.recording(&name, media.audience))
+            }
+            _ => body,
+        }
     }
 
     /// Shows media to whoever may see it.

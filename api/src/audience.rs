@@ -80,6 +80,11 @@ impl Visit<'_> {
         }
     }
 
+    /// Where what they may go back to in a live is played by who may watch it, as [`Visit::playlists`].
+    pub fn rewind(&self, name: &PlaybackName, audience: Audience) -> String {
+        self.site.hls_rewind(name, self.ticket(name, audience).as_deref())
+    }
+
     fn ticket(&self, name: &PlaybackName, audience: Audience) -> Option<String> {
         match audience {
             Audience::Public => None,

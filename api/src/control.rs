@@ -44,6 +44,10 @@ pub trait LiveControl: Send + Sync + 'static {
     /// When the newest picture of a live that is on was taken, in Unix milliseconds; `None` before there is one.
     fn poster(&self, name: &PlaybackName) -> Option<u64>;
 
+    /// How far viewers of a live that is on and began at `started_ms` may go back: to which moment, in Unix
+    /// milliseconds; `None` where not at all.
+    fn rewind_from(&self, name: &PlaybackName, started_ms: i64) -> Option<i64>;
+
     /// The path under which the recording of a live is had as a file of this name, given to who comes from `address`,
     /// and when it is good no more, in Unix seconds; `None` where there is no recording, or not yet.
     fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)>;

@@ -71,7 +71,7 @@ mod users;
 mod vapid;
 mod workshop;
 
-pub use address::{InvalidNetwork, Network};
+pub use address::{Client, InvalidNetwork, Network};
 pub use clock::Clock;
 pub use config::{Audit, Config, Limits, Passwords, Secret};
 pub use control::{

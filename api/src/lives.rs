@@ -148,6 +148,8 @@ struct Status {
 /// A live, for its viewers, who need no account where it is for everybody.
 #[derive(Serialize, JsonSchema)]
 struct Watched {
+    /// Of the live, and of its post.
+    id: i64,
     playback_name: String,
     title: String,
     description: String,
@@ -166,8 +168,19 @@ struct Watched {
     hls_ts_url: String,
     /// What it looks like now; null before there is a picture, and once it is over.
     thumbnail_url: Option<String>,
+    /// Of a live that is on, where viewers may go back in it.
+    rewind: Option<RewindBody>,
     /// Of a live that is over, while it is kept: `hls_url` plays it then.
     recording: Option<RecordingBody>,
+}
+
+/// What viewers of a live may go back to.
+#[derive(Serialize, JsonSchema)]
+struct RewindBody {
+    /// Plays it; with `from`, a date in Unix milliseconds, from there on.
+    hls_url: String,
+    /// Its oldest moment.
+    from: String,
 }
 
 /// The recording of a live, for those who may watch it.
@@ -441,7 +454,17 @@ impl Watched {
                 thumbnail_url: media.thumbnail.as_ref().map(|_| at.poster_url),
             }
         });
+        let is_on = live.ended_ms.is_none();
+        let from = live
+            .started_ms
+            .filter(|_| is_on)
+            .and_then(|started_ms| visit.api.control.rewind_from(&live.playback_name, started_ms));
+        let rewind = from.map(|from_ms| RewindBody {
+            hls_url: visit.rewind(&live.playback_name, live.audience),
+            from: moment(from_ms),
+        });
         Self {
+            id: live.id.get(),
             playback_name: live.playback_name.to_string(),
             status: live.state.as_str(),
             created_at: moment(live.created_ms),
@@ -454,6 +477,7 @@ impl Watched {
             hls_url,
             hls_ts_url,
             thumbnail_url,
+            rewind,
             recording,
             title: live.title.clone(),
             description: live.description.clone(),

@@ -18,6 +18,7 @@ use crate::{
     address::Client,
     admin::Admin,
     attachments::{self, MediaBody},
+    audience::Visit,
     auth::{self, AuthUser, Said},
     config::{self, Secret},
     error::Error,
@@ -291,12 +292,14 @@ struct ReportBody {
 async fn queue(
     State(api): State<Shared>,
     Admin(admin): Admin,
+    client: Client,
     list: List,
 ) -> Result<Json<Listed<QueuedBody>>, Error> {
     let approval = list.choice("status", Approval::of)?.unwrap_or(Approval::Pending);
     let page = api.store.media_by_approval(approval, list.page()?).await?;
+    let visit = Visit { api: &api, client, site: &list.site };
     let listed = list.listed(page, |(media, owner)| QueuedBody {
-        media: MediaBody::new(media, &list.site),
+        media: MediaBody::of_admitted(media, &visit),
         owner: AuthorBody::new(owner, false, Some(admin.id), &list.site),
     })?;
     Ok(Json(listed))
@@ -311,7 +314,7 @@ async fn approve(
 ) -> Result<Json<MediaBody>, Error> {
     let by = auth::by(Actor::Member(admin.id), &client, api.clock.now_ms());
     let media = decide(&api, &by, id, Approval::Approved, None).await?;
-    Ok(Json(MediaBody::new(&media, &site)))
+    Ok(Json(MediaBody::of_admitted(&media, &Visit { api: &api, client, site: &site })))
 }
 
 async fn reject(
@@ -328,7 +331,7 @@ async fn reject(
     let approval = if must_not { Approval::Inappropriate } else { Approval::Rejected };
     let by = auth::by(Actor::Member(admin.id), &client, api.clock.now_ms());
     let media = decide(&api, &by, id, approval, reason.as_deref()).await?;
-    Ok(Json(MediaBody::new(&media, &site)))
+    Ok(Json(MediaBody::of_admitted(&media, &Visit { api: &api, client, site: &site })))
 }
 
 async fn decide(

@@ -53,6 +53,11 @@ impl Site {
         self.playlist(name, "-ts", ticket)
     }
 
+    /// The multivariant playlist of what viewers of a live may go back to; with a ticket likewise.
+    pub fn hls_rewind(&self, name: &PlaybackName, ticket: Option<&str>) -> String {
+        self.playlist(name, "-rewind", ticket)
+    }
+
     /// The multivariant playlist of the recording of a live, by its playback name; with a ticket likewise.
     pub fn vod(&self, name: &str, ticket: Option<&str>) -> String {
         let query = ticket.map(|ticket| format!("?ticket={ticket}")).unwrap_or_default();
@@ -114,9 +119,9 @@ impl Site {
         format!("{}/{}", self.rtmp, key.reveal())
     }
 
-    fn playlist(&self, name: &PlaybackName, container: &str, ticket: Option<&str>) -> String {
+    fn playlist(&self, name: &PlaybackName, kind: &str, ticket: Option<&str>) -> String {
         let query = ticket.map(|ticket| format!("?ticket={ticket}")).unwrap_or_default();
-        format!("{}/hls/{name}{container}.m3u8{query}", self.http)
+        format!("{}/hls/{name}{kind}.m3u8{query}", self.http)
     }
 
     fn of(config: &Config, urls: &Arc<Urls>, host: Option<&Authority>, is_https: bool) -> Self {

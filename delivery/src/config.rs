@@ -54,6 +54,16 @@ pub struct Config {
     /// Each holds the tables of its recording, some 3 MB an hour, and a place among those who read the disk now and
     /// then; beyond, the answer is 503.
     pub downloads_at_once: usize,
+    /// How many of these go to one address (to one /64 in IPv6); beyond, the answer is 429.
+    ///
+    /// A program that fetches files opens several connections for one, and a family or a carrier's NAT is one
+    /// address; an eighth of the whole leaves room for the others. Behind proxies of `api.trusted_proxies` it is the
+    /// address that they tell.
+    pub downloads_per_address: usize,
+    /// How far viewers may go back in a live that is recorded, in seconds; 0: not at all. Without it to its beginning.
+    ///
+    /// What they load for it is some 5 KB an hour, once; the rest is on the disk already.
+    pub rewind_s: Option<u64>,
     /// How long a segment may be cached, in seconds.
     ///
     /// Its URL never names anything else, so a year would be true. But a phone that keeps a live for
@@ -74,6 +84,8 @@ impl Default for Config {
             ticket_binds_address: false,
             download_ticket_life_s: 3_600,
             downloads_at_once: 64,
+            downloads_per_address: 8,
+            rewind_s: None,
             segment_max_age_s: 3_600,
         }
     }
@@ -121,6 +133,10 @@ impl Config {
             let (least, most) = Self::DOWNLOADS_AT_ONCE.into_inner();
             return Err(format!("downloads_at_once: {least} to {most}"));
         }
+        if !Self::DOWNLOADS_AT_ONCE.contains(&self.downloads_per_address) {
+            let (least, most) = Self::DOWNLOADS_AT_ONCE.into_inner();
+            return Err(format!("downloads_per_address: {least} to {most}"));
+        }
         Ok(())
     }
 }
@@ -146,6 +162,8 @@ mod tests {
         assert!(refused(config).starts_with("download_ticket_life_s:"));
         let config = Config { downloads_at_once: 0, ..Config::default() };
         assert!(refused(config).starts_with("downloads_at_once:"));
+        let config = Config { downloads_per_address: 0, ..Config::default() };
+        assert!(refused(config).starts_with("downloads_per_address:"));
         let config = Config { max_waiting_per_live: 100_001, ..Config::default() };
         assert!(refused(config).starts_with("max_waiting_per_live:"));
         let config = Config { max_waiting_per_address: 0, ..Config::default() };

@@ -43,12 +43,18 @@ pub(crate) enum Failure {
     NotFinished,
     /// There is no such picture, not yet or never.
     NoPicture,
+    /// Nobody goes back in the live: it is not recorded, or the server is not to.
+    NoRewind,
+    /// The date to go back to cannot be read.
+    Date,
     /// The disk, or what it gave back, is damaged.
     Unreadable,
     /// The bucket that the recording is in does not answer.
     Away,
     /// Too many requests wait already.
     Busy,
+    /// The address has as many files on their way as it may.
+    TooManyDownloads,
     /// Neither `GET` nor `HEAD` nor `OPTIONS`.
     Method,
     /// The range lies outside a body of this many bytes.
@@ -72,12 +78,14 @@ impl Failure {
             | Self::UnknownRecording
             | Self::NotFinished
             | Self::NoPicture
+            | Self::NoRewind
             | Self::Unreadable
             | Self::TooLong
             | Self::Ended => StatusCode::NOT_FOUND,
             Self::NoTicket | Self::NoDownload => StatusCode::FORBIDDEN,
-            Self::Directives | Self::TooFar => StatusCode::BAD_REQUEST,
+            Self::Directives | Self::TooFar | Self::Date => StatusCode::BAD_REQUEST,
             Self::Away | Self::Busy | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyDownloads => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
@@ -130,6 +138,12 @@ impl Failure {
             Self::NoPicture => {
                 r#"{"detail":"Ce direct n’a pas d’image, ou pas encore.","code":"no_picture"}"#
             }
+            Self::NoRewind => {
+                r#"{"detail":"On ne peut pas revenir en arrière dans ce direct : il n’est pas enregistré, ou ce serveur ne le permet pas.","code":"no_rewind"}"#
+            }
+            Self::Date => {
+                r#"{"detail":"Demande illisible : from attend une date en millisecondes Unix.","code":"bad_date"}"#
+            }
             Self::Unreadable => {
                 r#"{"detail":"Ce passage de l’enregistrement ne peut pas être lu.","code":"unreadable"}"#
             }
@@ -138,6 +152,9 @@ impl Failure {
             }
             Self::Busy => {
                 r#"{"detail":"Trop de spectateurs attendent ce direct. Réessayez dans quelques secondes.","code":"busy"}"#
+            }
+            Self::TooManyDownloads => {
+                r#"{"detail":"Trop de téléchargements sont en cours depuis votre connexion. Attendez la fin de l’un d’eux.","code":"too_many_downloads"}"#
             }
             Self::Method => {
                 r#"{"detail":"Méthode HTTP non autorisée.","code":"method_not_allowed"}"#
@@ -156,6 +173,8 @@ impl Failure {
             Self::Blocked => Some(HeaderValue::from_static("1")),
             // Those who wait have left by then, or have what they waited for.
             Self::Away | Self::Busy => Some(HeaderValue::from_static("5")),
+            // A film takes minutes, what is left of one on its way less.
+            Self::TooManyDownloads => Some(HeaderValue::from_static("60")),
             _ => None,
         }
     }
@@ -169,6 +188,7 @@ impl Failure {
             | Self::Away
             | Self::NoDownload
             | Self::Busy
+            | Self::TooManyDownloads
             | Self::Method
             | Self::Range { .. } => caching::NEVER,
             _ => caching::FAILURE,
@@ -189,6 +209,8 @@ mod tests {
             NotInMpegTs,
             NoTicket,
             NoPicture,
+            NoRewind,
+            Date,
             NoDownload,
             TooLong,
             Directives,
@@ -196,6 +218,7 @@ mod tests {
             Blocked,
             Away,
             Busy,
+            TooManyDownloads,
             Method,
             Range { len: 1 },
         ];

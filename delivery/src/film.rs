@@ -21,7 +21,7 @@ use recorder::{Error, Library, Reel};
 use crate::{
     answer, caching,
     failure::Failure,
-    router::{Delivery, now_s, peer},
+    router::{Delivery, now_s},
     vod::{Pieces, Reader, VodPath, find, pieces, unreadable},
 };
 
@@ -48,12 +48,16 @@ impl Delivery {
         sent_bytes: Counter,
     ) -> Result<Response, Failure> {
         let ticket = path.ticket.ok_or(Failure::NoDownload)?;
-        if !self.tickets.admits_download(ticket, (path.name, file), peer(asked), now_s()) {
+        let client = self.client(asked);
+        if !self.tickets.admits_download(ticket, (path.name, file), client, now_s()) {
             return Err(Failure::NoDownload);
         }
         find(library, path.name).await?;
         // Before the tables are made: whoever finds no place has cost nothing.
+        let share = |client| self.download_shares.take(client).ok_or(Failure::TooManyDownloads);
+        let share = client.map(share).transpose()?;
         let place = Arc::clone(&self.downloads).try_acquire_owned().map_err(|_| Failure::Busy)?;
+        let place = (place, share);
         let film = library.film(path.name).await.map_err(unreadable(path.name))?;
         let (mut response, range) =
             answer::ranged_head(film.len(), film.etag(), "video/mp4", caching::OWN, &asked.headers);

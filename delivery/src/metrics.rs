@@ -121,8 +121,8 @@ impl Kind {
     /// The kind of what a path names.
     pub(crate) fn of(path: &MediaPath<'_>) -> Self {
         match path {
-            MediaPath::Multivariant { .. } => Self::Multivariant,
-            MediaPath::Media { .. } => Self::Media,
+            MediaPath::Multivariant { .. } | MediaPath::Rewind { .. } => Self::Multivariant,
+            MediaPath::Media { .. } | MediaPath::RewindMedia { .. } => Self::Media,
             MediaPath::Init { .. } => Self::Init,
             MediaPath::Segment { .. } => Self::Segment,
             MediaPath::Part { .. } => Self::Part,

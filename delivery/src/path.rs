@@ -5,7 +5,7 @@
 //! so that a cache never holds the same bytes twice.
 
 use media::{SoundNumber, id::PlaybackName};
-use packager::Rendition;
+use packager::{Rendition, rewind};
 
 use crate::Ticket;
 
@@ -21,6 +21,26 @@ pub enum MediaPath<'a> {
         /// Playback name.
         name: &'a str,
         /// The rendition it offers first.
+        rendition: Rendition,
+    },
+    /// `/hls/{name}-rewind.m3u8`, `/hls/{name}-audio-rewind.m3u8`: the multivariant playlist of what viewers may go
+    /// back to.
+    Rewind {
+        /// Playback name.
+        name: &'a str,
+        /// The rendition it offers first.
+        rendition: Rendition,
+    },
+    /// `/hls/{name}/{epoch}/source-rewind.m3u8`, `video-rewind.m3u8`, `audio-rewind.m3u8`,
+    /// `audio-2-rewind.m3u8`: a media playlist of it.
+    RewindMedia {
+        /// Playback name.
+        name: &'a str,
+        /// Which run of the packager.
+        epoch: &'a str,
+        /// The ticket for a private live.
+        ticket: Option<&'a str>,
+        /// What it lists.
         rendition: Rendition,
     },
     /// `/hls/{name}/{epoch}/source.m3u8`, `source-ts.m3u8`, `video.m3u8`, `audio.m3u8`,
@@ -98,14 +118,18 @@ impl<'a> MediaPath<'a> {
         let path = path.strip_prefix("/hls/")?;
         let Some((name, rest)) = path.split_once('/') else {
             let stem = path.strip_suffix(".m3u8")?;
-            let (name, rendition) = match stem.split_once('-') {
-                None => (stem, Rendition::Source),
-                Some((name, "ts")) => (name, Rendition::SourceTs),
-                Some((name, "audio")) => (name, Rendition::SOUND),
+            let (name, rendition, is_rewind) = match stem.split_once('-') {
+                None => (stem, Rendition::Source, false),
+                Some((name, "ts")) => (name, Rendition::SourceTs, false),
+                Some((name, "audio")) => (name, Rendition::SOUND, false),
+                Some((name, "rewind")) => (name, Rendition::Source, true),
+                Some((name, "audio-rewind")) => (name, Rendition::SOUND, true),
                 Some(_) => return None,
             };
-            return is_word(name, PlaybackName::MAX_LEN)
-                .then_some(Self::Multivariant { name, rendition });
+            return is_word(name, PlaybackName::MAX_LEN).then_some(match is_rewind {
+                true => Self::Rewind { name, rendition },
+                false => Self::Multivariant { name, rendition },
+            });
         };
         let (epoch, rest) = rest.split_once('/')?;
         let (ticket, file) = match rest.split_once('/') {
@@ -128,6 +152,10 @@ impl<'a> MediaPath<'a> {
         ticket: Option<&'a str>,
         file: &'a str,
     ) -> Option<Self> {
+        if let Some(stem) = file.strip_suffix(rewind::SUFFIX) {
+            let rendition = Self::rendition_of(stem).filter(|it| *it != Rendition::SourceTs)?;
+            return Some(Self::RewindMedia { name, epoch, ticket, rendition });
+        }
         if file.ends_with(".m3u8") {
             let rendition = Self::playlist(file)?;
             return Some(Self::Media { name, epoch, ticket, rendition });
@@ -156,7 +184,12 @@ impl<'a> MediaPath<'a> {
 
     /// The rendition whose media playlist a file is.
     pub(crate) fn playlist(file: &str) -> Option<Rendition> {
-        Some(match file.strip_suffix(".m3u8")? {
+        Self::rendition_of(file.strip_suffix(".m3u8")?)
+    }
+
+    /// The rendition that a media playlist is called after.
+    fn rendition_of(stem: &str) -> Option<Rendition> {
+        Some(match stem {
             "source" => Rendition::Source,
             "source-ts" => Rendition::SourceTs,
             "video" => Rendition::Video,
@@ -169,6 +202,8 @@ impl<'a> MediaPath<'a> {
     pub fn name(&self) -> &'a str {
         match self {
             Self::Multivariant { name, .. }
+            | Self::Rewind { name, .. }
+            | Self::RewindMedia { name, .. }
             | Self::Media { name, .. }
             | Self::Init { name, .. }
             | Self::Segment { name, .. }
@@ -180,6 +215,8 @@ impl<'a> MediaPath<'a> {
     pub fn rendition(&self) -> Rendition {
         match self {
             Self::Multivariant { rendition, .. }
+            | Self::Rewind { rendition, .. }
+            | Self::RewindMedia { rendition, .. }
             | Self::Media { rendition, .. }
             | Self::Init { rendition, .. }
             | Self::Segment { rendition, .. }
@@ -187,11 +224,12 @@ impl<'a> MediaPath<'a> {
         }
     }
 
-    /// The epoch in it; the multivariant playlist has none.
+    /// The epoch in it; multivariant playlists have none.
     pub fn epoch(&self) -> Option<&'a str> {
         match self {
-            Self::Multivariant { .. } => None,
-            Self::Media { epoch, .. }
+            Self::Multivariant { .. } | Self::Rewind { .. } => None,
+            Self::RewindMedia { epoch, .. }
+            | Self::Media { epoch, .. }
             | Self::Init { epoch, .. }
             | Self::Segment { epoch, .. }
             | Self::Part { epoch, .. } => Some(epoch),
@@ -201,8 +239,9 @@ impl<'a> MediaPath<'a> {
     /// The ticket in it, of whatever worth.
     pub fn ticket(&self) -> Option<&'a str> {
         match self {
-            Self::Multivariant { .. } => None,
-            Self::Media { ticket, .. }
+            Self::Multivariant { .. } | Self::Rewind { .. } => None,
+            Self::RewindMedia { ticket, .. }
+            | Self::Media { ticket, .. }
             | Self::Init { ticket, .. }
             | Self::Segment { ticket, .. }
             | Self::Part { ticket, .. } => *ticket,
@@ -260,6 +299,19 @@ mod tests {
         assert_eq!(read("/hls/abc234.m3u8"), multivariant(Rendition::Source));
         assert_eq!(read("/hls/abc234-ts.m3u8"), multivariant(Rendition::SourceTs));
         assert_eq!(read("/hls/abc234-audio.m3u8"), multivariant(Rendition::SOUND));
+        let rewind = |rendition| Some(MediaPath::Rewind { name, rendition });
+        assert_eq!(read("/hls/abc234-rewind.m3u8"), rewind(Rendition::Source));
+        assert_eq!(read("/hls/abc234-audio-rewind.m3u8"), rewind(Rendition::SOUND));
+        let rewound = |rendition| Some(MediaPath::RewindMedia { name, epoch, ticket, rendition });
+        for (rendition, path) in [
+            (Rendition::Source, "/hls/abc234/e9/source-rewind.m3u8"),
+            (Rendition::Video, "/hls/abc234/e9/video-rewind.m3u8"),
+            (Rendition::SOUND, "/hls/abc234/e9/audio-rewind.m3u8"),
+            (Rendition::Audio(SoundNumber::new(1).unwrap()), "/hls/abc234/e9/audio-2-rewind.m3u8"),
+        ] {
+            assert_eq!(read(path), rewound(rendition));
+            assert!(path.ends_with(&format!("/{}", rewind::file_name(rendition))));
+        }
         let media = |rendition| Some(MediaPath::Media { name, epoch, ticket, rendition });
         assert_eq!(read("/hls/abc234/e9/source.m3u8"), media(Rendition::Source));
         assert_eq!(read("/hls/abc234/e9/source-ts.m3u8"), media(Rendition::SourceTs));
@@ -324,6 +376,11 @@ mod tests {
             "/hls/A.m3u8",
             "/hls/a-b.m3u8",
             "/hls/a-ts-ts.m3u8",
+            "/hls/a-ts-rewind.m3u8",
+            "/hls/-rewind.m3u8",
+            "/hls/a/e/rewind.m3u8",
+            "/hls/a/e/source-ts-rewind.m3u8",
+            "/hls/a/e/source-rewind-rewind.m3u8",
             "/hls/a.m3u8/",
             "/hls//e/1.ts",
             "/hls/a//1.ts",

@@ -6,10 +6,11 @@
 //! | --- | --- |
 //! | `/hls/{name}/poster.jpg` | what the live looks like now; once it is over, its recording |
 //! | `/hls/{name}/thumbnails.vtt` | where its thumbnails are (WebVTT), while it is on |
-//! | `/hls/{name}/thumbnails/{date}-{count}.jpg` | some of these, in one picture |
+//! | `/hls/{name}/thumbnails/{date}-{count}-{sum}.jpg` | some of these, in one picture |
 //! | `/vod/{name}/…` | the same of its recording |
 //!
-//! A private live wants `?ticket=` on each, which the addresses in its WebVTT have.
+//! A private live wants a ticket: the poster as `?ticket=`, the others as a folder after the name, so that one
+//! WebVTT is good for all who have one (ADR 21).
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use pictures::{Found, Pictures, SheetName};
 use recorder::{Error, Recording};
 
 use crate::{
-    MediaPath, answer, caching,
+    MediaPath, Ticket, answer,
     directives::parameter,
     failure::Failure,
     path::is_word,
@@ -38,6 +39,8 @@ pub(crate) struct PicturePath<'a> {
     pub name: &'a str,
     /// Below `/vod/`: of its recording alone.
     pub is_recorded: bool,
+    /// As a folder.
+    pub ticket: Option<&'a str>,
     pub thing: Thing,
 }
 
@@ -59,12 +62,16 @@ impl<'a> PicturePath<'a> {
             None => (path.strip_prefix("/hls/")?, false),
         };
         let (name, rest) = rest.split_once('/')?;
+        let (ticket, rest) = match rest.split_once('/') {
+            Some((ticket, rest)) if Ticket::parse(ticket).is_some() => (Some(ticket), rest),
+            _ => (None, rest),
+        };
         let thing = match rest {
-            "poster.jpg" => Thing::Poster,
+            "poster.jpg" if ticket.is_none() => Thing::Poster,
             "thumbnails.vtt" => Thing::Index,
             other => Thing::Sheet(other.strip_prefix("thumbnails/")?.parse().ok()?),
         };
-        is_word(name, PlaybackName::MAX_LEN).then_some(Self { name, is_recorded, thing })
+        is_word(name, PlaybackName::MAX_LEN).then_some(Self { name, is_recorded, ticket, thing })
     }
 }
 
@@ -100,22 +107,23 @@ impl Delivery {
             (Some(channel), _) => channel.access(),
             (None, recording) => recording.as_ref().map_or(Access::Ticket, |it| it.access()),
         };
-        let ticket = match access {
-            Access::Everyone => None,
-            Access::Ticket => {
-                let ticket = parameter(asked.uri.query(), ticket::PARAMETER);
-                let admits = |it: &&str| self.tickets.admits(it, path.name, peer(asked), now_s());
-                Some(ticket.filter(admits).ok_or(Failure::NoTicket)?)
-            }
+        let ticket = match (access, path.thing) {
+            (Access::Everyone, _) if path.ticket.is_some() => return Err(Failure::UnknownPath),
+            (Access::Everyone, _) => None,
+            (Access::Ticket, Thing::Poster) => parameter(asked.uri.query(), ticket::PARAMETER),
+            (Access::Ticket, _) => path.ticket,
         };
-        // They may be made anew once the live is over, and be called the same: below `/vod/`, then, alone.
-        if recording.is_some() && !path.is_recorded && path.thing != Thing::Poster {
+        if access == Access::Ticket {
+            let admits = |it: &str| self.tickets.admits(it, path.name, peer(asked), now_s());
+            ticket.filter(|it| admits(it)).ok_or(Failure::NoTicket)?;
+        }
+        // Its line of time is not that of the live.
+        if recording.is_some() && !path.is_recorded && path.thing == Thing::Index {
             return Err(Failure::NoPicture);
         }
-        let query = ticket.map(|it| format!("?{}={it}", ticket::PARAMETER)).unwrap_or_default();
         let shown = match &recording {
-            None => self.of_live(pictures, path, &query).await,
-            Some(recording) => of_recording(pictures, path, recording, &query).await,
+            None => self.of_live(pictures, path).await,
+            Some(recording) => of_recording(pictures, path, recording).await,
         };
         let kept = if ticket.is_some() { &self.private } else { &self.public };
         // What is over does not change, but for pictures that are made later.
@@ -139,10 +147,7 @@ impl Delivery {
                 Ok(answer::picture(newest))
             }
             Ok(Shown::Index(index)) => {
-                let cache_control = match ticket {
-                    Some(_) => caching::OWN,
-                    None => kept.seconds(good_s),
-                };
+                let cache_control = kept.seconds(good_s);
                 Ok(answer::text(
                     &index,
                     "text/vtt; charset=utf-8",
@@ -156,12 +161,7 @@ impl Delivery {
         }
     }
 
-    async fn of_live(
-        &self,
-        pictures: &Pictures,
-        path: PicturePath<'_>,
-        query: &str,
-    ) -> Result<Shown, Failure> {
+    async fn of_live(&self, pictures: &Pictures, path: PicturePath<'_>) -> Result<Shown, Failure> {
         let album = pictures.album(path.name).ok_or(Failure::NoPicture)?;
         match path.thing {
             Thing::Poster => {
@@ -170,7 +170,7 @@ impl Delivery {
             }
             Thing::Index => {
                 let every_ms = u64::from(pictures.every_s()) * 1_000;
-                Ok(index(&album.index(every_ms, query).ok_or(Failure::NoPicture)?))
+                album.index(every_ms).map(Shown::Index).ok_or(Failure::NoPicture)
             }
             Thing::Sheet(name) => match album.sheet(name).ok_or(Failure::NoPicture)? {
                 Found::Here(bytes) => Ok(Shown::Forever(bytes)),
@@ -184,7 +184,6 @@ async fn of_recording(
     pictures: &Pictures,
     path: PicturePath<'_>,
     recording: &Recording,
-    query: &str,
 ) -> Result<Shown, Failure> {
     let made = pictures.made(path.name).await.map_err(missing(path.name))?;
     match path.thing {
@@ -192,7 +191,7 @@ async fn of_recording(
             let poster = made.poster().ok_or(Failure::NoPicture)?;
             Ok(Shown::Newest(poster.bytes, file(pictures, path.name, None).await?))
         }
-        Thing::Index => Ok(index(&made.index(recording, query).ok_or(Failure::NoPicture)?)),
+        Thing::Index => made.index(recording).map(Shown::Index).ok_or(Failure::NoPicture),
         Thing::Sheet(name) if made.has(name) => {
             file(pictures, path.name, Some(name)).await.map(Shown::Forever)
         }
@@ -211,18 +210,6 @@ fn missing(name: &str) -> impl Fn(Error) -> Failure {
     }
 }
 
-fn index(text: &str) -> Shown {
-    let etag = format!("W/\"{:016x}\"", fingerprint(text));
-    Shown::Index(Arc::new(Playlist::new(text.to_owned(), etag, 0)))
-}
-
-/// Tells one text from another (FNV-1a).
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 /// How long what is known of the pictures of a recording may be kept.
 const RECORDED_S: u32 = 300;
 const JPEG: &str = "image/jpeg";
@@ -233,7 +220,8 @@ mod tests {
 
     #[test]
     fn every_picture_has_its_path() {
-        let sheet = SheetName { date_ms: 1_764_280_800_000, count: 12 };
+        let sheet = SheetName { date_ms: 1_764_280_800_000, count: 12, sum: 7 };
+        let ticket = format!("10{}", "ab".repeat(20));
         let things = [
             ("poster.jpg".to_owned(), Thing::Poster),
             ("thumbnails.vtt".to_owned(), Thing::Index),
@@ -242,8 +230,14 @@ mod tests {
         for (root, is_recorded) in [("hls", false), ("vod", true)] {
             for (file, thing) in &things {
                 let path = format!("/{root}/abc234/{file}");
-                let picture = PicturePath { name: "abc234", is_recorded, thing: *thing };
+                let (name, thing) = ("abc234", *thing);
+                let picture = PicturePath { name, is_recorded, ticket: None, thing };
                 assert_eq!(PicturePath::parse(&path), Some(picture), "{path}");
+                let path = format!("/{root}/abc234/{ticket}/{file}");
+                let picture = PicturePath { ticket: Some(&ticket), ..picture };
+                let picture = (thing != Thing::Poster).then_some(picture);
+                assert_eq!(PicturePath::parse(&path), picture, "{path}");
+                assert!(MediaPath::parse(&path).is_none() && VodPath::parse(&path).is_none());
             }
         }
     }
@@ -257,7 +251,7 @@ mod tests {
             "/hls/abc234/e9/poster.jpg",
             "/hls/abc234/thumbnails/",
             "/hls/abc234/thumbnails/../index",
-            "/hls/abc234/thumbnails/01-2.jpg",
+            "/hls/abc234/thumbnails/1-2.jpg",
             "/hls//poster.jpg",
             "/media/abc234/poster.jpg",
         ] {

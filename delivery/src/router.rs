@@ -13,9 +13,10 @@ use axum::{extract::ConnectInfo, response::Response};
 use bytes::Bytes;
 use http::{Method, Request, header::RANGE, request::Parts};
 use hub::{Access, Awaited, Channel, Hub, Playlist, State};
+use metrics::Counter;
 use packager::{Edge, Rendition};
 use pictures::Pictures;
-use recorder::Library;
+use recorder::{Library, Rewind};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     pictures::PicturePath,
     priority,
     session::{self, Session},
+    shares::Shares,
     ticket,
     vod::{self, VodPath},
     waiting::WaitingRoom,
@@ -48,13 +50,20 @@ pub struct Delivery {
     pub(crate) bodies: Arc<Semaphore>,
     /// Places for recordings that are sent as files.
     pub(crate) downloads: Arc<Semaphore>,
+    pub(crate) download_shares: Shares,
+    clients: Option<Clients>,
     /// The key of viewing sessions, if viewers are counted.
     sessions: Option<Key>,
-    first_segment_wait: Duration,
+    pub(crate) first_segment_wait: Duration,
+    /// How far viewers may go back, if at all.
+    pub(crate) rewind: Option<Option<Duration>>,
     /// How long what is served may be kept: of public lives, of private ones.
     pub(crate) public: Kept,
     pub(crate) private: Kept,
 }
+
+/// Says where a request comes from.
+type Clients = Box<dyn Fn(&Parts) -> IpAddr + Send + Sync>;
 
 impl Delivery {
     /// Whether it answers a path: everything below `/hls/` and `/vod/`.
@@ -74,8 +83,14 @@ impl Delivery {
             pictures: None,
             bodies: Arc::new(Semaphore::new(vod::BODIES_AT_ONCE)),
             downloads: Arc::new(Semaphore::new(config.downloads_at_once)),
+            download_shares: Shares::new(config.downloads_per_address),
+            clients: None,
             sessions: config.count_viewers.then_some(keys.sessions),
             first_segment_wait: Duration::from_millis(config.first_segment_wait_ms),
+            rewind: match config.rewind_s {
+                Some(0) => None,
+                window_s => Some(window_s.map(Duration::from_secs)),
+            },
             public: Kept::new(Keeper::Anybody, config),
             private: Kept::new(Keeper::Viewer, config),
         }
@@ -91,6 +106,24 @@ impl Delivery {
     pub fn with_pictures(mut self, pictures: Pictures) -> Self {
         self.pictures = Some(pictures);
         self
+    }
+
+    /// The same, for which `client` says where the download of a recording goes: who came through a proxy comes
+    /// from where that says. Without it all come from where their connection does.
+    pub fn with_clients(
+        mut self,
+        client: impl Fn(&Parts) -> IpAddr + Send + Sync + 'static,
+    ) -> Self {
+        self.clients = Some(Box::new(client));
+        self
+    }
+
+    /// Where a request comes from.
+    pub(crate) fn client(&self, asked: &Parts) -> Option<IpAddr> {
+        match &self.clients {
+            Some(client) => Some(client(asked)),
+            None => peer(asked),
+        }
     }
 
     /// Answers a request, whatever its method and path; its body is nobody's. Where requests carry
@@ -148,7 +181,7 @@ impl Delivery {
             Access::Everyone => self.found(&channel, path, None, kind, asked).await,
             Access::Ticket => {
                 let ticket = match path {
-                    MediaPath::Multivariant { .. } => {
+                    MediaPath::Multivariant { .. } | MediaPath::Rewind { .. } => {
                         parameter(asked.uri.query(), ticket::PARAMETER)
                     }
                     _ => path.ticket(),
@@ -189,16 +222,17 @@ impl Delivery {
             MediaPath::Multivariant { rendition, .. } => {
                 let read = |channel: &Channel| channel.multivariant_playlist(rendition);
                 let playlist = self.first(channel, rendition, asked, read).await?;
-                let session = self.session(channel, asked).map(|session| session.to_string());
-                if let Some(mark) = session.as_deref().or(ticket) {
-                    let own = playlist.for_viewer(mark, |to, uri| {
-                        write_own(to, uri, ticket, session.as_deref());
-                    });
-                    answer::playlist(&own, caching::OWN, headers, sent_bytes)
-                } else {
-                    let cache_control = kept.plain(playlist.target_duration_s());
-                    answer::playlist(&playlist, cache_control, headers, sent_bytes)
-                }
+                self.multivariant(channel, &playlist, ticket, kept, asked, sent_bytes)
+            }
+            MediaPath::Rewind { rendition, .. } => {
+                let playlist = self.rewind_multivariant(channel, rendition, asked).await?;
+                self.multivariant(channel, &playlist, ticket, kept, asked, sent_bytes)
+            }
+            MediaPath::RewindMedia { rendition, .. } => {
+                let _present = self.presence(channel, asked);
+                let playlist = self.rewind_media(channel, rendition, asked).await?;
+                let cache_control = kept.plain(playlist.target_duration_s());
+                answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
             MediaPath::Media { rendition, .. } => {
                 let _present = self.presence(channel, asked);
@@ -211,12 +245,18 @@ impl Delivery {
                 answer::playlist(&playlist, cache_control, headers, sent_bytes)
             }
             MediaPath::Init { rendition, id, .. } => {
-                let init = channel.init(rendition, id).ok_or(Failure::UnknownSegment)?;
+                let Some(init) = channel.init(rendition, id) else {
+                    let seek = |rewind: &Rewind| rewind.init(rendition, id);
+                    return self.rewound(channel, rendition, seek, kept, asked, sent_bytes).await;
+                };
                 immutable(init, content_type(rendition))
             }
             MediaPath::Segment { rendition, number, .. } => {
-                let msn = channel.numbers().msn(number).ok_or(Failure::UnknownSegment)?;
-                let segment = channel.segment(msn).ok_or(Failure::UnknownSegment)?;
+                let msn = channel.numbers().msn(number);
+                let Some(segment) = msn.and_then(|msn| channel.segment(msn)) else {
+                    let seek = |rewind: &Rewind| rewind.segment(rendition, number);
+                    return self.rewound(channel, rendition, seek, kept, asked, sent_bytes).await;
+                };
                 if rendition == Rendition::SourceTs && !segment.has_ts() {
                     return Err(Failure::NotInMpegTs);
                 }
@@ -231,6 +271,28 @@ impl Delivery {
                 immutable(self.part(channel, rendition, at, asked).await?, content_type(rendition))
             }
         })
+    }
+
+    /// A multivariant playlist as one viewer gets it.
+    fn multivariant(
+        &self,
+        channel: &Channel,
+        playlist: &Playlist,
+        ticket: Option<&str>,
+        kept: &Kept,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Response {
+        let session = self.session(channel, asked).map(|session| session.to_string());
+        if let Some(mark) = session.as_deref().or(ticket) {
+            let own = playlist.for_viewer(mark, |to, uri| {
+                write_own(to, uri, ticket, session.as_deref());
+            });
+            answer::playlist(&own, caching::OWN, &asked.headers, sent_bytes)
+        } else {
+            let cache_control = kept.plain(playlist.target_duration_s());
+            answer::playlist(playlist, cache_control, &asked.headers, sent_bytes)
+        }
     }
 
     /// The session of who asks for a multivariant playlist: the one he brings, or a new one. None
@@ -341,7 +403,7 @@ impl Delivery {
     }
 
     /// What `read` finds in `channel`, waiting for the first segment if it must.
-    async fn first(
+    pub(crate) async fn first(
         &self,
         channel: &Channel,
         rendition: Rendition,

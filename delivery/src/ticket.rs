@@ -22,8 +22,8 @@ use media::id::PlaybackName;
 use crate::{
     Config, Keys,
     key::{Key, read_hex, write_hex},
+    shares::network,
     vod::VodPath,
-    waiting::network,
 };
 
 /// The parameter of a multivariant playlist's URL that holds a ticket.

@@ -18,7 +18,6 @@ use media::id::PlaybackName;
 use metrics::Counter;
 use packager::Rendition;
 use recorder::{Content, Error, Library, Open, Recording, Standing};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     MediaPath, Ticket, answer,
@@ -150,18 +149,34 @@ impl Delivery {
             Thing::Film(_) => return Err(Failure::UnknownPath),
         };
         let (rendition, content) = content.ok_or(Failure::UnknownSegment)?;
+        self.stored(library, path.name, rendition, content, kept, asked, sent_bytes).await
+    }
+
+    /// Something of the recording of a name, whole or the range asked for.
+    #[expect(clippy::too_many_arguments, reason = "what is answered, of what, and to whom")]
+    pub(crate) async fn stored(
+        &self,
+        library: &Library,
+        name: &str,
+        rendition: Rendition,
+        content: Content,
+        kept: &Kept,
+        asked: &Parts,
+        sent_bytes: Counter,
+    ) -> Result<Response, Failure> {
         let len = match &content {
             Content::Nothing => 0,
             Content::Alone(alone) => alone.len(),
             Content::Stored(blob) => blob.len(),
         };
         let (content_type, cache_control) = (content_type(rendition), kept.segment.clone());
-        let (response, range) = answer::immutable_head(len, content_type, cache_control, headers);
+        let (response, range) =
+            answer::immutable_head(len, content_type, cache_control, &asked.headers);
         let Some(range) = range else { return Ok(response) };
         // What nobody reads is not read.
         let body = match asked.method == Method::HEAD || range.is_empty() {
             true => Body::empty(),
-            false => self.body(library, path.name, content, range.clone(), sent_bytes).await?,
+            false => self.body(library, name, content, range.clone(), sent_bytes).await?,
         };
         Ok(answer::with_length(response, body, range.end - range.start))
     }
@@ -198,17 +213,31 @@ impl Delivery {
         Ok(pieces(reader, open, place, first, range))
     }
 
-    /// The playlist of a recording under the address its live had, whose channel is gone: as it stands, so
-    /// that no player has to follow anywhere.
+    /// What a path of a live names whose channel is gone: its playlist, as it stands, so that no player has to follow
+    /// anywhere, and its segments, for who went back and has not come to its end.
     pub(crate) async fn recorded_live(
         &self,
         path: MediaPath<'_>,
         asked: &Parts,
         sent_bytes: Counter,
     ) -> Result<Response, Failure> {
-        let MediaPath::Multivariant { name, rendition: Rendition::Source } = path else {
-            return Err(Failure::UnknownLive);
+        let thing = match path {
+            MediaPath::Init { epoch, rendition, id, .. } => Thing::Init(epoch, rendition, id),
+            MediaPath::Segment { epoch, rendition, number, .. } => {
+                Thing::Segment(epoch, rendition, number)
+            }
+            MediaPath::Multivariant { rendition: Rendition::Source, .. }
+            | MediaPath::Rewind { rendition: Rendition::Source, .. } => Thing::Multivariant,
+            _ => return Err(Failure::UnknownLive),
         };
+        let name = path.name();
+        if thing != Thing::Multivariant {
+            let path = VodPath { name, ticket: path.ticket(), thing };
+            return match self.recorded(path, asked, sent_bytes).await {
+                Err(Failure::UnknownRecording | Failure::NotFinished) => Err(Failure::UnknownLive),
+                answered => answered,
+            };
+        }
         let library = self.recordings.as_ref().ok_or(Failure::UnknownLive)?;
         let recording = match find(library, name).await {
             Err(Failure::UnknownRecording | Failure::NotFinished) => {
@@ -298,7 +327,7 @@ impl Pieces for Option<Open> {
 pub(crate) fn pieces(
     reader: Reader,
     from: impl Pieces,
-    place: OwnedSemaphorePermit,
+    place: impl Send + 'static,
     first: Bytes,
     range: Range<u64>,
 ) -> Body {

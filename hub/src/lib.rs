@@ -21,12 +21,14 @@ mod channel;
 mod playlist;
 mod publisher;
 mod registry;
+mod scroll;
 mod viewers;
 
 pub use channel::{Access, Awaited, Channel, Complete, State, Targets};
 pub use playlist::Playlist;
 pub use publisher::{Publisher, Revoked};
 pub use registry::{Hub, OpenError};
+pub use scroll::Scroll;
 
 /// Why a publisher's events were not taken.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,12 @@ impl Playlist {
         Self { text: text.into(), etag: etag.into(), target_duration_s, gzip: OnceLock::new() }
     }
 
+    /// The same, compressed already.
+    pub(crate) fn gzipped(text: String, gzip: Bytes, etag: String, target_duration_s: u32) -> Self {
+        let gzip = OnceLock::from(gzip);
+        Self { text: text.into(), etag: etag.into(), target_duration_s, gzip }
+    }
+
     /// The playlist itself, UTF-8.
     pub fn text(&self) -> &Bytes {
         &self.text
@@ -68,6 +74,19 @@ impl Playlist {
         let tag = self.etag.strip_suffix(b"\"").unwrap_or(&self.etag);
         Self {
             text: own.into(),
+            etag: [tag, b".", mark.as_bytes(), b"\""].concat().into(),
+            target_duration_s: self.target_duration_s,
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// The same with a line more, after the first: where players begin. `mark` as above.
+    pub fn with_start(&self, line: &str, mark: &str) -> Self {
+        let text = String::from_utf8_lossy(&self.text);
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let tag = self.etag.strip_suffix(b"\"").unwrap_or(&self.etag);
+        Self {
+            text: [first, "\n", line, rest].concat().into(),
             etag: [tag, b".", mark.as_bytes(), b"\""].concat().into(),
             target_duration_s: self.target_duration_s,
             gzip: OnceLock::new(),

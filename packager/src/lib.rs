@@ -39,7 +39,7 @@ mod window;
 pub use config::Config;
 pub use packager::Packager;
 pub use past::{Kept, Numbers, Past, PastSegment, PastTracks};
-pub use playlist::recorded as vod;
+pub use playlist::{recorded as vod, rewind};
 pub use recorded::{Init, Listed, alone, opening_picture};
 pub use report::{AudioReport, Report, VideoReport};
 pub use segment::Segment;

@@ -142,6 +142,16 @@ impl Kept {
     pub fn msn(&self) -> u64 {
         self.msn
     }
+
+    /// Discontinuities from the beginning of the epoch to it, its own included.
+    pub fn discontinuities(&self) -> u64 {
+        self.discontinuities
+    }
+
+    /// `EXT-X-TARGETDURATION` of its live, in seconds.
+    pub fn target_duration_s(&self) -> u32 {
+        self.target_duration_s
+    }
 }
 
 impl Segment {

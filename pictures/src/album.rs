@@ -5,10 +5,11 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
+use hub::Playlist;
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -33,6 +34,8 @@ struct Pages {
     best: Option<Poster>,
     /// A better one that is not on the disk yet.
     better: Option<(Poster, Bytes)>,
+    /// Where these thumbnails are, once somebody asked; another one whenever they change.
+    index: Arc<OnceLock<Option<Arc<Playlist>>>>,
 }
 
 /// A picture, and when it was live.
@@ -59,9 +62,14 @@ impl Album {
         self.lock().newest.clone()
     }
 
-    /// Where thumbnails are, in WebVTT, on a line of time that begins with the first of them; `query` goes with
-    /// each address, and `every_ms` is how long the last stands for. `None` before there is one.
-    pub fn index(&self, every_ms: u64, query: &str) -> Option<String> {
+    /// Where thumbnails are, in WebVTT, on a line of time that begins with the first of them; `every_ms` is how long
+    /// the last stands for. `None` before there is one. Rendered once for all who ask, until there are others.
+    pub fn index(&self, every_ms: u64) -> Option<Arc<Playlist>> {
+        let index = Arc::clone(&self.lock().index);
+        index.get_or_init(|| self.render(every_ms).map(Arc::new)).clone()
+    }
+
+    fn render(&self, every_ms: u64) -> Option<Playlist> {
         let all: Vec<Arc<Sheet>> = {
             let pages = self.lock();
             let open = pages.open.iter().map(|(sheet, _)| sheet);
@@ -70,7 +78,7 @@ impl Album {
         let dates = all.iter().flat_map(|sheet| &sheet.tiles).map(|tile| tile.date_ms);
         let began_ms = dates.min()?;
         let at_ms = |tile: &Tile| tile.date_ms.checked_sub(began_ms);
-        Some(sheet::index(all.iter().map(Arc::as_ref), at_ms, every_ms, query))
+        Some(sheet::index(all.iter().map(Arc::as_ref), at_ms, every_ms))
     }
 
     /// A sheet that the index names.
@@ -86,6 +94,7 @@ impl Album {
         let mut pages = self.lock();
         pages.sheets = kept.sheets.into_iter().map(Arc::new).collect();
         pages.best = kept.poster;
+        pages.changed();
     }
 
     /// How many thumbnails there are.
@@ -104,15 +113,17 @@ impl Album {
             pages.best = Some(offered.clone());
             pages.better = Some((offered, poster));
         }
-        let sheet = Sheet { width, height, columns: 1, tiles: vec![tile] };
+        let sum = sheet::sum(&bytes);
+        let sheet = Sheet { width, height, columns: 1, tiles: vec![tile], sum };
         pages.open.push((Arc::new(sheet), bytes));
+        pages.changed();
         pages.is_full()
     }
 
     /// Keeps what waits, so far as it fits a sheet, beside the recording in `recording`. Where nothing is
     /// recorded it goes.
     pub(crate) async fn keep(&self, desk: &Desk, recording: &Path) -> Result<(), Failed> {
-        let (sheet, tiles, better) = {
+        let (mut sheet, tiles, better) = {
             let pages = self.lock();
             let Some((sheet, tiles)) = pages.next_sheet() else { return Ok(()) };
             (sheet, tiles, pages.better.clone())
@@ -121,6 +132,7 @@ impl Album {
         let laid = desk.sheet(tiles, sheet.columns).await;
         let added = match laid {
             Ok(laid) => {
+                sheet.sum = sheet::sum(&laid);
                 let (recording, sheet) = (recording.to_owned(), sheet.clone());
                 let add = move || {
                     let poster = better.as_ref().map(|(poster, bytes)| (poster, bytes));
@@ -142,6 +154,7 @@ impl Album {
             Err(_) if pages.is_full() => drop(pages.open.drain(..count)),
             Err(_) => {}
         }
+        pages.changed();
         added
     }
 
@@ -163,7 +176,11 @@ impl Pages {
         self.open.len() >= TILES || self.open.iter().any(|it| Some(size(it)) != first)
     }
 
-    /// The first that fit together, as one sheet.
+    fn changed(&mut self) {
+        self.index = Arc::default();
+    }
+
+    /// The first that fit together, as one sheet that is still to be laid.
     fn next_sheet(&self) -> Option<(Sheet, Vec<Bytes>)> {
         let (first, _) = self.open.first()?;
         let (width, height) = (first.width, first.height);
@@ -172,7 +189,7 @@ impl Pages {
         let together = || self.open.iter().take(TILES).take_while(fits);
         let tiles: Vec<Tile> = together().flat_map(|(sheet, _)| sheet.tiles.clone()).collect();
         let columns = COLUMNS.min(u32::try_from(tiles.len()).unwrap_or(COLUMNS));
-        let sheet = Sheet { width, height, columns, tiles };
+        let sheet = Sheet { width, height, columns, tiles, sum: 0 };
         Some((sheet, together().map(|(_, bytes)| bytes.clone()).collect()))
     }
 }

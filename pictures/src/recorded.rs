@@ -3,6 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::OnceLock};
 use std::{io, sync::Arc};
 
+use hub::Playlist;
 use media::id::PlaybackName;
 use recorder::{Moment, Recording};
 use tokio::task::spawn_blocking;
@@ -26,7 +27,7 @@ const FAILURES: u32 = 12;
 pub struct Made {
     sheets: Vec<Sheet>,
     poster: Option<Poster>,
-    index: OnceLock<Arc<str>>,
+    index: OnceLock<Arc<Playlist>>,
 }
 
 impl Made {
@@ -43,22 +44,18 @@ impl Made {
         self.poster.as_ref()
     }
 
-    /// Where the thumbnails of `recording` are, in WebVTT, on its line of time; `query` goes with each address.
-    /// `None` where there are none.
-    pub fn index(&self, recording: &Recording, query: &str) -> Option<Arc<str>> {
-        if self.sheets.is_empty() {
-            return None;
-        }
-        let make = || -> Arc<str> {
+    /// Where the thumbnails of `recording` are, in WebVTT, on its line of time. `None` where there are none. Rendered
+    /// once.
+    pub fn index(&self, recording: &Recording) -> Option<Arc<Playlist>> {
+        let make = || {
             let begins: HashMap<(&str, u64), u64> =
                 recording.moments().map(|it| ((it.epoch, it.msn), it.at_ms)).collect();
             let at_ms = |tile: &Tile| begins.get(&(tile.epoch.as_str(), tile.msn)).copied();
             let last = self.sheets.iter().flat_map(|it| &it.tiles).filter_map(at_ms).max();
             let rest_ms = recording.summary().duration_ms.saturating_sub(last.unwrap_or(0));
-            sheet::index(self.sheets.iter(), at_ms, rest_ms.max(1), query).into()
+            Arc::new(sheet::index(self.sheets.iter(), at_ms, rest_ms.max(1)))
         };
-        // Who has a ticket is given his own.
-        Some(if query.is_empty() { Arc::clone(self.index.get_or_init(make)) } else { make() })
+        (!self.sheets.is_empty()).then(|| Arc::clone(self.index.get_or_init(make)))
     }
 
     /// Whether there is such a sheet.

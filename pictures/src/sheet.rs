@@ -3,6 +3,7 @@
 
 use std::{fmt, fmt::Write as _, str::FromStr};
 
+use hub::Playlist;
 use serde::{Deserialize, Serialize};
 
 /// Thumbnails in a row.
@@ -30,6 +31,8 @@ pub(crate) struct Sheet {
     pub columns: u32,
     /// In their order, row by row.
     pub tiles: Vec<Tile>,
+    /// Of the picture's bytes: see [`SheetName::sum`].
+    pub sum: u32,
 }
 
 /// The picture that stands for a live.
@@ -41,25 +44,28 @@ pub struct Poster {
     pub bytes: u64,
 }
 
-/// Names a sheet: no other has the same, whatever becomes of the live.
+/// Names a sheet: no other bytes have the same, whatever becomes of the live, and whoever makes them anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SheetName {
     /// When its first thumbnail was live, in Unix milliseconds.
     pub date_ms: u64,
     /// How many it has.
     pub count: u32,
+    /// CRC-32 of its bytes.
+    pub sum: u32,
 }
 
 impl Sheet {
     pub fn name(&self) -> Option<SheetName> {
         let date_ms = self.tiles.first()?.date_ms;
-        Some(SheetName { date_ms, count: u32::try_from(self.tiles.len()).ok()? })
+        Some(SheetName { date_ms, count: u32::try_from(self.tiles.len()).ok()?, sum: self.sum })
     }
 }
 
 impl fmt::Display for SheetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}.jpg", self.date_ms, self.count)
+        let Self { date_ms, count, sum } = self;
+        write!(f, "{date_ms}-{count}-{sum:08x}.jpg")
     }
 }
 
@@ -68,22 +74,30 @@ impl FromStr for SheetName {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (date_ms, count) =
+        let (date_ms, rest) =
             text.strip_suffix(".jpg").and_then(|it| it.split_once('-')).ok_or(())?;
-        let name =
-            Self { date_ms: date_ms.parse().map_err(drop)?, count: count.parse().map_err(drop)? };
+        let (count, sum) = rest.split_once('-').ok_or(())?;
+        let name = Self {
+            date_ms: date_ms.parse().map_err(drop)?,
+            count: count.parse().map_err(drop)?,
+            sum: u32::from_str_radix(sum, 16).map_err(drop)?,
+        };
         if name.to_string() == text { Ok(name) } else { Err(()) }
     }
 }
 
-/// Tells players of thumbnails. `at_ms` says where on their line of time one belongs, if it does; `query` goes
-/// with each address. The last one stands for `last_ms`.
+/// The checksum of a sheet of these bytes.
+pub(crate) fn sum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// Tells players of thumbnails, by addresses below that of the text itself. `at_ms` says where on their line of time
+/// one belongs, if it does. The last one stands for `last_ms`.
 pub(crate) fn index<'a>(
     sheets: impl Iterator<Item = &'a Sheet>,
     at_ms: impl Fn(&Tile) -> Option<u64>,
     last_ms: u64,
-    query: &str,
-) -> String {
+) -> Playlist {
     let mut placed = Vec::new();
     for sheet in sheets {
         let Some(name) = sheet.name() else { continue };
@@ -105,12 +119,11 @@ pub(crate) fn index<'a>(
         let columns = (*columns).max(1);
         let (x, y) = (place % columns * width, place / columns * height);
         let (from, to) = (Clock(*from_ms), Clock(to_ms));
-        let _ = write!(
-            text,
-            "\n{from} --> {to}\nthumbnails/{name}{query}#xywh={x},{y},{width},{height}\n"
-        );
+        let _ =
+            write!(text, "\n{from} --> {to}\nthumbnails/{name}#xywh={x},{y},{width},{height}\n");
     }
-    text
+    let etag = format!("W/\"{:08x}-{:x}\"", sum(text.as_bytes()), text.len());
+    Playlist::new(text, etag, 0)
 }
 
 /// `HH:MM:SS.mmm` (WebVTT §4.1).
@@ -132,6 +145,10 @@ mod tests {
         Tile { date_ms, epoch: "e".into(), msn: date_ms / 1_000 }
     }
 
+    fn text(index: &Playlist) -> String {
+        String::from_utf8(index.text().to_vec()).unwrap()
+    }
+
     #[test]
     fn players_are_told_when_and_where_each_thumbnail_is() {
         let of = |dates: &[u64]| dates.iter().map(|it| tile(*it)).collect();
@@ -141,42 +158,54 @@ mod tests {
                 height: 90,
                 columns: 4,
                 tiles: of(&[1_000, 11_000, 21_000, 31_000, 41_000]),
+                sum: 0xab,
             },
-            Sheet { width: 90, height: 120, columns: 4, tiles: of(&[3_661_500]) },
+            Sheet { width: 90, height: 120, columns: 4, tiles: of(&[3_661_500]), sum: u32::MAX },
         ];
-        let text =
-            index(sheets.iter(), |tile| tile.date_ms.checked_sub(1_000), 10_000, "?ticket=10");
+        let text = text(&index(sheets.iter(), |tile| tile.date_ms.checked_sub(1_000), 10_000));
         let cues: Vec<&str> = text.split("\n\n").collect();
         assert_eq!(cues[0], "WEBVTT");
         assert_eq!(
             cues[1],
-            "00:00:00.000 --> 00:00:10.000\nthumbnails/1000-5.jpg?ticket=10#xywh=0,0,160,90"
+            "00:00:00.000 --> 00:00:10.000\nthumbnails/1000-5-000000ab.jpg#xywh=0,0,160,90"
         );
         assert_eq!(
             cues[5],
-            "00:00:40.000 --> 01:01:00.500\nthumbnails/1000-5.jpg?ticket=10#xywh=0,90,160,90"
+            "00:00:40.000 --> 01:01:00.500\nthumbnails/1000-5-000000ab.jpg#xywh=0,90,160,90"
         );
         assert_eq!(
             cues[6],
-            "01:01:00.500 --> 01:01:10.500\nthumbnails/3661500-1.jpg?ticket=10#xywh=0,0,90,120\n"
+            "01:01:00.500 --> 01:01:10.500\nthumbnails/3661500-1-ffffffff.jpg#xywh=0,0,90,120\n"
         );
     }
 
     #[test]
     fn a_thumbnail_of_what_is_not_there_is_left_out() {
-        let sheets = [Sheet { width: 160, height: 90, columns: 4, tiles: vec![tile(1), tile(2)] }];
-        let text = index(sheets.iter(), |tile| (tile.date_ms == 2).then_some(0), 10_000, "");
+        let tiles = vec![tile(1), tile(2)];
+        let sheets = [Sheet { width: 160, height: 90, columns: 4, tiles, sum: 0 }];
+        let text = text(&index(sheets.iter(), |tile| (tile.date_ms == 2).then_some(0), 10_000));
         assert_eq!(text.matches("-->").count(), 1);
         assert!(text.contains("#xywh=160,0,160,90"), "{text}");
     }
 
     #[test]
     fn a_sheet_has_one_name_in_one_spelling() {
-        let name = SheetName { date_ms: 1_764_280_800_000, count: 12 };
+        let name = SheetName { date_ms: 1_764_280_800_000, count: 12, sum: 0x0bad_cafe };
+        assert_eq!(name.to_string(), "1764280800000-12-0badcafe.jpg");
         assert_eq!(name.to_string().parse(), Ok(name));
-        for odd in
-            ["", ".jpg", "1-.jpg", "01-2.jpg", "+1-2.jpg", "1-2.png", "1-2-3.jpg", "1/2-3.jpg"]
-        {
+        for odd in [
+            "",
+            ".jpg",
+            "1-2.jpg",
+            "1-2-3.jpg",
+            "1--0badcafe.jpg",
+            "01-2-0badcafe.jpg",
+            "+1-2-0badcafe.jpg",
+            "1-2-0BADCAFE.jpg",
+            "1-2-0badcafe.png",
+            "1-2-00badcafe.jpg",
+            "1/2-3-0badcafe.jpg",
+        ] {
             assert_eq!(odd.parse::<SheetName>(), Err(()), "{odd}");
         }
     }

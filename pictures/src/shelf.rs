@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recordings/k3v9…/pictures/index               a line of JSON for each sheet, and for each poster
-//!                           1764280800000-12.jpg  a sheet
+//!                           1764280800000-12-0badcafe.jpg  a sheet
 //!                           poster.jpg
 //!                           complete            empty, once there will be no more of them
 //! ```

@@ -105,6 +105,15 @@ impl House {
     }
 }
 
+/// The name of a sheet of one, which a worker called so.
+fn named(date_ms: u64, what: &[u8]) -> SheetName {
+    SheetName { date_ms, count: 1, sum: sheet::sum(&[b"\xff\xd8\xff", what].concat()) }
+}
+
+fn text(index: &hub::Playlist) -> String {
+    String::from_utf8(index.text().to_vec()).unwrap()
+}
+
 async fn until(what: impl Fn() -> bool) {
     let reached = async {
         while !what() {
@@ -147,10 +156,11 @@ async fn a_live_shows_the_picture_that_its_newest_segment_opens_on_and_no_other_
     let poster = album.poster().unwrap();
     assert_eq!(&poster.bytes[3..], b"large");
     assert_eq!(poster.date_ms, 1_700_000_002_000);
-    let name = SheetName { date_ms: poster.date_ms, count: 1 };
-    let index = album.index(10_000, "").unwrap();
+    let name = named(poster.date_ms, b"small");
+    let index = album.index(10_000).unwrap();
     let cue = format!("00:00:00.000 --> 00:00:10.000\nthumbnails/{name}#xywh=0,0,160,90\n");
-    assert_eq!(index, format!("WEBVTT\n\n{cue}"));
+    assert_eq!(index.text(), &format!("WEBVTT\n\n{cue}"));
+    assert!(Arc::ptr_eq(&index, &album.index(10_000).unwrap()), "rendered once");
     assert!(matches!(album.sheet(name), Some(Found::Here(bytes)) if bytes.ends_with(b"small")));
 
     let film = fs::read(house.file("worker.film")).unwrap();
@@ -173,9 +183,9 @@ async fn a_recording_keeps_the_pictures_of_its_live() {
     assert!(house.pictures.album("a").is_none());
 
     let made = house.pictures.made("a").await.unwrap();
-    let index = made.index(&recording, "?ticket=1").unwrap();
-    let name = SheetName { date_ms: album.poster().unwrap().date_ms, count: 1 };
-    assert!(index.contains(&format!("thumbnails/{name}?ticket=1#xywh=0,0,160,90")), "{index}");
+    let index = text(&made.index(&recording).unwrap());
+    let name = named(album.poster().unwrap().date_ms, b"sheet");
+    assert!(index.contains(&format!("thumbnails/{name}#xywh=0,0,160,90")), "{index}");
     assert!(made.has(name));
     assert!(house.pictures.file("a", Some(name)).await.unwrap().ends_with(b"sheet"));
     assert!(house.pictures.file("a", None).await.unwrap().ends_with(b"large"));
@@ -192,13 +202,16 @@ async fn a_recording_whose_live_got_none_is_given_them_and_once() {
     let of = |what: &str| asked.iter().filter(|it| *it == what).count();
     assert_eq!((of("thumbnail"), of("sheet")), (15, 2));
     let made = house.pictures.made("a").await.unwrap();
-    let index = made.index(&recording, "").unwrap();
+    let index = made.index(&recording).unwrap();
+    assert!(Arc::ptr_eq(&index, &made.index(&recording).unwrap()), "rendered once");
+    let index = text(&index);
     let begins: Vec<&str> =
         index.lines().filter_map(|line| line.split_once(" --> ")).map(|it| it.0).collect();
     assert_eq!(begins.len(), 15);
     assert_eq!(begins[..3], ["00:00:00.000", "00:00:10.000", "00:00:20.000"]);
     assert!(index.contains("00:02:20.000 --> 00:02:20.120"), "the last one ends with it: {index}");
-    assert!(index.contains("1700000120000-3.jpg#xywh=320,0,160,90"), "{index}");
+    let last = SheetName { count: 3, ..named(1_700_000_120_000, b"sheet") };
+    assert!(index.contains(&format!("{last}#xywh=320,0,160,90")), "{index}");
 
     // Also by another run of the server.
     let scratch = house.file("pictures-2");
@@ -207,6 +220,39 @@ async fn a_recording_whose_live_got_none_is_given_them_and_once() {
     let later = Pictures::open(Config::default(), worker, library, scratch).unwrap();
     assert_eq!(later.make(house.channel.name(), &recording).await.unwrap(), poster);
     assert_eq!(house.asked().len(), 17);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_is_made_again_and_shows_something_else_has_another_name() {
+    let house = House::with(HONEST, Config::default());
+    let _publisher = publish(&house.channel, 0..4_100);
+    let recording = house.end().await;
+    house.make(&recording).await.unwrap().unwrap();
+    let before = text(&house.pictures.made("a").await.unwrap().index(&recording).unwrap());
+    // As when the disk was lost, and somebody else's encoder is at work.
+    shelf::clear(&house.recordings.folder(house.channel.name())).unwrap();
+    house.pictures.forget(house.channel.name());
+    let other = HONEST.replace("sheet=$(image sheet)", "sheet=$(image other)");
+    let path = house.file("worker");
+    let text_of_it = format!("#!/bin/sh\n{other}\n");
+    let rewritten = Command::new("sh")
+        .args(["-c", r#"printf '%s' "$1" >"$0""#])
+        .args([path.as_os_str(), text_of_it.as_ref()])
+        .status();
+    assert!(rewritten.unwrap().success());
+    house.make(&recording).await.unwrap().unwrap();
+    let made = house.pictures.made("a").await.unwrap();
+    let after = text(&made.index(&recording).unwrap());
+    let name_of = |index: &str| -> SheetName {
+        let (_, rest) = index.split_once("thumbnails/").unwrap();
+        rest.split_once('#').unwrap().0.parse().unwrap()
+    };
+    let (before, after) = (name_of(&before), name_of(&after));
+    assert_eq!((before.date_ms, before.count), (after.date_ms, after.count));
+    assert_ne!(before, after);
+    assert!(made.has(after) && !made.has(before));
+    assert!(house.pictures.file("a", Some(after)).await.unwrap().ends_with(b"other"));
+    assert!(house.pictures.file("a", Some(before)).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +267,7 @@ async fn a_worker_that_dies_of_a_live_costs_its_pictures_and_nothing_else() {
     assert_eq!(house.make(&recording).await.unwrap(), None);
     // It has had its chance.
     let made = house.pictures.made("a").await.unwrap();
-    assert!(made.index(&recording, "").is_none() && made.poster().is_none());
+    assert!(made.index(&recording).is_none() && made.poster().is_none());
     assert!(house.pictures.is_complete(house.channel.name(), true).await);
     let tries = house.asked().len();
     assert_eq!(house.make(&recording).await.unwrap(), None);

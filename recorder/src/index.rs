@@ -15,7 +15,7 @@
 use std::fmt::Write as _;
 
 use media::{Label, Labels, Language, Name, SoundNumber, Timescale, Track, codec::Picture};
-use packager::{Kept, Rendition};
+use packager::{Kept, Listed, Rendition};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 /// The version of the lines written here. One that is not known is passed over.
@@ -115,7 +115,7 @@ pub(crate) struct Stored {
 }
 
 /// Where bytes lie, and the CRC-32 of each [`Place::PIECE`] of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub volume: u32,
     pub at: u64,
@@ -154,6 +154,31 @@ impl Place {
 }
 
 impl Segment {
+    /// What is known of a segment before its bytes lie anywhere.
+    pub fn of(epoch: &str, segment: &packager::Segment) -> Self {
+        let stored = |rendition: Rendition| {
+            let listed = segment.listed(rendition);
+            let bytes = if listed.is_gap { 0 } else { segment.size_bytes(rendition) as u64 };
+            Stored {
+                rendition,
+                init: listed.init_id,
+                date_ms: listed.program_date_time_ms,
+                duration_us: listed.duration_us,
+                bytes,
+                place: None,
+            }
+        };
+        Self {
+            epoch: epoch.to_owned(),
+            msn: segment.number(),
+            discontinuity: segment.discontinuity(),
+            dependent: !segment.independent() && !segment.is_gap(Rendition::Source),
+            pictures: segment.pictures(),
+            renditions: segment.renditions().into_iter().map(stored).collect(),
+            kept: Some(segment.kept()),
+        }
+    }
+
     /// Whether it holds nothing at all.
     pub fn is_gap(&self) -> bool {
         self.renditions.iter().all(|stored| stored.bytes == 0)
@@ -161,6 +186,18 @@ impl Segment {
 
     pub fn stored(&self, rendition: Rendition) -> Option<&Stored> {
         self.renditions.iter().find(|stored| stored.rendition == rendition)
+    }
+
+    /// How a rendition lists it; a gap as long as the source where it is not in it.
+    pub fn listed(&self, rendition: Rendition) -> Listed {
+        let own = self.stored(rendition);
+        let stored = own.or(self.stored(Rendition::Source));
+        Listed {
+            duration_us: stored.map_or(0, |stored| stored.duration_us),
+            program_date_time_ms: stored.map_or(0, |stored| stored.date_ms),
+            is_gap: own.is_none_or(|stored| stored.bytes == 0),
+            init_id: own.and_then(|stored| stored.init),
+        }
     }
 
     fn places(&self) -> impl Iterator<Item = &Place> {
@@ -278,6 +315,21 @@ impl From<Size> for Picture {
 }
 
 impl Init {
+    /// What is said of an init segment that lies at a place.
+    pub fn of(epoch: &str, init: &packager::Init, place: Place) -> Self {
+        Self {
+            epoch: epoch.to_owned(),
+            rendition: init.rendition,
+            id: init.id,
+            codecs: init.codecs.clone(),
+            picture: init.picture.map(Into::into),
+            channels: init.channels,
+            timescale: init.timescale.get(),
+            tracks: init.tracks.iter().map(|track| Track::clone(track)).collect(),
+            place,
+        }
+    }
+
     pub fn timescale(&self) -> Timescale {
         Timescale::new(self.timescale).unwrap_or(Timescale::MILLIS)
     }

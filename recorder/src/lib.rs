@@ -8,7 +8,8 @@
 //! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/ ──▶ Uploader ──▶ bucket
 //!     window        cursor      threads                      │                                      │
 //!                                     Library ──▶ Recording ◀┴──────────────────────────────────────┘
-//!                                                     └────▶ Film
+//!                                                     ├────▶ Film
+//!                              hub::Channel ──────────┴────▶ Rewind
 //! ```
 //!
 //! Segments are written as they are, so that a recording is what its viewers saw: nothing is remuxed again
@@ -16,6 +17,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod blocks;
 mod config;
 mod disk;
 mod far;
@@ -26,6 +28,7 @@ mod past;
 mod queue;
 mod recorder;
 mod recording;
+mod rewind;
 mod uploaded;
 mod uploader;
 mod writer;
@@ -39,6 +42,7 @@ pub use library::{Library, Standing};
 pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
 pub use recording::{Alone, Blob, Content, Moment, Open, Opening, Recording, Summary};
+pub use rewind::{Rewind, Sought};
 pub use uploader::Uploader;
 
 /// Why a recording cannot be read.

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use hub::Channel;
 use media::id::{PlaybackName, UserId};
 use storage::Depot;
 use tokio::{
@@ -25,9 +26,10 @@ use tokio::{
 };
 
 use crate::{
-    Config, Disk as _, Error, Film, Recording, System, When,
+    Config, Content, Disk as _, Error, Film, Recording, Rewind, Sought, System, When,
     far::Found,
     film::Cut,
+    recording::Folder,
     uploaded::{UPLOADED, Uploaded},
     writer,
 };
@@ -45,6 +47,9 @@ const OPEN_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// The same of those that were asked for as one file: the head of one is of some 3 MB an hour.
 const FILMS_MAX: usize = 64;
 const FILMS_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The same of those of lives that are on, where somebody went back.
+const REWINDS_MAX: usize = 256;
+const REWINDS_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// Films that are made at once, each from all bytes of its recording.
 const FILMS_MADE_AT_ONCE: usize = 2;
 /// Longest wait for one to be made, and for the turn to make one: proxies wait for no more than a minute.
@@ -77,6 +82,7 @@ struct Shelves {
     known: HashMap<Box<str>, Known>,
     open: Lately<Recording>,
     films: Lately<Film>,
+    rewinds: Lately<Rewind>,
     due: Due,
 }
 
@@ -283,6 +289,67 @@ impl Library {
             tracing::warn!(segments = film.left_out(), "a film was made without what is damaged");
         }
         Ok(film)
+    }
+
+    /// What viewers of a live may go back to, so far as `window` reaches, up to the newest segment that is complete.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where it is not recorded, [`Error::Busy`]; those of the disk.
+    pub async fn rewind(
+        &self,
+        channel: &Channel,
+        window: Option<Duration>,
+    ) -> Result<Arc<Rewind>, Error> {
+        let (name, epoch) = (channel.name(), channel.epoch().as_str());
+        let at_hand = || {
+            let mut shelves = self.lock();
+            let opening =
+                Arc::clone(&shelves.known.get(name.as_str()).ok_or(Error::Unknown)?.opening);
+            let rewind = shelves.rewinds.find(name).filter(|rewind| rewind.epoch() == epoch);
+            Ok::<_, Error>((opening, rewind))
+        };
+        let (opening, rewind) = at_hand()?;
+        if let Some(rewind) = rewind.filter(|rewind| rewind.follow(channel, false)) {
+            return Ok(rewind);
+        }
+        let _turn = timeout(PLACE_WITHIN, opening.lock()).await.map_err(|_| Error::Busy)?;
+        let rewind = match at_hand()?.1 {
+            Some(rewind) if rewind.follow(channel, false) => return Ok(rewind),
+            Some(rewind) => rewind,
+            None => {
+                let folder = Folder { path: self.folder(name), depot: self.0.depot.clone() };
+                Arc::new(Rewind::new(folder, epoch, window))
+            }
+        };
+        let reading = Arc::clone(&rewind);
+        self.read(move || reading.read()).await?;
+        rewind.follow(channel, true);
+        let mut shelves = self.lock();
+        if shelves.known.contains_key(name.as_str()) {
+            let (name, held_bytes) = (name.clone(), Rewind::held_bytes);
+            shelves.rewinds.keep(name, &rewind, REWINDS_MAX, REWINDS_MAX_BYTES, held_bytes);
+        }
+        Ok(rewind)
+    }
+
+    /// Something of what viewers may go back to that is not in memory; `None` where there is no such thing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]; those of the disk.
+    pub async fn rewound(
+        &self,
+        rewind: &Arc<Rewind>,
+        seek: impl Fn(&Rewind) -> Sought,
+    ) -> Result<Option<Content>, Error> {
+        if let Sought::Unread = seek(rewind) {
+            let reading = Arc::clone(rewind);
+            self.read(move || reading.read()).await?;
+        }
+        match seek(rewind) {
+            Sought::Found(content) => Ok(Some(content)),
+            // It left the window, and the disk never had it.
+            Sought::Unknown | Sought::Unread => Ok(None),
+        }
     }
 
     /// Runs what blocks on a thread for that, when there is a place.
@@ -685,6 +752,7 @@ impl Shelves {
     fn forget_read(&mut self, name: &PlaybackName) {
         self.open.0.retain(|(open, _)| open != name);
         self.films.0.retain(|(film, _)| film != name);
+        self.rewinds.0.retain(|(rewind, _)| rewind != name);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Config, Disk,
+    blocks::Buffer,
     writer::{Batch, Writer},
 };
 
@@ -111,9 +112,10 @@ impl Drop for Queue {
 
 impl Shared {
     fn work(&self) {
+        let mut buffer = Buffer::new();
         while let Some(work) = self.next() {
             // Who asked learns it from the reply that never comes; the others' lives go on.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.write(work)));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.write(work, &mut buffer)));
         }
     }
 
@@ -131,11 +133,11 @@ impl Shared {
         }
     }
 
-    fn write(&self, work: Work) {
+    fn write(&self, work: Work, buffer: &mut Buffer) {
         let started = Instant::now();
         let Work { folder, public, writer, batch, done: reply } = work;
         let mut done = Done { writer, written: 0, outcome: Ok(()) };
-        done.outcome = self.write_batch(folder, public, &batch, &mut done);
+        done.outcome = self.write_batch(folder, public, &batch, buffer, &mut done);
         if let Some(writer) = &mut done.writer {
             let synced = writer.sync().map_err(Into::into);
             done.outcome = done.outcome.and(synced);
@@ -150,6 +152,7 @@ impl Shared {
         folder: PathBuf,
         public: bool,
         batch: &Batch,
+        buffer: &mut Buffer,
         done: &mut Done,
     ) -> Result<(), Failure> {
         let root = folder.parent().unwrap_or(&folder);
@@ -165,7 +168,7 @@ impl Shared {
                 none.insert(Writer::open(folder, public, &self.config, disk)?)
             }
         };
-        let (written, outcome) = writer.append(batch);
+        let (written, outcome) = writer.append(batch, buffer);
         done.written = written;
         Ok(outcome?)
     }

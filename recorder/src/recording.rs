@@ -22,7 +22,7 @@ use bytes::Bytes;
 use hub::{Access, Playlist};
 use media::{Kind, Labels, SoundNumber, id::PlaybackName};
 use packager::{
-    Listed, Rendition,
+    Rendition,
     vod::{self, Entry, Offer, Outside},
 };
 use storage::Depot;
@@ -113,10 +113,10 @@ pub struct Blob {
 
 /// Where a recording is.
 #[derive(Debug, Clone)]
-struct Folder {
-    path: PathBuf,
+pub(crate) struct Folder {
+    pub path: PathBuf,
     /// Where its volumes may be that are not there.
-    depot: Option<Depot>,
+    pub depot: Option<Depot>,
 }
 
 /// A segment that opens on a picture.
@@ -279,7 +279,7 @@ impl Recording {
     pub fn multivariant_playlist(&self) -> Option<Arc<Playlist>> {
         let make = || {
             let offers: Vec<Offer> = renditions().filter_map(|it| self.offer(it)).collect();
-            let text = vod::multivariant(&offers, &self.labels)?;
+            let text = vod::multivariant(&offers, &self.labels, vod::file_name)?;
             Some(self.playlist(text, "m", self.target_duration_s()))
         };
         self.multivariant.get_or_init(make).clone()
@@ -311,11 +311,10 @@ impl Recording {
         if has_own_bytes(rendition) {
             return Some(Content::Stored(self.blob(stored?.place.as_ref()?)));
         }
-        let kind = if rendition == Rendition::Video { Kind::Video } else { Kind::Audio };
         let (stored, len) = (stored?, stored?.bytes);
         let timescale = self.inits.get(&(epoch, rendition, stored.init?))?.timescale();
         let source = self.blob(segment.stored(Rendition::Source)?.place.as_ref()?);
-        Some(Content::Alone(Alone { source, kind, timescale, len }))
+        Some(Content::Alone(Alone::new(source, rendition, timescale, len)))
     }
 
     /// An init segment, named as while it was live.
@@ -468,25 +467,14 @@ impl Recording {
 
     /// The segments as a rendition lists them; a gap where it has nothing.
     fn entries(&self, rendition: Rendition) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
-        self.segments.iter().map(move |(epoch, segment)| {
-            let stored = segment.stored(rendition).or(segment.stored(Rendition::Source));
-            let own = stored.filter(|stored| stored.rendition == rendition);
-            let is_gap = own.is_none_or(|stored| stored.bytes == 0);
-            let init = own.and_then(|stored| stored.init);
-            Entry {
-                epoch: self.epochs.get(*epoch).map_or("", String::as_str),
-                msn: segment.msn,
-                listed: Listed {
-                    duration_us: stored.map_or(0, |stored| stored.duration_us),
-                    program_date_time_ms: stored.map_or(0, |stored| stored.date_ms),
-                    is_gap,
-                    init_id: init,
-                },
-                discontinuity: segment.discontinuity,
-                independent: !segment.dependent,
-                outside: None,
-                init_outside: None,
-            }
+        self.segments.iter().map(move |(epoch, segment)| Entry {
+            epoch: self.epochs.get(*epoch).map_or("", String::as_str),
+            msn: segment.msn,
+            listed: segment.listed(rendition),
+            discontinuity: segment.discontinuity,
+            independent: !segment.dependent,
+            outside: None,
+            init_outside: None,
         })
     }
 
@@ -536,47 +524,58 @@ impl Recording {
     }
 
     fn offer(&self, rendition: Rendition) -> Option<Offer> {
-        if !self.is_offered(rendition) {
-            return None;
-        }
-        let stored = || {
-            let all = self.segments.iter().filter_map(|(_, it)| it.stored(rendition));
-            all.filter(|stored| stored.bytes > 0)
-        };
-        let sizes = stored().map(|stored| (stored.bytes, stored.duration_us));
-        let inits = || {
-            let named = self.segments.iter().rev().filter_map(|(epoch, segment)| {
-                Some((*epoch, rendition, segment.stored(rendition)?.init?))
-            });
-            named.filter_map(|name| self.inits.get(&name))
-        };
-        let mut codecs: Vec<String> = Vec::new();
-        for codec in inits().flat_map(|init| &init.codecs) {
-            if !codecs.contains(codec) {
-                codecs.push(codec.clone());
-            }
-        }
-        let picture = inits().find_map(|init| init.picture);
-        let shown = self.segments.iter().filter(|(_, segment)| segment.pictures > 0);
-        let (pictures, shown_us) = shown.fold((0, 0), |(pictures, us), (_, segment)| {
-            let source = segment.stored(Rendition::Source);
-            (pictures + segment.pictures, us + source.map_or(0, |it| it.duration_us))
+        let inits = self.segments.iter().rev().filter_map(|(epoch, segment)| {
+            self.inits.get(&(*epoch, rendition, segment.stored(rendition)?.init?))
         });
-        let declared = picture.and_then(|size| size.fps);
-        Some(Offer {
-            rendition,
-            bandwidth: vod::bandwidth(sizes, self.target_duration_s()),
-            codecs,
-            picture: picture.map(Into::into),
-            fps: picture.and_then(|_| vod::frame_rate(pictures, shown_us, declared)),
-            channels: inits().find_map(|init| init.channels),
-        })
+        let segments = self.segments.iter().map(|(_, segment)| segment);
+        offer(rendition, segments, inits, self.target_duration_s())
     }
 
     fn playlist(&self, text: String, mark: &str, target_duration_s: u32) -> Arc<Playlist> {
         let etag = format!("W/\"{:08x}.{mark}\"", crc32fast::hash(text.as_bytes()));
         Arc::new(Playlist::new(text, etag, target_duration_s))
     }
+}
+
+/// What a multivariant playlist says of a rendition of segments; `None` where there is nothing of it. `inits` are
+/// those that they need, the newest first.
+pub(crate) fn offer<'a>(
+    rendition: Rendition,
+    segments: impl Iterator<Item = &'a index::Segment> + Clone,
+    inits: impl Iterator<Item = &'a index::Init> + Clone,
+    target_duration_s: u32,
+) -> Option<Offer> {
+    let stored = segments.clone().filter_map(|it| it.stored(rendition));
+    let sizes = stored.filter(|it| it.bytes > 0).map(|it| (it.bytes, it.duration_us));
+    sizes.clone().next()?;
+    let mut codecs: Vec<String> = Vec::new();
+    let mut last = None;
+    for init in inits.clone() {
+        // Nearly always that of the segment after.
+        if last.replace(init).is_some_and(|last| std::ptr::eq(last, init)) {
+            continue;
+        }
+        for codec in &init.codecs {
+            if !codecs.contains(codec) {
+                codecs.push(codec.clone());
+            }
+        }
+    }
+    let picture = inits.clone().find_map(|init| init.picture);
+    let shown = segments.filter(|segment| segment.pictures > 0);
+    let (pictures, shown_us) = shown.fold((0, 0), |(pictures, us), segment| {
+        let source = segment.stored(Rendition::Source);
+        (pictures + segment.pictures, us + source.map_or(0, |it| it.duration_us))
+    });
+    let declared = picture.and_then(|size| size.fps);
+    Some(Offer {
+        rendition,
+        bandwidth: vod::bandwidth(sizes, target_duration_s),
+        codecs,
+        picture: picture.map(Into::into),
+        fps: picture.and_then(|_| vod::frame_rate(pictures, shown_us, declared)),
+        channels: inits.clone().find_map(|init| init.channels),
+    })
 }
 
 /// The index of the recording in a folder, and when it was last written to.
@@ -592,7 +591,8 @@ pub(crate) fn read_index(folder: &Path) -> Result<(Index, SystemTime), Error> {
     Ok((Index::read(&fs::read(&path)?), file.modified()?))
 }
 
-fn renditions() -> impl Iterator<Item = Rendition> {
+/// All that a recording may be offered as.
+pub(crate) fn renditions() -> impl Iterator<Item = Rendition> {
     let sounds = SoundNumber::all().map(Rendition::Audio);
     [Rendition::Source, Rendition::Video].into_iter().chain(sounds)
 }
@@ -609,6 +609,10 @@ impl Content {
 }
 
 impl Blob {
+    pub(crate) fn new(folder: Folder, place: Place, is_far: bool) -> Self {
+        Self { folder, place, is_far }
+    }
+
     /// What lies at a place of a volume in a folder.
     pub(crate) fn in_folder(folder: &Path, place: Place) -> Self {
         let folder = Folder { path: folder.to_owned(), depot: None };
@@ -743,6 +747,17 @@ impl Volume {
 }
 
 impl Alone {
+    /// One track, of so many bytes, of those of a segment.
+    pub(crate) fn new(
+        source: Blob,
+        rendition: Rendition,
+        timescale: media::Timescale,
+        len: u64,
+    ) -> Self {
+        let kind = if rendition == Rendition::Video { Kind::Video } else { Kind::Audio };
+        Self { source, kind, timescale, len }
+    }
+
     /// Whether it is made of what is in the bucket: see [`crate::Library::read_from`].
     pub fn is_far(&self) -> bool {
         self.source.is_far

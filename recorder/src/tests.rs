@@ -24,6 +24,7 @@ mod damage;
 mod films;
 mod lives;
 mod past;
+mod rewind;
 
 /// Written by ffmpeg 5.1 (libx264 High@3.1, 1280x720 at 30 fps).
 const AVCC: &[u8] = &[

@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! recordings/k3v9…/index          lines, appended (`index`)
-//!                  00000.volume   init segments and segments, end to end, as viewers got them
+//!                  00000.volume   init segments and segments, end to end, as viewers got them; zeros to a whole block
 //!                  00001.volume
 //!                  uploaded       what of it is in the bucket (`uploaded`)
 //! ```
 //!
-//! Bytes are written at offsets that are counted here, so that what failed half-way is overwritten. A
+//! Bytes are written at offsets that are counted, so that what failed half-way is overwritten (volumes: `blocks`). A
 //! segment is told of in the index after its bytes are in the volume; both are synced together, and its
 //! checksums tell whether the one came to the disk without the other. A writer that finds a recording goes
 //! on in a new volume, and cuts what the last one left half written off the index.
@@ -24,11 +24,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::{Labels, Track};
+use media::Labels;
 use packager::Rendition;
 
 use crate::{
     Config, Disk,
+    blocks::{Blocks, Buffer},
     index::{self, Index, Place, Record},
     uploaded::Uploaded,
 };
@@ -72,9 +73,29 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 struct Volume {
     number: u32,
-    file: File,
-    len: u64,
+    blocks: Blocks,
     duration_us: u64,
+}
+
+/// What is to be written into a volume, in one go.
+#[derive(Debug, Default)]
+struct Pieces {
+    volume: u32,
+    end: u64,
+    bytes: Vec<Bytes>,
+}
+
+impl Pieces {
+    fn after(volume: u32, end: u64) -> Self {
+        Self { volume, end, bytes: Vec::new() }
+    }
+
+    fn add(&mut self, bytes: Bytes) -> Place {
+        let place = Place::of(&bytes, self.volume, self.end);
+        self.end = place.end();
+        self.bytes.push(bytes);
+        place
+    }
 }
 
 impl Writer {
@@ -127,7 +148,7 @@ impl Writer {
 
     /// Writes a batch, without waiting for it to outlive a power cut: see [`Writer::sync`]. Says how many
     /// of its segments were written, also when one after them failed.
-    pub fn append(&mut self, batch: &Batch) -> (usize, io::Result<()>) {
+    pub fn append(&mut self, batch: &Batch, buffer: &mut Buffer) -> (usize, io::Result<()>) {
         let mut written = 0;
         let mut append = || {
             if let Some((first, last)) = batch.lost {
@@ -140,7 +161,7 @@ impl Writer {
                 self.labels = Arc::clone(&batch.labels);
             }
             for segment in &batch.segments {
-                self.append_segment(&batch.epoch, segment)?;
+                self.append_segment(&batch.epoch, segment, buffer)?;
                 written += 1;
             }
             match batch.ended_ms {
@@ -169,7 +190,7 @@ impl Writer {
 
     fn sync_files(&mut self) -> io::Result<()> {
         if let Some(volume) = &self.volume {
-            self.disk.sync(&volume.file)?;
+            self.disk.sync(volume.blocks.file())?;
         }
         self.disk.sync(&self.index)?;
         if self.has_new_files {
@@ -185,66 +206,43 @@ impl Writer {
         Ok(())
     }
 
-    fn append_segment(&mut self, epoch: &str, segment: &packager::Segment) -> io::Result<()> {
-        let mut renditions = Vec::new();
+    fn append_segment(
+        &mut self,
+        epoch: &str,
+        segment: &packager::Segment,
+        buffer: &mut Buffer,
+    ) -> io::Result<()> {
+        let mut record = index::Segment::of(epoch, segment);
         let mut lines = String::new();
         let mut new_inits = Vec::new();
+        let mut pieces = Pieces::default();
         let has_bytes = |it: &Rendition| has_own_bytes(*it) && !segment.is_gap(*it);
         let writes_bytes = segment.renditions().iter().any(has_bytes);
         if writes_bytes {
-            self.turn_volume()?;
+            let volume = self.volume_with_room()?;
+            pieces = Pieces::after(volume.number, volume.blocks.len());
         }
-        let len_before = self.volume.as_ref().map_or(0, |volume| volume.len);
-        let mut append = || {
-            for rendition in segment.renditions() {
-                let listed = segment.listed(rendition);
-                let init = segment.init(rendition).filter(|_| writes_bytes);
-                let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
-                if let (Some(init), Some(name)) = (init, name)
-                    && !self.inits.contains(&name)
-                {
-                    // Twice, the bytes too: all segments hang on it.
-                    for _ in 0..2 {
-                        let place = self.append_bytes(&init.bytes)?;
-                        lines.push_str(&Record::Init(told(epoch, &init, place)).line());
-                    }
-                    new_inits.push(name);
+        for stored in &mut record.renditions {
+            let rendition = stored.rendition;
+            let init = segment.init(rendition).filter(|_| writes_bytes);
+            let name = init.as_ref().map(|init| (epoch.to_owned(), rendition, init.id));
+            if let (Some(init), Some(name)) = (init, name)
+                && !self.inits.contains(&name)
+            {
+                // Twice, the bytes too: all segments hang on it.
+                for _ in 0..2 {
+                    let place = pieces.add(init.bytes.clone());
+                    lines.push_str(&Record::Init(index::Init::of(epoch, &init, place)).line());
                 }
-                let bytes = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
-                let place = match bytes {
-                    Some(bytes) => Some(self.append_bytes(&bytes)?),
-                    None => None,
-                };
-                let bytes = if listed.is_gap { 0 } else { segment.size_bytes(rendition) as u64 };
-                renditions.push(index::Stored {
-                    rendition,
-                    init: listed.init_id,
-                    date_ms: listed.program_date_time_ms,
-                    duration_us: listed.duration_us,
-                    bytes,
-                    place,
-                });
+                new_inits.push(name);
             }
-            Ok(())
-        };
-        if let Err(error) = append() {
-            // Overwritten by what comes next.
-            if let Some(volume) = &mut self.volume {
-                volume.len = len_before;
-            }
-            return Err(error);
+            let bytes = has_own_bytes(rendition).then(|| segment.bytes(rendition)).flatten();
+            stored.place = bytes.map(|bytes| pieces.add(bytes));
         }
-        let is_gap = segment.is_gap(Rendition::Source);
-        let record = Record::Segment(index::Segment {
-            epoch: epoch.to_owned(),
-            msn: segment.number(),
-            discontinuity: segment.discontinuity(),
-            dependent: !segment.independent() && !is_gap,
-            pictures: segment.pictures(),
-            renditions,
-            kept: Some(segment.kept()),
-        });
-        lines.push_str(&record.line());
+        if let Some(volume) = self.volume.as_mut().filter(|_| writes_bytes) {
+            volume.blocks.append(&pieces.bytes, &*self.disk, buffer)?;
+        }
+        lines.push_str(&Record::Segment(record).line());
         self.append_lines(&lines)?;
         self.inits.extend(new_inits);
         if let Some(volume) = &mut self.volume {
@@ -253,30 +251,28 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes sure that there is a volume with room.
-    fn turn_volume(&mut self) -> io::Result<()> {
+    fn volume_with_room(&mut self) -> io::Result<&Volume> {
         let (max_bytes, max_us) = (self.volume_max_bytes, self.volume_max_us);
-        let has_room = |it: &Volume| it.len < max_bytes && it.duration_us < max_us;
-        if self.volume.as_ref().is_some_and(has_room) {
-            return Ok(());
-        }
-        if let Some(full) = &self.volume {
-            self.disk.sync(&full.file)?;
-        }
-        let number = self.next_volume;
-        let file = options().create_new(true).open(volume_path(&self.folder, number))?;
-        self.next_volume = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.has_new_files = true;
-        self.volume = Some(Volume { number, file, len: 0, duration_us: 0 });
-        Ok(())
-    }
-
-    fn append_bytes(&mut self, bytes: &Bytes) -> io::Result<Place> {
-        let volume = self.volume.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        let place = Place::of(bytes, volume.number, volume.len);
-        self.disk.write(&volume.file, bytes, volume.len)?;
-        volume.len = place.end();
-        Ok(place)
+        let has_room = |it: &Volume| it.blocks.len() < max_bytes && it.duration_us < max_us;
+        let volume = match self.volume.take() {
+            Some(volume) if has_room(&volume) => volume,
+            full => {
+                if let Some(full) = &full
+                    && let Err(error) = self.disk.sync(full.blocks.file())
+                {
+                    // They may be lost with it.
+                    self.inits.clear();
+                    return Err(error);
+                }
+                let number = self.next_volume;
+                let path = volume_path(&self.folder, number);
+                let blocks = Blocks::create(path, &mut options())?;
+                self.next_volume = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;
+                self.has_new_files = true;
+                Volume { number, blocks, duration_us: 0 }
+            }
+        };
+        Ok(self.volume.insert(volume))
     }
 
     fn append_lines(&mut self, lines: &str) -> io::Result<()> {
@@ -320,18 +316,4 @@ pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
-}
-
-fn told(epoch: &str, init: &packager::Init, place: Place) -> index::Init {
-    index::Init {
-        epoch: epoch.to_owned(),
-        rendition: init.rendition,
-        id: init.id,
-        codecs: init.codecs.clone(),
-        picture: init.picture.map(Into::into),
-        channels: init.channels,
-        timescale: init.timescale.get(),
-        tracks: init.tracks.iter().map(|track| Track::clone(track)).collect(),
-        place,
-    }
 }

@@ -77,6 +77,8 @@ pub struct Media {
     pub progress_permille: i64,
     /// For its owner: why it came to nothing, or is not shown.
     pub reason: Option<String>,
+    /// Whom it is for: of a recording, those that its live was for.
+    pub audience: Audience,
 }
 
 /// What is being made of what a member brought.
@@ -286,7 +288,9 @@ macro_rules! media_columns {
     () => {
         "m.id, m.owner_id, m.name, m.media_type, m.title, m.description, m.size_bytes, m.width, \
          m.height, m.duration_ms, m.approval_status, m.created_ms, m.thumbnail_name, m.blur_hash, \
-         m.work, m.progress_permille, m.reason"
+         m.work, m.progress_permille, m.reason, \
+         coalesce((select l.audience from lives l \
+             where m.media_type = 'live' and l.playback_name = m.name), 'public') as audience"
     };
 }
 pub(crate) use media_columns;
@@ -331,7 +335,9 @@ macro_rules! returned_columns {
     () => {
         "id, owner_id, name, media_type, title, description, size_bytes, width, height, \
          duration_ms, approval_status, created_ms, thumbnail_name, blur_hash, work, \
-         progress_permille, reason"
+         progress_permille, reason, \
+         coalesce((select l.audience from lives l \
+             where media.media_type = 'live' and l.playback_name = media.name), 'public') as audience"
     };
 }
 pub(crate) use returned_columns;
@@ -456,7 +462,7 @@ impl Store {
     /// the post shows [`POST_MEDIA_MAX`] already.
     pub async fn create_recording(&self, live: LiveId, new: NewMedia) -> Result<Media, Error> {
         let (database, owner, bytes) = (&self.database, new.owner, new.size_bytes);
-        let id = transaction!(database, |transaction| {
+        let (id, audience) = transaction!(database, |transaction| {
             make_room!(database, transaction, owner, bytes, new.owner_max_bytes);
             // Two at once would each count without the other.
             sqlx::query(database.lock_post()).bind(live.get()).execute(&mut *transaction).await?;
@@ -486,9 +492,15 @@ impl Store {
             if attached.rows_affected() == 0 {
                 return Err(Error::UnknownPost);
             }
-            id
+            let audience: Option<String> =
+                sqlx::query_scalar("select audience from lives where playback_name = $1")
+                    .bind(&new.name)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            (id, audience)
         });
-        Ok(new.into_media(id))
+        let audience = audience.map_or(Ok(Audience::Public), |it| Audience::from_stored(&it))?;
+        Ok(Media { audience, ..new.into_media(id) })
     }
 
     /// The media of this id.
@@ -852,6 +864,7 @@ impl NewMedia {
             blur_hash: self.blur_hash,
             progress_permille: 0,
             reason: self.reason,
+            audience: Audience::Public,
         }
     }
 }
@@ -876,6 +889,7 @@ row! {
         work: String,
         progress_permille: i64,
         reason: Option<String>,
+        audience: String,
     }
 }
 
@@ -910,6 +924,7 @@ impl TryFrom<MediaRow> for Media {
             work: Work::from_stored(&row.work)?,
             progress_permille: row.progress_permille,
             reason: row.reason,
+            audience: Audience::from_stored(&row.audience)?,
         })
     }
 }

@@ -392,6 +392,9 @@ async fn open_postgres(url: &str, opening: Opening) -> Result<(Database, Geograp
     let options = options.options([
         ("statement_timeout", POSTGRES_STATEMENT_TIMEOUT_MS),
         ("idle_in_transaction_session_timeout", POSTGRES_STATEMENT_TIMEOUT_MS),
+        // Statements of some milliseconds: compiling one, or starting workers for it, takes longer than it does.
+        ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)

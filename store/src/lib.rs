@@ -75,6 +75,7 @@ pub use notifications::{
     Sender,
 };
 pub use page::{PAGE_SIZE, Page};
+use posts::letters::Letters;
 pub use posts::{
     NewPost, Post, PostChange, PostId, PostLive, PostQuery, PostSort, PostType, SEARCH_MAX, Scope,
 };
@@ -96,6 +97,7 @@ pub struct Store {
     database: Database,
     geography: Arc<Geography>,
     changes: Changes,
+    letters: Arc<Letters>,
 }
 
 impl Store {
@@ -110,7 +112,12 @@ impl Store {
     /// [`Error::Database`] otherwise.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::open(url).await?;
-        Ok(Self { database, geography: Arc::new(geography), changes: Changes::new() })
+        Ok(Self {
+            database,
+            geography: Arc::new(geography),
+            changes: Changes::new(),
+            letters: Arc::default(),
+        })
     }
 
     /// Opens a database beside the server that may be running on it: makes no file and changes no
@@ -121,7 +128,12 @@ impl Store {
     /// [`Store::open`].
     pub async fn join(url: &str) -> Result<Self, Error> {
         let (database, geography) = Database::join(url).await?;
-        Ok(Self { database, geography: Arc::new(geography), changes: Changes::new() })
+        Ok(Self {
+            database,
+            geography: Arc::new(geography),
+            changes: Changes::new(),
+            letters: Arc::default(),
+        })
     }
 
     /// Regions, prefectures, communes and quartiers, in memory since the opening.

@@ -125,6 +125,11 @@ impl Member {
 }
 
 impl Live {
+    /// The multivariant playlist of what viewers may go back to.
+    pub fn rewind(&self) -> String {
+        format!("/hls/{}-rewind.m3u8", self.name)
+    }
+
     /// The multivariant playlist of the fMP4 rendition.
     pub fn fmp4(&self) -> String {
         format!("/hls/{}.m3u8", self.name)

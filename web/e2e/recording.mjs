@@ -13,12 +13,17 @@
 //   keys         {right, left, end}: where the arrows and `End` lead, from the middle on
 //   drag         drags the knob to the beginning with a finger: {held, from, time}
 //   speed        {rate}
+//   strangers    opens it as somebody who has no session: {file}: what he is offered
+//   allow        allows others to have it as a file: {allowed}
+//   file         takes it as a file: {offered, name, bytes, said}
+//   cut          cuts a clip out of its middle by keys: {hidden, first, wrong, focused, chosen, lasts, marked, focus, link}
 //   recordings   the cards of what is over: {posters, lasts}
 //   quit         {wide, errors}: what sticks out of the pages, what the console had to say; and leaves
 
+import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import { looks, openPage, unforeseen } from './browser.mjs';
+import { looks, openPage, openPerson, unforeseen } from './browser.mjs';
 import { signIn } from './people.mjs';
 
 const STEP_MS = 40_000;
@@ -164,6 +169,71 @@ const commands = {
   async speed() {
     await at('speed').selectOption('1.5');
     return { rate: await page.evaluate(() => document.querySelector('video').playbackRate) };
+  },
+  async strangers() {
+    const { context, page: other } = await openPerson(browser, { errors });
+    await other.goto(base + path);
+    await other.getByTestId('play').waitFor();
+    // What is for others to take comes with the screen.
+    await other.waitForLoadState('networkidle');
+    const offers = other.getByTestId('recording-tools');
+    const file = (await offers.count()) > 0 ? await text(offers) : null;
+    await context.close();
+    return { file };
+  },
+  async allow() {
+    await at('allow-downloads').focus();
+    await page.keyboard.press('Space');
+    await page.waitForFunction(
+      () => document.querySelector('[data-testid="allow-downloads"]').disabled === false,
+    );
+    return { allowed: await at('allow-downloads').isChecked() };
+  },
+  async file() {
+    const offered = await text(at('download'));
+    const coming = page.waitForEvent('download');
+    await at('download').focus();
+    await page.keyboard.press('Enter');
+    const file = await coming;
+    const bytes = (await stat(await file.path())).size;
+    return {
+      offered,
+      name: file.suggestedFilename(),
+      bytes,
+      said: await text(at('download-state')),
+    };
+  },
+  async cut() {
+    const press = async (id, ...keys) => {
+      await at(id).focus();
+      for (const key of keys) await page.keyboard.press(key);
+    };
+    const hidden = await at('clip').count();
+    await press('cut', 'Enter');
+    await at('clip').waitFor();
+    const value = (id) => at(`field-${id}`).inputValue();
+    const first = [await value('start'), await value('end')];
+    await at('field-start').fill('midi');
+    await press('field-end', 'Enter');
+    const wrong = await text(at('error-start'));
+    const focused = await page.evaluate(() => document.activeElement.name);
+    await press('seek', 'Home', 'ArrowRight');
+    await press('start-here', 'Enter');
+    await press('seek', 'ArrowRight');
+    await press('end-here', 'Enter');
+    const chosen = [await value('start'), await value('end')];
+    const lasts = await text(at('clip-lasts'));
+    const marked = await at('seek-marked').evaluate(
+      (it) => it.clientWidth / it.parentElement.clientWidth,
+    );
+    wide.push(...(await looks(page, folder, 'clip')));
+    await at('field-title').fill('Le plus beau moment');
+    await page.keyboard.press('Enter');
+    await at('clip-made').waitFor();
+    wide.push(...(await looks(page, folder, 'clip-made')));
+    const focus = await page.evaluate(() => document.activeElement.dataset.testid);
+    const link = new URL(await at('clip-link').getAttribute('href'), base).pathname;
+    return { hidden, first, wrong, focused, chosen, lasts, marked, focus, link };
   },
   async recordings() {
     await page.goto(`${base}/`);

@@ -71,6 +71,8 @@ pub struct FakeControl {
     pub incoming: Mutex<Option<Incoming>>,
     pub viewers: Mutex<Option<usize>>,
     pub bucket: Mutex<Option<bool>>,
+    /// How far back viewers may go.
+    pub rewind_from: Mutex<Option<i64>>,
     pub poster: Mutex<Option<u64>>,
     /// How many it gave.
     pub tickets: AtomicI64,
@@ -119,6 +121,10 @@ impl LiveControl for FakeControl {
 
     fn poster(&self, _name: &PlaybackName) -> Option<u64> {
         *self.poster.lock().unwrap()
+    }
+
+    fn rewind_from(&self, _name: &PlaybackName, _started_ms: i64) -> Option<i64> {
+        *self.rewind_from.lock().unwrap()
     }
 
     fn download(&self, name: &PlaybackName, file: &str, address: IpAddr) -> Option<(String, u64)> {

@@ -319,6 +319,24 @@ async fn viewers_are_told_wherever_a_live_is_shown_and_are_not_as_old_as_the_res
 }
 
 #[tokio::test]
+async fn a_viewer_is_told_how_far_he_may_go_back_as_long_as_the_live_is_on() {
+    let house = House::new().await;
+    let member = house.member("fatou").await;
+    let live = house.start_live(&member).await;
+    let (id, name) = (live["id"].as_i64().unwrap(), live["playback_name"].as_str().unwrap());
+    let path = format!("/api/lives/{name}/");
+    *house.control.rewind_from.lock().unwrap() = Some(1_764_280_800_123);
+    assert_eq!(house.look(&path).await.body["rewind"], Value::Null, "nothing was sent yet");
+    house.publish(id).await;
+    house.pass_s(1);
+    let rewind = house.look(&path).await.body["rewind"].clone();
+    let playlist = format!("http://live.test/hls/{name}-rewind.m3u8");
+    assert_eq!(rewind, json!({"hls_url": playlist, "from": "2025-11-27T22:00:00.123000Z"}));
+    *house.control.rewind_from.lock().unwrap() = None;
+    assert_eq!(house.look(&path).await.body["rewind"], Value::Null, "it is not recorded");
+}
+
+#[tokio::test]
 async fn a_viewer_without_an_account_finds_the_live_and_nothing_private() {
     let house = House::new().await;
     let member = house.member("fatou").await;

@@ -88,6 +88,56 @@ async fn a_recording_for_a_quartier_is_shown_with_a_ticket_to_those_it_is_for() 
 }
 
 #[tokio::test]
+async fn its_owner_and_admins_find_a_recording_for_a_quartier_with_a_ticket_wherever_media_is() {
+    let house = House::new().await;
+    let (member, admin) = (house.member("fatou").await, house.admin("binta").await);
+    let (live, stopped) = recorded(&house, &member, json!({"audience": "quartier"})).await;
+    let name = live["playback_name"].as_str().unwrap();
+    house.store.set_poster(&name.parse().unwrap(), "LEHV6n").await.unwrap();
+    let one = format!("/api/posts/media/{}/", stopped["video_id"]);
+    let approve = format!("/api/moderation/media/{}/approve/", stopped["video_id"]);
+    let queue = "/api/moderation/media/?status=approved";
+    let mut tickets = std::collections::BTreeSet::new();
+    for (method, path, who) in [
+        (Method::GET, "/api/posts/media/", &member),
+        (Method::GET, &one, &member),
+        (Method::PUT, &one, &member),
+        (Method::GET, &one, &admin),
+        (Method::GET, queue, &admin),
+        (Method::POST, &approve, &admin),
+    ] {
+        let sent = (method != Method::GET).then(|| json!({}));
+        let answer = house.call(method.clone(), path, Some(who), sent).await.body;
+        let media = answer["results"].get(0).unwrap_or(&answer);
+        for (field, file) in
+            [("file", "index.m3u8"), ("file_url", "index.m3u8"), ("thumbnail_url", "poster.jpg")]
+        {
+            let address = media[field].as_str().unwrap_or_default();
+            let bare = format!("http://live.test/vod/{name}/{file}?ticket=");
+            let ticket = address.strip_prefix(&bare).unwrap_or_default();
+            assert!(ticket.contains("-of-"), "{method} {path}: {field} {address}");
+            tickets.insert(ticket.to_owned());
+        }
+    }
+    assert_eq!(tickets.len(), 6, "one for each answer");
+    let private = &stopped["video_id"];
+    // That of a live for everybody asks for none.
+    let (open, stopped) = recorded(&house, &member, json!({})).await;
+    let one = format!("/api/posts/media/{}/", stopped["video_id"]);
+    let name = open["playback_name"].as_str().unwrap();
+    let file = format!("http://live.test/vod/{name}/index.m3u8");
+    assert_eq!(house.get(&one, &member).await.body["file"], file);
+    // A post for everybody that shows the other one admits nobody to it.
+    let far = house.member_of("mamadou", "Kaloum").await;
+    let shown = json!({"content": "À revoir", "media_files": [private]});
+    let post = house.write("/api/posts/", &member, shown).await;
+    for path in [format!("/api/posts/{}/", post["id"]), format!("/api/posts/media/{private}/")] {
+        let seen = house.get(&path, &far).await;
+        assert!(seen.status == StatusCode::OK && !seen.text.contains("ticket"), "{}", seen.text);
+    }
+}
+
+#[tokio::test]
 async fn a_recording_that_an_admin_refuses_is_deleted() {
     let house = House::new().await;
     let (member, admin) = (house.member("fatou").await, house.admin("binta").await);

@@ -1,7 +1,12 @@
-use http::{StatusCode, header};
+use http::{HeaderName, Request, StatusCode, header, request::Parts};
 use hub::Access;
 
-use crate::vod::tests::{Answer, House};
+use crate::{
+    Config,
+    vod::tests::{Answer, House},
+};
+
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// An address of the recording as a file.
 fn address(house: &House) -> String {
@@ -114,4 +119,27 @@ async fn a_file_of_which_something_is_damaged_breaks_off_and_the_next_one_does_w
     let (len, before) = (next.body.as_ref().unwrap().len(), whole.body.as_ref().unwrap().len());
     assert!(len > 1_000_000 && len < before, "{len} of {before}");
     assert_ne!(next.header(header::ETAG), whole.header(header::ETAG));
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_files_on_their_way_and_others_have_theirs() {
+    let mut house = House::over(Access::Everyone).await;
+    let from = |address: &'static str| [(FORWARDED, address)];
+    let client = |asked: &Parts| asked.headers[FORWARDED].to_str().unwrap().parse().unwrap();
+    house.limit(Config { downloads_per_address: 2, ..Config::default() }, client);
+    let path = address(&house);
+    let begun = async |address| {
+        let asked = Request::get(&path).header(FORWARDED, address).body(()).unwrap();
+        house.delivery.answer(asked).await
+    };
+    // Neither is read to its end.
+    let held = [begun("2001:db8::1").await, begun("2001:db8::2").await];
+    assert!(held.iter().all(|it| it.status() == StatusCode::OK));
+    let refused = house.ask(&path, &from("2001:db8::3")).await;
+    assert!(refused.failed_as(429, "too_many_downloads"), "of one /64: {}", refused.status);
+    assert_eq!(refused.header(header::RETRY_AFTER), "60");
+    assert_eq!(refused.header(header::CACHE_CONTROL), "no-store");
+    assert_eq!(house.ask(&path, &from("2001:db8:0:1::1")).await.status, StatusCode::OK);
+    drop(held);
+    assert_eq!(house.ask(&path, &from("2001:db8::3")).await.status, StatusCode::OK);
 }

@@ -1,4 +1,4 @@
-use std::{fs, ops::Range};
+use std::{fs, ops::Range, sync::Mutex};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header, request::Builder};
@@ -28,19 +28,23 @@ const PICTURE_BYTES: usize = 20_000;
 /// A server with one live called `a`, and its recording.
 pub(crate) struct House {
     folder: TempDir,
-    hub: Hub,
-    channel: Arc<Channel>,
-    recorder: Recorder,
+    pub(crate) hub: Hub,
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) recorder: Recorder,
     pub(crate) delivery: Delivery,
-    _publisher: Publisher,
+    publisher: Mutex<Publisher>,
 }
 
 impl House {
     pub(crate) fn new(access: Access) -> Self {
+        Self::with(access, &Config { count_viewers: false, ..Config::default() })
+    }
+
+    pub(crate) fn with(access: Access, config: &Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let library = Library::open(folder.path().to_owned()).unwrap();
-        let config = recorder::Config { free_min_bytes: 0, ..Default::default() };
-        let recorder = Recorder::start(library.clone(), config, Arc::new(System)).unwrap();
+        let of_recorder = recorder::Config { free_min_bytes: 0, ..Default::default() };
+        let recorder = Recorder::start(library.clone(), of_recorder, Arc::new(System)).unwrap();
         let hub = Hub::new();
         let name: PlaybackName = "a".parse().unwrap();
         let epoch = Epoch::from_random([7; 5]);
@@ -51,10 +55,33 @@ impl House {
         let video = Track::h264(h264::Config::parse(Bytes::from_static(AVCC)).unwrap());
         publisher.push(&mut vec![Event::TrackChanged(Arc::new(video))]).unwrap();
         publisher.push(&mut pictures(0..150)).unwrap();
-        let config = Config { count_viewers: false, ..Config::default() };
-        let delivery = Delivery::new(hub.clone(), &config, Keys::derive(b"secret"));
+        let delivery = Delivery::new(hub.clone(), config, Keys::derive(b"secret"));
         let delivery = delivery.with_recordings(library);
-        Self { folder, hub, channel, recorder, delivery, _publisher: publisher }
+        let publisher = Mutex::new(publisher);
+        Self { folder, hub, channel, recorder, delivery, publisher }
+    }
+
+    /// Sends so many pictures more, no faster than the disk takes them.
+    pub(crate) async fn go_on(&self, numbers: Range<i64>) {
+        for from in numbers.clone().step_by(150) {
+            let mut some = pictures(from..numbers.end.min(from + 150));
+            self.publisher.lock().unwrap().push(&mut some).unwrap();
+            let last = self.channel.state().last_msn.unwrap();
+            while self.recorder.progress(self.channel.name()).unwrap().written <= last {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// The same server with other limits, told where requests come from.
+    pub(crate) fn limit(
+        &mut self,
+        config: Config,
+        client: impl Fn(&Parts) -> std::net::IpAddr + Send + Sync + 'static,
+    ) {
+        let delivery = Delivery::new(self.hub.clone(), &config, Keys::derive(b"secret"));
+        let library = self.delivery.recordings.clone().unwrap();
+        self.delivery = delivery.with_recordings(library).with_clients(client);
     }
 
     /// One whose live is over and gone.
@@ -130,7 +157,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone().unwrap().to_vec()).unwrap()
     }
 

@@ -20,7 +20,7 @@ const PART_LEN: usize = 64;
 const USUAL_PARTS: usize = 40;
 
 /// `CAN-SKIP-UNTIL` in target durations: the least allowed (§4.4.3.8).
-const SKIP_TARGETS: u64 = 6;
+pub const SKIP_TARGETS: u64 = 6;
 /// `HOLD-BACK` in target durations, and `PART-HOLD-BACK` in part targets: the least that is advised.
 const HOLD_BACK_TARGETS: u64 = 3;
 /// Parts are listed this many target durations from the edge (§4.4.4.9).

@@ -7,4 +7,5 @@ pub(crate) mod media;
 pub(crate) mod multivariant;
 pub(crate) mod rates;
 pub mod recorded;
+pub mod rewind;
 mod wall_clock;

@@ -154,8 +154,12 @@ fn write_media<'a>(
 }
 
 /// The multivariant playlist: the source and its sound alone; where there are several sounds, the picture
-/// alone and the sounds to choose from, as while it was live (§4.4.6.2.1).
-pub fn multivariant(offers: &[Offer], labels: &Labels) -> Option<String> {
+/// alone and the sounds to choose from, as while it was live (§4.4.6.2.1). `uri` says where each media playlist is.
+pub fn multivariant(
+    offers: &[Offer],
+    labels: &Labels,
+    uri: impl Fn(Rendition) -> String,
+) -> Option<String> {
     let of = |rendition: Rendition| offers.iter().find(|offer| offer.rendition == rendition);
     let sounds = || {
         let numbered = |offer: &Offer| match offer.rendition {
@@ -171,9 +175,9 @@ pub fn multivariant(offers: &[Offer], labels: &Labels) -> Option<String> {
         Some(sound) if several && has_picture => vec![Rendition::Video, sound],
         Some(sound) if several => vec![sound],
         Some(sound) if has_picture => vec![Rendition::Source, sound],
+        Some(sound) if of(Rendition::Source).is_none() => vec![sound],
         _ => vec![Rendition::Source],
     };
-    let uri = |rendition| file_name(rendition);
     let variants = offered.into_iter().filter_map(of).map(|offer| {
         let is_sound = matches!(offer.rendition, Rendition::Audio(_));
         let beside = offers.iter().filter(|it| match it.rendition {
@@ -205,7 +209,7 @@ pub fn multivariant(offers: &[Offer], labels: &Labels) -> Option<String> {
         multivariant::showing(variant, offer.picture, offer.fps)
     });
     let alternatives = match several {
-        true => multivariant::alternatives(sounds(), labels, uri),
+        true => multivariant::alternatives(sounds(), labels, &uri),
         false => Vec::new(),
     };
     multivariant::write(variants.collect(), alternatives)

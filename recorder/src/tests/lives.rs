@@ -6,7 +6,7 @@ use super::*;
 
 /// A disk that takes nothing while it is shut.
 #[derive(Debug, Default)]
-struct Gate {
+pub(super) struct Gate {
     shut: Mutex<Shut>,
     changed: Condvar,
 }
@@ -18,13 +18,13 @@ struct Shut {
 }
 
 impl Gate {
-    fn set(&self, is_shut: bool) {
+    pub(super) fn set(&self, is_shut: bool) {
         self.shut.lock().unwrap().is_shut = is_shut;
         self.changed.notify_all();
     }
 
     /// Waits until somebody waits for the disk.
-    fn until_awaited(&self) {
+    pub(super) fn until_awaited(&self) {
         let shut = self.shut.lock().unwrap();
         let (shut, _) =
             self.changed.wait_timeout_while(shut, SOON, |shut| shut.waiting == 0).unwrap();

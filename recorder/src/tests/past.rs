@@ -10,9 +10,9 @@ const RANDOM: u64 = 0x0123_4567_89ab_cdef;
 const LATER_MS: i64 = 3_000;
 
 /// A live in two sounds, of which all was recorded when the server stopped.
-struct Stopped {
+pub(super) struct Stopped {
     folder: TempDir,
-    channel: Arc<Channel>,
+    pub(super) channel: Arc<Channel>,
     end_ms: i64,
 }
 
@@ -23,7 +23,7 @@ impl Stopped {
         Self::of(house).await
     }
 
-    async fn of(house: House) -> Self {
+    pub(super) async fn of(house: House) -> Self {
         let House { folder, recorder, channel, .. } = house;
         let drained = recorder.drain();
         channel.suspend();
@@ -37,7 +37,7 @@ impl Stopped {
         self.folder.path().join("recordings/a")
     }
 
-    fn recordings(&self) -> Library {
+    pub(super) fn recordings(&self) -> Library {
         Library::open(self.folder.path().join("recordings")).unwrap()
     }
 
@@ -45,7 +45,7 @@ impl Stopped {
         self.recordings().left(self.channel.name(), &packager::Config::default()).await
     }
 
-    async fn revived(&self) -> Option<Packager> {
+    pub(super) async fn revived(&self) -> Option<Packager> {
         let (config, name) = (packager::Config::default(), self.channel.name().clone());
         self.left().await.ok()?.revive(config, name, self.end_ms + LATER_MS, RANDOM)
     }
@@ -179,7 +179,8 @@ async fn what_a_power_cut_took_of_the_newest_is_a_gap() {
     let stopped = Stopped::new().await;
     let path = stopped.recorded().join("00000.volume");
     let mut volume = fs::read(&path).unwrap();
-    let len = volume.len();
+    // Zeros fill up its last block.
+    let len = volume.iter().rposition(|byte| *byte != 0).unwrap();
     volume[len - 100..].fill(0);
     fs::write(&path, &volume).unwrap();
     let packager = stopped.revived().await.unwrap();

@@ -1,4 +1,4 @@
-use super::*;
+use super::{search::SAMPLE, *};
 use crate::{
     NewLive, NewUser,
     testing::{Fixture, NOW_MS, new_live, new_post, on_both},
@@ -266,13 +266,13 @@ on_both! {
         for scope in [Scope::Everywhere, Scope::Commune(commune)] {
             let has = |text: &str, n: i64| match text {
                 "tous" => true,
-                "cent" => n % 100 == 0,
+                "cent" | "tous cent" => n % 100 == 0,
                 "mille_" => n % 1000 == 8,
                 "vieux" => n < 50,
                 "neuf" => n > 4240,
                 _ => false,
             };
-            for text in ["tous", "cent", "mille_", "mille%", "vieux", "neuf"] {
+            for text in ["tous", "cent", "tous cent", "mille_", "mille%", "vieux", "neuf"] {
                 let having: Vec<_> = (1..=count).rev().filter(|n| has(text, *n)).collect();
                 for (post_type, step) in [(None, 1), (Some(PostType::Help), 2)] {
                     let having = having.iter().filter(|n| *n % step == 0).take(SEARCH_MAX as usize);

@@ -8,6 +8,7 @@ import {
   initials,
   number,
   percent,
+  seconds,
   wait,
   milliseconds,
   spoken,
@@ -68,4 +69,12 @@ test('a duration of the API is read, and nothing else', () => {
   expect(milliseconds('00:00:12.033000')).toBe(12_033);
   expect(milliseconds('111:06:40')).toBe(400_000_000);
   for (const odd of [null, '', '12', '1:2:3', '00:00:12x']) expect(milliseconds(odd)).toBe(null);
+});
+
+test('a time is read as people write it, and nothing else', () => {
+  const read = ['4:05', '1:02:03', '12', '7,5', ' 0:00.25 ', '90:00'].map(seconds);
+  expect(read).toEqual([245, 3723, 12, 7.5, 0.25, 5400]);
+  for (const odd of ['', ':', '1:', ':30', '1:2:3:4', '-1', 'midi', '1e3']) {
+    expect(seconds(odd)).toBe(null);
+  }
 });

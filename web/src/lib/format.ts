@@ -41,6 +41,16 @@ export function clock(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** The seconds of what somebody wrote like a clock: `4:05`, `1:02:03`, `12`, `7,5`; null for anything else. */
+export function seconds(text: string): number | null {
+  const parts = /^(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,5}(?:[.,]\d{1,3})?)$/.exec(text.trim());
+  if (!parts) return null;
+  const [h = 0, m = 0, s = 0] = parts
+    .slice(1)
+    .map((part) => Number((part ?? '0').replace(',', '.')));
+  return h * 3600 + m * 60 + s;
+}
+
 /** The same as it is said aloud: `4 minutes 5 secondes`. */
 export function spoken(ms: number): string {
   const total = Math.max(0, Math.floor(ms / 1000));

@@ -1,4 +1,4 @@
-// Every sentence of the player of recordings.
+// Every sentence of the player of recordings, and of what can be taken of them.
 
 import { number } from './format';
 
@@ -20,4 +20,31 @@ export const frRecording = {
   unsupportedText: 'Essayez avec une version récente de Chrome, Firefox ou Safari.',
   gone: 'Cet enregistrement n’est plus disponible',
   goneText: 'Il n’est plus gardé, ou n’est plus partagé avec vous.',
+
+  file: (size: string) => `Télécharger (MP4, ${size})`,
+  signInForFile: (size: string) => `Se connecter pour télécharger (MP4, ${size})`,
+  preparing: 'Préparation du fichier…',
+  sent: 'Le téléchargement commence.',
+  notReady: 'Le fichier n’est pas encore prêt. Réessayez dans une minute.',
+  tooMany:
+    'Trop de téléchargements sont en cours depuis votre connexion. Attendez la fin de l’un d’eux.',
+  allow: 'Les autres membres peuvent le télécharger',
+
+  cut: 'Faire un extrait',
+  cutText:
+    'Placez la lecture où vous voulez, puis choisissez le début et la fin. L’extrait devient une publication visible de tous.',
+  start: 'Début',
+  end: 'Fin',
+  startHere: 'Début ici',
+  endHere: 'Fin ici',
+  titleLabel: 'Titre de l’extrait',
+  chosen: (lasts: string) => `Durée de l’extrait : ${lasts}`,
+  make: 'Publier l’extrait',
+  making: 'Découpe de l’extrait…',
+  badTime: 'Écrivez un temps comme 1:23.',
+  backward: 'La fin doit venir après le début.',
+  beyond: 'L’enregistrement est plus court.',
+  made: 'Votre extrait est publié.',
+  see: 'Voir l’extrait',
+  another: 'Faire un autre extrait',
 };

@@ -92,7 +92,11 @@ export const fr = {
   watch: {
     defaultTitle: 'Direct',
     live: 'En direct',
+    watchHere: 'Voir sur CommuniConnect',
     toEdge: 'Revenir au direct',
+    rewind: 'Revenir en arrière dans le direct',
+    before: (clock: string) => `−${clock}`,
+    beforeEdge: (said: string) => `${said} avant le direct`,
     waiting: 'Le direct va commencer',
     waitingText: 'Restez sur cette page : il démarre tout seul.',
     connecting: 'Connexion au direct…',

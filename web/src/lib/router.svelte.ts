@@ -17,13 +17,15 @@ export type Route =
   | { page: 'post'; name: string }
   | { page: 'member'; name: string }
   | { page: 'watch'; name: string }
+  | { page: 'embed'; name: string }
   | { page: 'not-found' };
 
 export function parse(path: string): Route {
   const clean = path.replace(/\/+$/, '') || '/';
-  const name = /^\/live\/([^/]+)$/.exec(clean)?.[1];
+  const [, way, name] = /^\/(live|embed)\/([^/]+)$/.exec(clean) ?? [];
   if (name !== undefined) {
-    return /^[a-z0-9]{1,64}$/.test(name) ? { page: 'watch', name } : { page: 'not-found' };
+    if (!/^[a-z0-9]{1,64}$/.test(name)) return { page: 'not-found' };
+    return { page: way === 'embed' ? 'embed' : 'watch', name };
   }
   // Ids as the API has them.
   const [, kind, id] = /^\/(post|membre)\/([1-9]\d{0,15})$/.exec(clean) ?? [];

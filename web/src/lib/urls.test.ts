@@ -5,7 +5,11 @@ import {
   nameOfPlaylist,
   nameOfRecording,
   playlistPath,
+  inSession,
   reachable,
+  rewindPath,
+  runOf,
+  thumbnailsPath,
 } from './urls';
 
 test('a loopback address is replaced by the host the page came from', () => {
@@ -28,6 +32,12 @@ test('a ticket goes with the playlist it was given for', () => {
     '/hls/k7m2.m3u8?ticket=10ab',
   );
   expect(playlistPath('k7m2', 'https://cc.gn/hls/k7m2.m3u8')).toBe('/hls/k7m2.m3u8');
+});
+
+test('a ticket is a folder before thumbnails', () => {
+  const recording = 'https://cc.gn/vod/k7m2/index.m3u8';
+  expect(thumbnailsPath('k7m2', `${recording}?ticket=10ab`)).toBe('/vod/k7m2/10ab/thumbnails.vtt');
+  expect(thumbnailsPath('k7m2', recording)).toBe('/vod/k7m2/thumbnails.vtt');
 });
 
 test('a run is known by its media playlist, whoever watches', () => {
@@ -62,4 +72,24 @@ test('what is no name opens nothing', () => {
   for (const input of ['', 'une réunion', 'https://cc.gn/', '../etc', 'a'.repeat(65)]) {
     expect(nameFromInput(input)).toBeNull();
   }
+});
+
+test('who goes back says from when, and stays the same viewer', () => {
+  const path = rewindPath(
+    'k7m2',
+    'http://h/hls/k7m2-rewind.m3u8?ticket=10ab',
+    1764280800123.4,
+    false,
+  );
+  expect(path).toBe('/hls/k7m2-rewind.m3u8?from=1764280800123&ticket=10ab');
+  expect(rewindPath('k7m2', null, 5, true)).toBe('/hls/k7m2-audio-rewind.m3u8?from=5');
+  expect(inSession(path, 'k7m2/e9/source.m3u8?session=0f')).toBe(`${path}&session=0f`);
+  expect(inSession('/hls/k7m2.m3u8', '/x.m3u8?a&session=0f')).toBe('/hls/k7m2.m3u8?session=0f');
+  expect(inSession('/hls/k7m2.m3u8', undefined)).toBe('/hls/k7m2.m3u8');
+});
+
+test('what one goes back to is of the same run of the server', () => {
+  const run = (file: string) =>
+    runOf(`/hls/k7m2/e9/${'0a'.repeat(21)}/${file}?session=0f`, 'http://h/');
+  expect(run('source-rewind.m3u8')).toBe(run('source.m3u8'));
 });

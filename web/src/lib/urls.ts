@@ -23,13 +23,28 @@ export const playlistPath = (name: string, hlsUrl?: string | null): string =>
 export const soundPath = (name: string, hlsUrl?: string | null): string =>
   `/hls/${name}-audio.m3u8${ticketOf(hlsUrl)}`;
 
+/** The multivariant playlist of what one may go back to in it, or its sound alone, from a date on. */
+export const rewindPath = (
+  name: string,
+  hlsUrl: string | null | undefined,
+  fromMs: number,
+  soundOnly: boolean,
+): string => {
+  const ticket = ticketOf(hlsUrl).replace('?', '&');
+  return `/hls/${name}${soundOnly ? '-audio' : ''}-rewind.m3u8?from=${Math.round(fromMs)}${ticket}`;
+};
+
+/** Where its thumbnails are while it is on. */
+export const liveThumbnailsPath = (name: string, hlsUrl?: string | null): string =>
+  `/hls/${name}/thumbnails.vtt${ticketOf(hlsUrl)}`;
+
 /** The multivariant playlist of its recording; with a ticket likewise. */
 export const recordingPath = (name: string, hlsUrl?: string | null): string =>
   `/vod/${name}/index.m3u8${ticketOf(hlsUrl)}`;
 
-/** Where the thumbnails of that are. */
+/** Where the thumbnails of that are. Its ticket is a folder, so that what is listed is below it, too. */
 export const thumbnailsPath = (name: string, hlsUrl?: string | null): string =>
-  `/vod/${name}/thumbnails.vtt${ticketOf(hlsUrl)}`;
+  `/vod/${name}/${ticketOf(hlsUrl).replace(/^\?ticket=(.*)$/, '$1/')}thumbnails.vtt`;
 
 /** An address of the server's on the page's own origin. */
 export const ownPath = (url: string | null | undefined): string | null =>
@@ -40,10 +55,18 @@ const ticketOf = (hlsUrl: string | null | undefined): string =>
 
 /**
  * What tells one run of the server from another: the path of a media playlist, less the viewer's
- * ticket, which changes meanwhile.
+ * ticket, which changes meanwhile, and whether he went back.
  */
 export const runOf = (playlist: string, base: string): string =>
-  new URL(playlist, base).pathname.replace(/\/[0-9a-f]{42}(?=\/[^/]*$)/, '');
+  new URL(playlist, base).pathname
+    .replace(/\/[0-9a-f]{42}(?=\/[^/]*$)/, '')
+    .replace(/-rewind(?=\.m3u8$)/, '');
+
+/** An address with the session in that of a media playlist, if it has one: who goes back is the same viewer. */
+export function inSession(url: string, playlist: string | undefined): string {
+  const session = /[?&](session=[0-9a-f]+)/.exec(playlist ?? '')?.[1];
+  return session ? `${url}${url.includes('?') ? '&' : '?'}${session}` : url;
+}
 
 /** The run of the first media playlist that a multivariant playlist, read from `url`, lists. */
 export function listedRun(multivariant: string, url: string): string | null {

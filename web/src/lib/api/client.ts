@@ -26,6 +26,8 @@ export interface RequestOptions {
   /** Sent as JSON, unless it is a form with a file. */
   body?: unknown;
   signal?: AbortSignal;
+  /** For what takes longer than an answer may. */
+  timeoutMs?: number;
 }
 
 export class Api {
@@ -173,7 +175,7 @@ export class Api {
   async #request<T>(path: string, options: RequestOptions, access: string | null): Promise<T> {
     const abort = new AbortController();
     const giveUp = () => abort.abort();
-    const timer = setTimeout(giveUp, TIMEOUT_MS);
+    const timer = setTimeout(giveUp, options.timeoutMs ?? TIMEOUT_MS);
     options.signal?.addEventListener('abort', giveUp);
     const isForm = options.body instanceof FormData;
     try {

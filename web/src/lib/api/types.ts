@@ -107,6 +107,7 @@ export interface Author {
 
 /** What those who may watch a live see of it. */
 export interface WatchedLive {
+  id: number;
   playback_name: string;
   title: string;
   description: string;
@@ -116,8 +117,13 @@ export interface WatchedLive {
   ended_at: string | null;
   viewers_count: number | null;
   audience: Audience;
+  /** Whether members may have its recording as a file. */
+  downloads_allowed: boolean;
   hls_url: string;
-  author: Author;
+  /** Without an id where he is not named. */
+  author: Author & { id: number | null };
+  /** Where one may go back in it; null where it is not on, or not recorded. */
+  rewind: { hls_url: string; from: string } | null;
   /** Once it is over, where it was recorded. */
   recording: WatchedRecording | null;
 }

@@ -27,7 +27,7 @@ const link: Partial<HlsConfig> = {
 const common: Partial<HlsConfig> = {
   ...link,
   liveDurationInfinity: true,
-  // Nobody rewinds here; small phones have little memory.
+  // Who goes back has another list; small phones have little memory.
   backBufferLength: 8,
   maxBufferLength: 16,
   maxMaxBufferLength: 30,
@@ -39,6 +39,14 @@ export const recordingConfig: Partial<HlsConfig> = {
   backBufferLength: 20,
   maxBufferLength: 20,
   maxMaxBufferLength: 40,
+};
+
+/** What one went back to in a live: a recording that is still growing. */
+export const rewindConfig: Partial<HlsConfig> = {
+  ...recordingConfig,
+  lowLatencyMode: false,
+  liveDurationInfinity: true,
+  maxLiveSyncPlaybackRate: 1,
 };
 
 /** Parts of 200 ms: about a second behind the encoder. Each stall lets hls.js step further back. */

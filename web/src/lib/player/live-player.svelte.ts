@@ -6,8 +6,8 @@ import type { ErrorData, Level, MediaPlaylist } from 'hls.js';
 import { parseRetryAfter } from '../api/errors';
 import type { LiveStatus } from '../api/types';
 import { poll } from '../poller';
-import { listedRun, runOf } from '../urls';
-import { hlsConfig, quickestAnswerMs, type Connection } from './hls-config';
+import { inSession, listedRun, runOf } from '../urls';
+import { hlsConfig, quickestAnswerMs, rewindConfig, type Connection } from './hls-config';
 import { initial, next, type Happening, type State } from './machine';
 import { choices, savings, type Sound } from './sounds';
 
@@ -29,6 +29,10 @@ const PAUSE_KEEPS_LOADING_MS = 4000;
 /** How often the server is asked what it knows, by need. */
 const ASK_STALLED_MS = 4000;
 const ASK_WAITING_MS = 12_000;
+/** So near to the newest picture one is where the live is. */
+const EDGE_MS = 6000;
+/** One who moves on by keys is not followed at each step. */
+const SEEK_SETTLES_MS = 250;
 /** Segments over which the bit rate is averaged. */
 const RATE_SEGMENTS = 8;
 
@@ -43,6 +47,25 @@ export interface Source {
   refresh: (signal: AbortSignal) => Promise<LiveStatus | null>;
   /** Play without being asked; false where data is dear. */
   autoplay: boolean;
+  /** Where one may go back; nothing where one may not. */
+  readonly rewind?: Rewind | null;
+}
+
+export interface Rewind {
+  /** The oldest moment, as far as the server has said. */
+  fromMs: number;
+  /** The multivariant playlist that plays from a date on, of all or of the sound alone. */
+  url: (fromMs: number, soundOnly: boolean) => string;
+  /** Where thumbnails are. */
+  thumbnails: string;
+}
+
+/** What one may go back to, where one is and how far media have come, as dates in Unix milliseconds. */
+export interface Timeline {
+  fromMs: number;
+  edgeMs: number;
+  atMs: number;
+  bufferedMs: number;
 }
 
 export interface Quality {
@@ -76,6 +99,12 @@ export class LivePlayer {
   latency = $state<number | null>(null);
   behind = $state(false);
   dropped = $state(0);
+  /** Null where one may not go back, or nothing is known yet. */
+  timeline = $state.raw<Timeline | null>(null);
+  /** Somebody went back: what plays is another list. */
+  rewound = $state(false);
+  /** On the way to what was sought. */
+  going = $state(false);
 
   readonly #video: HTMLVideoElement;
   readonly #source: Source;
@@ -95,6 +124,14 @@ export class LivePlayer {
   #askedAt = 0;
   #time = { at: -1, since: 0 };
   #wanted: boolean;
+  /** Where one who went back is, or is on the way to. */
+  #fromMs = 0;
+  /** What is shown until a picture from there comes. */
+  #aimMs: number | null = null;
+  /** The newest picture, as it was known then. */
+  #edge: { ms: number; at: number } | null = null;
+  /** The media playlist that was played last. */
+  #listed: string | undefined;
 
   constructor(video: HTMLVideoElement, source: Source) {
     this.#video = video;
@@ -135,7 +172,7 @@ export class LivePlayer {
       void this.#connect();
     } else if (this.#hls) {
       this.#hls.startLoad(-1);
-      if (this.state.started) this.toEdge();
+      if (this.state.started && !this.rewound) this.toEdge();
     }
     await this.#play();
   }
@@ -172,8 +209,55 @@ export class LivePlayer {
   }
 
   get #url(): string {
-    if (!this.soundOnly) return this.#source.url;
-    return this.#soundPlaylist ?? this.#source.soundUrl;
+    const { rewind } = this.#source;
+    if (this.rewound && rewind) {
+      return inSession(rewind.url(this.#fromMs, this.soundOnly), this.#listed);
+    }
+    if (!this.soundOnly) return inSession(this.#source.url, this.#listed);
+    return this.#soundPlaylist ?? inSession(this.#source.soundUrl, this.#listed);
+  }
+
+  /** Goes to what was live at a date; to the live itself where that is as good as now. */
+  seek(dateMs: number): void {
+    const { timeline } = this;
+    if (!timeline || !this.#source.rewind) return;
+    if (dateMs >= timeline.edgeMs - EDGE_MS) {
+      if (this.rewound) this.toEdge();
+      return;
+    }
+    const toMs = Math.max(dateMs, timeline.fromMs);
+    const known = this.rewound && this.#aimMs === null ? this.#positionOf(toMs) : null;
+    this.#fromMs = toMs;
+    this.timeline = { ...timeline, atMs: toMs, bufferedMs: toMs };
+    this.behind = true;
+    this.going = true;
+    if (known !== null) {
+      this.#video.currentTime = known;
+      return;
+    }
+    this.#aimMs = toMs;
+    this.rewound = true;
+    this.needsTap = false;
+    this.#wanted = true;
+    this.#later('connect', SEEK_SETTLES_MS, () => void this.#connect());
+  }
+
+  /** Where the player has a date; null before it knows. */
+  #positionOf(dateMs: number): number | null {
+    const video = this.#video;
+    if (!this.#hls) {
+      const start = startDate(video);
+      return start === null ? null : (dateMs - start) / 1000;
+    }
+    // Silences may be longer than they are listed: by the segment that is on then.
+    const listed = this.#hls.latestLevelDetails?.fragments ?? [];
+    let at: number | null = null;
+    for (const { programDateTime, start, duration } of listed) {
+      if (programDateTime === null) continue;
+      if (programDateTime > dateMs) return at ?? start;
+      at = start + Math.min((dateMs - programDateTime) / 1000, duration);
+    }
+    return at;
   }
 
   setMuted(muted: boolean): void {
@@ -190,9 +274,22 @@ export class LivePlayer {
 
   /** Jumps to the newest picture that can be played without a stall. */
   toEdge(): void {
+    if (this.rewound) {
+      this.#leaveRewind();
+      this.#wanted = true;
+      void this.#connect();
+      return;
+    }
     const edge = this.#hls?.liveSyncPosition ?? this.#seekableEnd();
     if (edge !== null && edge > this.#video.currentTime) this.#video.currentTime = edge;
     this.behind = false;
+  }
+
+  #leaveRewind(): void {
+    this.rewound = false;
+    this.behind = false;
+    this.going = false;
+    this.#aimMs = null;
   }
 
   retry(): void {
@@ -250,7 +347,10 @@ export class LivePlayer {
     // Two calls may have crossed while the library was loading.
     this.#detach();
     const { connection } = navigator as { connection?: Connection };
-    const hls = new Hls(hlsConfig(this.soundOnly, connection, quickestAnswerMs()));
+    const config = this.rewound
+      ? rewindConfig
+      : hlsConfig(this.soundOnly, connection, quickestAnswerMs());
+    const hls = new Hls(config);
     this.#hls = hls;
     this.received ??= 0;
     hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
@@ -261,6 +361,7 @@ export class LivePlayer {
     hls.on(Hls.Events.AUDIO_TRACK_LOADED, (_, { stats }) => this.#count(stats.loaded));
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
       const url = levels[0]?.uri;
+      this.#listed = url;
       this.#playlist = url ? runOf(url, location.href) : null;
       this.#describe(levels[0]);
       void this.#play();
@@ -275,7 +376,7 @@ export class LivePlayer {
       this.#rate(frag.type, bytes * 8, (part ?? frag).duration);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(Hls, data));
-    if (!hls.config.lowLatencyMode) this.#showFromTheFirst(hls);
+    if (!hls.config.lowLatencyMode && !this.rewound) this.#showFromTheFirst(hls);
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
   }
@@ -380,7 +481,11 @@ export class LivePlayer {
     }
     const status = data.response?.code;
     this.#detach();
-    if (status === 404) {
+    if (status === 404 && this.rewound) {
+      // There is no way back any more; the live knows what became of it.
+      this.#leaveRewind();
+      this.#retry();
+    } else if (status === 404) {
       const request = data.networkDetails as XMLHttpRequest | null | undefined;
       this.#missing(parseRetryAfter(request?.getResponseHeader?.('retry-after') ?? null));
     } else if (status === 403) {
@@ -519,8 +624,41 @@ export class LivePlayer {
       this.latency = end === null ? null : Math.max(0, end - video.currentTime);
       this.behind = (this.latency ?? 0) > BEHIND_S * 3;
     }
+    if (this.rewound) this.behind = true;
+    this.#measureTimeline();
     const frames = video.getVideoPlaybackQuality?.();
     if (frames) this.dropped = frames.droppedVideoFrames;
+  }
+
+  #measureTimeline(): void {
+    const { rewind } = this.#source;
+    const video = this.#video;
+    const hls = this.#hls;
+    const now = Date.now();
+    const start = hls ? null : startDate(video);
+    const playing =
+      hls?.playingDate?.getTime() ?? (start === null ? null : start + video.currentTime * 1000);
+    const moves = playing !== null && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    if (moves && !video.seeking && this.latency !== null && this.state.started) {
+      this.#edge = { ms: playing + this.latency * 1000, at: now };
+      this.#aimMs = null;
+      this.going = false;
+      if (this.rewound) this.#fromMs = playing;
+    }
+    if (!rewind || !this.#edge) {
+      this.timeline = null;
+      return;
+    }
+    const edgeMs = this.#edge.ms + (this.state.phase === 'ended' ? 0 : now - this.#edge.at);
+    const atMs =
+      this.#aimMs ?? (video.seeking ? this.#fromMs : playing) ?? this.timeline?.atMs ?? edgeMs;
+    const oldest = this.rewound ? hls?.latestLevelDetails?.fragments[0]?.programDateTime : null;
+    this.timeline = {
+      fromMs: oldest ?? rewind.fromMs,
+      edgeMs,
+      atMs: Math.min(this.rewound ? atMs : (playing ?? edgeMs), edgeMs),
+      bufferedMs: atMs + ahead(video) * 1000,
+    };
   }
 
   #seekableEnd(): number | null {
@@ -545,6 +683,21 @@ export class LivePlayer {
     clearTimeout(this.#timers.get(name));
     this.#timers.set(name, setTimeout(then, ms));
   }
+}
+
+/** The date of the beginning of a browser's own line of time (`getStartDate`), where it knows. */
+function startDate(video: HTMLVideoElement): number | null {
+  const date = (video as { getStartDate?: () => Date }).getStartDate?.().getTime() ?? NaN;
+  return Number.isFinite(date) ? date : null;
+}
+
+/** How much there is to play without a stall, in seconds. */
+function ahead({ buffered, currentTime }: HTMLVideoElement): number {
+  for (let at = 0; at < buffered.length; at += 1) {
+    const within = buffered.start(at) <= currentTime + 0.1 && buffered.end(at) > currentTime;
+    if (within) return buffered.end(at) - currentTime;
+  }
+  return 0;
 }
 
 const hasMediaSource = (): boolean => 'MediaSource' in window || 'ManagedMediaSource' in window;

@@ -40,6 +40,8 @@ export class RecordingPlayer {
   duration = $state(0);
   /** How far media have come from there on. */
   buffered = $state(0);
+  /** What is chosen of it for a clip, in seconds. */
+  marked = $state.raw<readonly [number, number] | null>(null);
   /** Bytes of media and playlists received. Null where the browser plays by itself. */
   received = $state<number | null>(null);
   audioOnly = $state(false);

@@ -1,4 +1,4 @@
-// Thumbnails of a recording: where in which picture each is, as WebVTT tells players. Pure, but for `load`.
+// Thumbnails of a live or a recording: where in which picture each is, as WebVTT tells players. Pure, but for `load`.
 
 export interface Thumbnail {
   /** From when on it stands for what is played, in seconds. */
@@ -41,6 +41,17 @@ export function at(thumbnails: readonly Thumbnail[], seconds: number): Thumbnail
     else high = middle;
   }
   return thumbnails[low - 1] ?? null;
+}
+
+/**
+ * Those of a live, whose line of time begins with the first of them, on one that begins at a date: the
+ * picture that the first is in is called by its own.
+ */
+export function since(thumbnails: readonly Thumbnail[], originMs: number): Thumbnail[] {
+  const first = /\/thumbnails\/(\d+)-\d+-[0-9a-f]+\.jpg/.exec(thumbnails[0]?.url ?? '')?.[1];
+  if (first === undefined) return [];
+  const later = (Number(first) - originMs) / 1000 - (thumbnails[0]?.from ?? 0);
+  return thumbnails.map((it) => ({ ...it, from: it.from + later, to: it.to + later }));
 }
 
 /** Those at an address; none where there are none. */
