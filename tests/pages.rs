@@ -1,4 +1,4 @@
-//! The pages as people use them, in Chromium: letters, alerts, files, moderation, the chat.
+//! The pages as people use them, in Chromium: the feed, letters, alerts, files, moderation, the chat.
 //!
 //! Here: what each page shows, on a telephone and on a desk, by day and by night, by hand and by keyboard;
 //! that the console stays silent. The scripts of `web/e2e` do what a person would; pictures of every page
@@ -211,6 +211,78 @@ fn a_live_that_is_over_is_played_again_at_its_address_and_sought_by_thumbnails_i
     assert_eq!(cards["posters"], 1);
     assert!(says(&cards["lasts"], "0:"), "{cards}");
     assert_clean(&page.ask("quit"));
+}
+
+#[test]
+fn two_neighbours_write_read_like_comment_and_share_in_chromium() {
+    let house = worker::start(&[]);
+    let folder = pictures("feed");
+    // So much is done that it is told in parts.
+    let mut page = Page::open_with("feed.mjs", &house, "", &[&folder]);
+
+    let begun = page.hear();
+    assert!(says(&begun["empty"], "Soyez la première personne"), "{begun}");
+    let written = page.hear();
+    let text = "Le marché de Kipé est ouvert !";
+    assert_eq!(written["draft"], json!({"text": text, "type": true}), "a reload loses nothing");
+    assert!(says(&written["progress"], "Envoi : "), "{written}");
+    assert_eq!(written["dropped"], 3);
+    assert_eq!(written["moved"], "photo-1.jpg : place 2 sur 3");
+    assert!(says(&written["waits"], "Envoi des fichiers : "), "{written}");
+    assert!(says(&written["published"], text), "{written}");
+    assert_eq!(written["pictures"], 3);
+    assert_eq!(written["smaller"], true, "pictures shrink before they travel: {written}");
+    assert_eq!(written["drafts"], 0, "what is published is no draft any more");
+
+    let read = page.hear();
+    assert!(says(&read["found"], text), "{read}");
+    assert_eq!(read["large"], "Photo 2 sur 3");
+    assert_eq!(read["focusBack"], "post-picture");
+    assert!(says(&read["refused"], "n'a pas pu être enregistré"), "{read}");
+    assert_eq!(read["takenBack"], "false", "a like that is refused is no like");
+    assert_eq!(read["liked"], "Vous aimez cette publication. 1 J’aime.");
+    assert_eq!(read["pressed"], "true");
+    assert!(says(&read["commented"], "Bravo, on y sera demain."), "{read}");
+    assert!(says(&read["shared"], "partagé"), "{read}");
+    let links = read["links"].as_array().expect("links");
+    let hosts = ["wa.me/", "facebook.com/", "t.me/", "x.com/", "mailto:"];
+    for (link, host) in links.iter().zip(hosts) {
+        assert!(says(link, host) && says(link, "%2Fpost%2F"), "{link} leads to the post by {host}");
+    }
+    assert_eq!(read["counts"], "1 J’aime 1 commentaire 1 partage");
+    assert!(says(&read["reported"], "sera examiné"), "{read}");
+
+    let heard = page.hear();
+    assert!(says(&heard["heard"], "Mamadou"), "it is told while the page is open: {heard}");
+    assert_eq!(heard["news"].as_array().map(Vec::len), Some(3), "{heard}");
+    for words in ["a aimé", "a commenté", "a partagé"] {
+        assert!(says(&heard["news"], words), "{words} in {heard}");
+    }
+    assert_eq!(heard["preferred"], "Réglage enregistré.");
+    assert!(heard["address"].as_str().is_some_and(|it| it.starts_with("/post/")), "{heard}");
+    assert!(says(&heard["replied"], "À demain alors !"), "{heard}");
+    assert!(says(&heard["answered"], "Aïssatou"), "{heard}");
+    assert_eq!(heard["edited"], "Publication modifiée.");
+
+    let many = page.hear();
+    assert_eq!(many["more"]["first"], 20);
+    assert_eq!(many["more"]["then"], 25, "{many}");
+    assert_eq!(many["more"]["focus"], "LI", "who asks by keyboard reads on there: {many}");
+    assert_eq!(many["scrolled"], 25);
+    assert_eq!(many["filtered"], "?type=help");
+    assert!(says(&many["searched"], "tous les jours"), "{many}");
+    assert!(says(&many["nothing"], "Aucune publication avec"), "{many}");
+
+    let known = page.hear();
+    assert_eq!(known["bio"], "Je vends du poisson au marché.");
+    assert_eq!(known["picture"], "Photo enregistrée.");
+    assert_eq!(known["member"], "Aïssatou Diallo");
+    assert_eq!(known["back"], "marche", "who comes back finds what he had found");
+    assert_eq!(known["removed"], "Publication supprimée.");
+
+    let told = page.hear();
+    assert_clean(&told);
+    assert_eq!(told["barriers"], json!([]), "WCAG 2.2 AA");
 }
 
 #[test]

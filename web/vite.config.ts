@@ -15,11 +15,23 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          // Small, and on nearly every screen: apart they would be a request each.
+          includeDependenciesRecursively: false,
           groups: [
+            // Small, and on nearly every screen: apart they would be a request each.
             {
               name: 'common',
-              test: /src\/(ui\/(Avatar|Field|Icon|Note|Spinner|StatusChip)\.|lib\/(poller|format|form-context|urls)\.)/,
+              priority: 1,
+              test: /src\/(ui\/(Avatar|Field|Icon|Note|Spinner|StatusChip)\.|lib\/(poller|format|form-context|urls|fr|router|session|storage|api\/(client|errors|tokens))\.)|(svelte\/src|esm-env|clsx|oxc-project)/,
+            },
+            // What every screen of a member needs, and what a list of posts does: a request each, not
+            // twenty. Not what strangers see, too.
+            {
+              name: 'member',
+              test: /src\/(ui\/(AccountMenu|AlertsSwitch|Dropdown|MemberBar|MemberLinks)|lib\/(alerts|news|posts|fr-feed|api\/(notifications|post-types)))\./,
+            },
+            {
+              name: 'feed',
+              test: /src\/(pages\/Feed|ui\/(Face|LiveCard|MediaGrid|Post(Card|List|Live|Skeleton)|Prose)|lib\/(feed|like|moments|people|words|api\/posts))\./,
             },
           ],
         },

@@ -40,6 +40,8 @@ const NO_AUTH: &str = "« auth » n'est pas un secret de 16 octets en base64url.
 /// Longest text of a message: that of the longest title. Even where JSON writes six bytes for each of
 /// its characters, and of a name, all of it is sealed ([`sealed::PLAIN_MAX_BYTES`]).
 const TEXT_MAX_CHARS: usize = 200;
+/// The page that lists what a member is told.
+const NOTIFICATIONS_PAGE: &str = "/notifications";
 
 /// Browsers write base64url, most without padding, some tools with it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -322,7 +324,7 @@ impl Message {
                     1 => "Vous avez une nouvelle notification".to_owned(),
                     count => format!("Vous avez {count} nouvelles notifications"),
                 },
-                url: "/".to_owned(),
+                url: NOTIFICATIONS_PAGE.to_owned(),
                 tag: "digest".to_owned(),
                 created_at: None,
                 extra_data: About::default(),
@@ -350,7 +352,11 @@ impl Message {
             notification_type: row.kind.as_str(),
             title: notifications::title(row),
             message: notifications::message(row).chars().take(TEXT_MAX_CHARS).collect(),
-            url: live.map_or_else(|| "/".to_owned(), |name| format!("/live/{name}")),
+            url: match (live, &row.post) {
+                (Some(name), _) => format!("/live/{name}"),
+                (None, Some(post)) => format!("/post/{}", post.id.get()),
+                (None, None) => NOTIFICATIONS_PAGE.to_owned(),
+            },
             tag,
             created_at: Some(moment(row.created_ms)),
             extra_data: About {

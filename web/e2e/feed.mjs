@@ -3,11 +3,12 @@
 //
 //   node feed.mjs <base URL> <folder for pictures>
 //
-// Prints one JSON line: what was seen (`seen`), what sticks out of the pages (`wide`), what a check of
-// accessibility finds (`barriers`), and what the console had to say (`errors`).
+// Prints one JSON line of what was seen for each of its chapters; then what sticks out of the pages
+// (`wide`), what a check of accessibility finds (`barriers`), and what the console had to say (`errors`).
 
+import { join } from 'node:path';
 import { violations } from './axe.mjs';
-import { looks, openPage, openPerson, play } from './browser.mjs';
+import { looks, openPage, openPerson, unforeseen } from './browser.mjs';
 import { PASSWORD, signUp } from './people.mjs';
 
 const STEP_MS = 30_000;
@@ -20,7 +21,6 @@ const [base, folder] = process.argv.slice(2).map((it) => it.replace(/\/$/, ''));
 const errors = [];
 const wide = [];
 const barriers = [];
-const seen = { barriers };
 const { browser, page: author } = await openPage({ width: 360, height: 640, errors });
 const { page: reader } = await openPerson(browser, { width: 1280, height: 800, errors });
 for (const page of [author, reader]) page.setDefaultTimeout(STEP_MS);
@@ -41,23 +41,32 @@ async function told(locator, words) {
   return tidy(line);
 }
 
-await play(author, folder, { seen, wide, errors }, async () => {
+const say = (value) => console.log(JSON.stringify(value));
+try {
+  for (const chapter of [begins, writes, reads, hears, manyPosts, profiles]) say(await chapter());
+  say({ wide, barriers, errors: unforeseen(errors) });
+} catch (error) {
+  const shots = [author, reader].map((page, n) =>
+    page.screenshot({ path: join(folder, `failed-${n}.png`) }).catch(() => {}),
+  );
+  await Promise.all(shots);
+  console.error([String(error.stack ?? error), ...errors].join('\n'));
+  process.exitCode = 1;
+}
+await browser.close();
+
+/** Where nobody has written yet. */
+async function begins() {
   await signUp(author, base);
   await signUp(reader, base, { first: 'Mamadou', last: 'Bah' });
   await write('feed-empty').waitFor();
-  seen.empty = await tidy(write('feed-empty'));
   await look(author, 'empty');
-  await writes();
-  await reads();
-  await hears();
-  await manyPosts();
-  await profiles();
-  await ends();
-});
-await browser.close();
+  return { empty: await tidy(write('feed-empty')) };
+}
 
 /** A post with three pictures that are dropped on the page. */
 async function writes() {
+  const seen = {};
   await write('bar-publish').click();
   await write('publish-text').fill('Le marché de Kipé est ouvert !');
   await write('type-event').check({ force: true });
@@ -107,9 +116,10 @@ async function writes() {
   seen.published = await tidy(write('post').first());
   seen.pictures = await write('post').first().getByTestId('post-picture').count();
   seen.smaller = sizes.length === 3 && sizes.every((size) => size < brought / 3 / 2);
-  seen.draftGone = await author.evaluate(
+  seen.drafts = await author.evaluate(
     () => Object.keys(localStorage).filter((key) => key.startsWith('cc.draft')).length,
   );
+  return seen;
 }
 
 /** Drops pictures as a camera takes them on the page; how many bytes they are. */
@@ -143,6 +153,7 @@ async function drop(count) {
 
 /** The other finds the post, and does with it what one does. */
 async function reads() {
+  const seen = {};
   await reader.goto(`${base}/`);
   const post = read('post').first();
   await post.waitFor();
@@ -201,10 +212,12 @@ async function reads() {
   await read('submit-report-post').click();
   seen.reported = await tidy(read('report-done'));
   await read('modal-close').click();
+  return seen;
 }
 
 /** The first is told while the page is open, and answers from there. */
 async function hears() {
+  const seen = {};
   await author.waitForFunction(() =>
     /[1-9]/.test(document.querySelector('nav [data-testid="bar-news"]').textContent),
   );
@@ -234,10 +247,12 @@ async function hears() {
   await look(author, 'edit');
   await write('submit-edit-post').click();
   seen.edited = await told(write('post-told'), 'modifiée');
+  return seen;
 }
 
 /** A third member writes much: it is read to its end, by hand and by itself. */
 async function manyPosts() {
+  const seen = {};
   const call = async (path, body, token) => {
     const headers = { 'content-type': 'application/json' };
     if (token) headers.authorization = `Bearer ${token}`;
@@ -304,9 +319,11 @@ async function manyPosts() {
   await write('search').fill('introuvable');
   await write('feed-empty').waitFor();
   seen.nothing = await tidy(write('feed-empty'));
+  return seen;
 }
 
 async function profiles() {
+  const seen = {};
   await write('bar-me').click();
   await write('profile-edit').click();
   await write('field-bio').fill('Je vends du poisson au marché.');
@@ -338,9 +355,7 @@ async function profiles() {
   await reader.goBack();
   await read('search').waitFor();
   seen.back = await read('search').inputValue();
-}
 
-async function ends() {
   await author.goto(`${base}/profil`);
   const post = write('post').first();
   await post.getByTestId('post-menu').click();
@@ -349,4 +364,5 @@ async function ends() {
   await write('stop-yes').click();
   await write('feed-empty').waitFor();
   seen.removed = await tidy(write('feed-told'));
+  return seen;
 }

@@ -1,8 +1,11 @@
 //! What holds for every request: shapes of errors, slashes, bodies, origins, the log, the metrics.
 
-use std::{io, sync::Mutex};
+use std::{
+    io::{self, Read},
+    sync::Mutex,
+};
 
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, header::ACCEPT_ENCODING};
 use serde_json::json;
 
 use crate::house::{Answer, House, account, config, request, signed_in};
@@ -203,6 +206,29 @@ async fn every_answer_is_named_and_kept_by_no_cache() {
         assert_eq!(answer.headers["x-request-id"].len(), 16, "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_long_answer_travels_compressed_to_who_takes_it_so() {
+    let house = House::new().await;
+    let asked = |path: &str, coding: &str| {
+        let mut request = request(Method::GET, path, None, None);
+        request.headers_mut().insert(ACCEPT_ENCODING, coding.parse().unwrap());
+        request
+    };
+    let path = "/api/users/geographic-data/";
+    let (parts, packed) = house.fetch(asked(path, "gzip, br")).await;
+    assert_eq!(parts.headers["content-encoding"], "gzip");
+    assert!(parts.headers["vary"].to_str().unwrap().contains("accept-encoding"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    let (parts, plain) = house.fetch(asked(path, "identity")).await;
+    assert!(!parts.headers.contains_key("content-encoding"));
+    assert_eq!(text.as_bytes(), &plain[..]);
+    assert!(packed.len() * 4 < plain.len(), "{} of {} bytes", packed.len(), plain.len());
+    // It would save no packet.
+    let (parts, _) = house.fetch(asked("/api/health/", "gzip")).await;
+    assert!(!parts.headers.contains_key("content-encoding"));
 }
 
 #[test]

@@ -231,7 +231,7 @@ async fn a_browser_reads_what_its_member_is_told_and_its_service_knows_who_sent_
             "notification_type": "like",
             "title": "Fatou a aimé votre publication",
             "message": "Le marché est ouvert",
-            "url": "/",
+            "url": format!("/post/{post}"),
             "tag": format!("like-{post}"),
             "created_at": "2025-07-23T11:05:00.000000Z",
             "extra_data": {"post_id": post},

@@ -9,6 +9,8 @@ import { session } from './session.svelte';
 
 /** How long a list is shown again as it was, to who comes back to it. */
 const KEPT_MS = 10 * 60_000;
+/** How many lists: the feed, a filter of it, a member, and once more. */
+const KEPT = 4;
 /** Pages asked for in a row, when all of a page was listed already. */
 const PAGES_AT_ONCE = 3;
 
@@ -97,31 +99,37 @@ export class Feed {
 
   /** A post as it is now. */
   put(post: Post): void {
-    this.posts = (this.posts ?? []).map((it) => (it.id === post.id ? post : it));
+    this.posts = this.posts?.map((it) => (it.id === post.id ? post : it)) ?? null;
   }
 
-  /** A post of this member, just written. */
+  /** A post of this member, just written: where all posts are listed, or all of his. */
   add(post: Post): void {
-    if (this.posts) this.posts = refreshed(this.posts, [post]);
+    const { type, search } = this.wanted;
+    const isListed = (type === null || type === post.post_type) && !search;
+    const isHis = this.of === null || this.of === session.user?.id;
+    if (this.posts && isListed && isHis) this.posts = refreshed(this.posts, [post]);
   }
 
   remove(id: number): void {
-    this.posts = (this.posts ?? []).filter((post) => post.id !== id);
+    this.posts = this.posts?.filter((post) => post.id !== id) ?? null;
   }
 }
 
-let kept: Feed | null = null;
+/** The lists that were read last, the newest first. */
+let kept: Feed[] = [];
 
 /** The list that is asked for: as it was left, if that is not long ago. */
 export function feedOf(wanted: Wanted, of: number | null = null): Feed {
   const key = JSON.stringify([session.user?.id, session.user?.quartier, of, wanted]);
-  if (kept?.key === key && Date.now() - kept.readAt < KEPT_MS) return kept;
-  kept = new Feed(key, wanted, of);
-  return kept;
+  // One that has not come yet is not old.
+  const fresh = kept.filter(({ readAt }) => readAt === 0 || Date.now() - readAt < KEPT_MS);
+  const found = fresh.find((feed) => feed.key === key) ?? new Feed(key, wanted, of);
+  kept = [found, ...fresh.filter((feed) => feed !== found)].slice(0, KEPT);
+  return found;
 }
 
 /** Puts a post that was just written where its author finds it. */
-export const published = (post: Post): void => kept?.add(post);
+export const published = (post: Post): void => kept.forEach((feed) => feed.add(post));
 /** Keeps what was done on the page of a post. */
-export const changed = (post: Post): void => kept?.put(post);
-export const gone = (id: number): void => kept?.remove(id);
+export const changed = (post: Post): void => kept.forEach((feed) => feed.put(post));
+export const gone = (id: number): void => kept.forEach((feed) => feed.remove(id));

@@ -80,12 +80,23 @@ test('nothing is asked for twice at once', async () => {
   expect(server.asked).toBe(before + 1);
 });
 
-test('who comes back finds the list as he left it, with what he has written', async () => {
-  const wanted = { type: null, search: '' };
-  const it = feedOf(wanted);
-  await it.load();
-  published({ id: 46 } as Post);
-  expect(feedOf({ ...wanted })).toBe(it);
-  expect(ids(it)?.[0]).toBe(46);
-  expect(feedOf({ ...wanted, search: 'riz' })).not.toBe(it);
+test('who comes back finds the lists as he left them, with what he has written where it belongs', async () => {
+  const [wanted, events] = [
+    { type: null, search: '' },
+    { type: 'event', search: '' },
+  ] as const;
+  const lists = [
+    feedOf(wanted),
+    feedOf(events),
+    feedOf(wanted, 7),
+    feedOf({ ...wanted, search: 'riz' }),
+  ];
+  for (const it of lists) await it.load();
+  published({ id: 46, post_type: 'info' } as Post);
+  expect(feedOf({ ...wanted })).toBe(lists[0]);
+  expect(feedOf(wanted, 7)).toBe(lists[2]);
+  expect(lists.map((it) => ids(it)?.[0])).toEqual([46, 45, 45, 45]);
+  // The one that was read longest ago makes room.
+  feedOf(wanted, 8);
+  expect(feedOf(events)).not.toBe(lists[1]);
 });

@@ -76,6 +76,8 @@ export const feedWords = {
     menu: 'Actions pour cette publication',
     edit: 'Modifier',
     editTitle: 'Modifier la publication',
+    titleLabel: 'Titre',
+    textLabel: 'Texte',
     editLate: 'Une publication se modifie dans les 30 minutes qui suivent.',
     editLeft: (minutes: number) => `Encore ${minutes} min pour modifier.`,
     save: 'Enregistrer',
@@ -171,11 +173,13 @@ export const feedWords = {
     previous: 'Précédente',
     next: 'Suivante',
     close: 'Fermer',
+    shut: 'Fermer la vidéo',
     viewer: 'Photos en grand',
     broken: 'Cette photo n’a pas pu être chargée.',
   },
 
   live: {
+    type: 'Direct',
     watch: 'Regarder le direct',
     again: 'Revoir le direct',
     soon: 'Le direct va commencer',

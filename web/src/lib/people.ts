@@ -8,3 +8,12 @@ export function nameOf(author: Writer, isAnonymous: boolean, own: boolean): stri
   if (isAnonymous) return own ? feedWords.post.anonymousYou : feedWords.post.anonymous;
   return [author.first_name, author.last_name].join(' ').trim() || feedWords.post.someone;
 }
+
+/** What the server says of who lives nowhere it knows of, or of whom nobody is to know. */
+const NOWHERE = 'Non spécifié';
+
+/** Where somebody lives, if that may be said: of neighbours, who share a commune, the quartier alone. */
+export function placeOf({ location_info }: Writer, isNeighbour: boolean): string {
+  if (location_info === NOWHERE) return '';
+  return isNeighbour ? (location_info.split(', ')[0] ?? '') : location_info;
+}

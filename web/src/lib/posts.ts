@@ -78,6 +78,12 @@ export function liveOf(post: Post): ShownLive | null {
   };
 }
 
+/** What clients write of a live for who writes nothing: it says nothing, and stays when it is over. */
+const UNSAID = ['Live en cours', 'Live démarré !'];
+
+/** What the author of a live says of it himself. */
+export const said = (content: string): string => (UNSAID.includes(content) ? '' : content);
+
 /** The pictures and videos beside a live's recording, which has a place of its own. */
 export const shownMedia = (post: Post) =>
   post.media_files.filter(({ media_type }) => media_type !== 'live');

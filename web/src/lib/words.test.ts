@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { beginning, parts } from './words';
+import { beginning, parts, tied } from './words';
 
 test('addresses are links, and what ends a sentence is not part of them', () => {
   expect(parts('Voir https://a.org/x?y=1. Ou (http://b.org) !')).toEqual([
@@ -25,4 +25,8 @@ test('a long text begins with whole words, a short one is whole', () => {
   // It would save a word or two.
   expect(beginning('mot '.repeat(130))).toBeNull();
   expect(beginning('a\n'.repeat(30))?.split('\n')).toHaveLength(9);
+});
+
+test('French punctuation stays with its word', () => {
+  expect(tied('Quoi ? « Rien » : 3 ; 4')).toBe('Quoi\u00a0? «\u00a0Rien\u00a0»\u00a0: 3\u00a0; 4');
 });

@@ -10,9 +10,11 @@ const ADDRESS = /https?:\/\/[^\s<>"]+/gi;
 /** What ends a sentence, not an address. */
 const TAIL = /[.,;:!?…)\]»”’]+$/;
 
+/** The text with its French double punctuation where it belongs: never at the beginning of a line. */
+export const tied = (text: string): string =>
+  text.replace(/ (?=[!?:;»])/g, '\u00a0').replace(/« /g, '«\u00a0');
+
 export function parts(text: string): Part[] {
-  // French double punctuation does not begin a line.
-  const tied = (it: string) => it.replace(/ (?=[!?:;»])/g, '\u00a0').replace(/« /g, '«\u00a0');
   const found: Part[] = [];
   let at = 0;
   for (const match of text.matchAll(ADDRESS)) {
