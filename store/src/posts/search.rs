@@ -34,6 +34,9 @@ pub(super) const SAMPLE: u32 = 4000;
 /// From so many of the sample on a text is found by reading on sooner than in the index of words.
 const COMMON: u32 = SAMPLE / 200;
 
+/// The index is asked for a piece of a text if at most one post in so many may have it.
+const PIECE_SHARE: u32 = 20;
+
 /// At most so many are read for a text: some 10 ms.
 const READ_ON_MAX: u32 = 40_000;
 
@@ -88,22 +91,26 @@ impl Store {
         if let Some(counting) = self.letters.to_count(Instant::now()) {
             counting.done(self.count_letters().await?, Instant::now());
         }
-        if let Some((piece, most)) = self.letters.rarest_piece(&searched)
-            && most * SAMPLE < COMMON * COUNTED
-        {
-            return self.found_by(query, text, Way::Index(&piece)).await;
-        }
-        // What only the newest have is common nowhere else: reading on ends, too.
-        for (count, least) in [(SAMPLE, COMMON), (READ_ON_MAX, SEARCH_MAX)] {
-            let found = self.found_by(query, text, Way::Newest(count)).await?;
-            match found.len() as u32 {
-                SEARCH_MAX.. => return Ok(found),
-                found if found < least => break,
-                _ => {}
+        let rarest = self.letters.rarest_piece(&searched);
+        let has_at_most_one_in =
+            |share| rarest.as_ref().is_some_and(|(_, most)| most * share < COUNTED);
+        if !has_at_most_one_in(SAMPLE / COMMON) {
+            // What only the newest have is common nowhere else: reading on ends, too.
+            for (count, least) in [(SAMPLE, COMMON), (READ_ON_MAX, SEARCH_MAX)] {
+                let found = self.found_by(query, text, Way::Newest(count)).await?;
+                match found.len() as u32 {
+                    SEARCH_MAX.. => return Ok(found),
+                    found if found < least => break,
+                    _ => {}
+                }
             }
         }
-        // Of letters that all are common no piece leaves out what the whole does.
-        self.found_by(query, text, Way::Index(&searched)).await
+        let piece = match &rarest {
+            Some((piece, _)) if has_at_most_one_in(PIECE_SHARE) => piece,
+            // Of letters that all are common no piece leaves out what the whole does.
+            _ => &searched,
+        };
+        self.found_by(query, text, Way::Index(piece)).await
     }
 
     async fn count_letters(&self) -> Result<letters::Posts, Error> {
