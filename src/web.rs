@@ -158,6 +158,9 @@ async fn serve(State(page): State<Page>, asked: Parts) -> Response {
     let Some(plain) = Dist::get(path) else {
         return packed(path).unwrap_or_else(not_built);
     };
+    // The player of a live, and no other page of the site: whatever is in a frame of somebody else can be clicked on
+    // by who takes it for something else.
+    let is_embedded = watched.is_some() && !is_file && asked.uri.path().starts_with("/embed/");
     let preview = match &watched {
         Some(live) => Preview::of(page.api.clone(), live, &asked).await.ok(),
         None => None,
@@ -166,7 +169,6 @@ async fn serve(State(page): State<Page>, asked: Parts) -> Response {
         Some((preview, html)) => filled(preview.fill(html), request),
         None => answer(path, plain, request),
     };
-    let is_embedded = asked.uri.path().starts_with("/embed/");
     let policy = if is_embedded { &page.embedded_policy } else { &page.policy };
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     if let Some(link) = watched.and_then(|live| early_playlist(&page.hub, &live)) {
@@ -329,6 +331,24 @@ mod tests {
         assert!(elsewhere.contains("connect-src 'self' http://cdn.test:9000;"), "{elsewhere}");
         for odd in ["https://a;script-src *", "https://a b", "https://*", "nowhere"] {
             assert_eq!(policy(Some(odd)), own, "{odd}");
+        }
+    }
+
+    #[tokio::test]
+    async fn others_may_frame_the_player_of_a_live_and_nothing_else() {
+        let framed_by = async |path: &str| {
+            let page = Page::new(Hub::new(), Router::new(), None);
+            let (asked, ()) = axum::http::Request::get(path).body(()).expect("a path").into_parts();
+            let answer = serve(State(page), asked).await;
+            let policy = answer.headers().get(header::CONTENT_SECURITY_POLICY).cloned();
+            policy.map(|policy| policy.to_str().expect("a text").contains("frame-ancestors *"))
+        };
+        // Without a page in this binary there is nothing to frame.
+        if let Some(player) = framed_by("/embed/k3nw0d").await {
+            assert!(player);
+            for path in ["/", "/live/k3nw0d", "/embed/", "/embed/a/b", "/embed/ABC", "/embed"] {
+                assert_eq!(framed_by(path).await, Some(false), "{path}");
+            }
         }
     }
 

@@ -415,8 +415,8 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// A page of posts is forty kilobytes of JSON, and five of gzip. No secret in it is put beside what a
-/// stranger may choose: nobody has an answer without the token, which no browser sends by itself.
+/// A page of posts is forty kilobytes of JSON, and five of gzip. What strangers write stands beside one secret there, whose
+/// length could be guessed at: the ticket of a live for a quartier, which is one viewer's own and another one each second.
 fn compression() -> CompressionLayer<impl Predicate> {
     /// Below this, it saves no packet.
     const MIN_BYTES: u64 = 1000;

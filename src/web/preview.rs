@@ -55,7 +55,6 @@ struct Told {
 struct Author {
     first_name: String,
     last_name: String,
-    location_info: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,10 +183,9 @@ impl Preview {
     }
 
     fn text(&self) -> String {
-        let Told { description, author, .. } = &self.live;
-        let by = [self.author(), author.location_info.clone()];
-        let by: Vec<_> = by.iter().filter(|it| !it.is_empty()).map(String::as_str).collect();
-        let all = [by.join(", "), description.clone()];
+        let description = &self.live.description;
+        // Not where he lives: what others were told once they keep.
+        let all = [self.author(), description.clone()];
         let all: Vec<_> = all.iter().filter(|it| !it.is_empty()).map(String::as_str).collect();
         all.join(" · ").chars().take(300).collect()
     }
@@ -248,7 +246,7 @@ mod tests {
             "playback_name": "k3nw0d", "title": "Fête \"<b>\" & co", "description": "À Nongo",
             "status": status, "hls_url": "https://direct.test/hls/k3nw0d.m3u8",
             "thumbnail_url": (status == "live").then_some("https://direct.test/hls/k3nw0d/poster.jpg?v=1"),
-            "author": { "first_name": "Aïssatou", "last_name": "Baldé", "location_info": "Nongo, Ratoma" },
+            "author": { "first_name": "Aïssatou", "last_name": "Baldé" },
             "recording": recording,
         })
     }
@@ -266,7 +264,7 @@ mod tests {
         for tag in [
             "<title>EN DIRECT : Fête &quot;&lt;b&gt;&quot; &amp; co · CommuniConnect Live</title>",
             "property=\"og:title\" content=\"EN DIRECT : Fête &quot;&lt;b&gt;&quot; &amp; co\"",
-            "property=\"og:description\" content=\"Aïssatou Baldé, Nongo, Ratoma · À Nongo\"",
+            "property=\"og:description\" content=\"Aïssatou Baldé · À Nongo\"",
             "property=\"og:image\" content=\"https://direct.test/hls/k3nw0d/poster.jpg?v=1\"",
             "property=\"og:url\" content=\"https://direct.test/live/k3nw0d\"",
             "href=\"https://direct.test/oembed?url=https://direct.test/live/k3nw0d\"",
