@@ -68,6 +68,7 @@ export const feedWords = {
 
   post: {
     title: (name: string) => `Publication de ${name}`,
+    anonymousOwn: 'Votre publication anonyme',
     anonymous: 'Membre anonyme',
     anonymousYou: 'Vous, anonymement',
     someone: 'Un membre',
