@@ -3,11 +3,11 @@ import type { Comment, Post } from './api/post-types';
 import {
   colourOf,
   countOf,
+  downToListed,
   earlierPage,
   feedPath,
   isEditable,
   liveOf,
-  newerThan,
   ratioOf,
   refreshed,
   shownMedia,
@@ -42,10 +42,10 @@ test('what was written since comes first, and nothing is listed twice', () => {
     { id: 3, likes: 5 },
   ];
   expect(refreshed(list, first)).toEqual([first[0], first[1], list[1]]);
-  expect(newerThan(list, first)).toBe(1);
-  expect(newerThan(rows(2, 1), rows(3, 2, 1))).toBe(1);
-  expect(newerThan(rows(2, 1), rows(9, 8))).toBe(2);
-  expect(newerThan(rows(2, 1), rows(2, 1))).toBe(0);
+  expect(downToListed(list, first)).toEqual(first);
+  expect(downToListed(rows(5, 2), rows(5, 4, 3, 2, 1))).toEqual(rows(5, 4, 3, 2));
+  expect(downToListed(rows(2, 1), rows(9, 8))).toBeNull();
+  expect(downToListed([], [])).toBeNull();
 });
 
 test('a post is changed for half an hour', () => {

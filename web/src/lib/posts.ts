@@ -38,11 +38,15 @@ export function refreshed<T extends { id: number }>(list: readonly T[], first: r
   return [...first, ...list.filter(({ id }) => !known.has(id))];
 }
 
-/** How many of a first page are not listed yet: above the first that is. */
-export function newerThan(list: readonly { id: number }[], first: readonly { id: number }[]) {
+/** The rows of a first page down to the last that is listed, below which it tells nothing new; null where
+ * none of it is. */
+export function downToListed<T extends { id: number }>(
+  list: readonly { id: number }[],
+  first: readonly T[],
+): T[] | null {
   const known = new Set(list.map(({ id }) => id));
-  const at = first.findIndex(({ id }) => known.has(id));
-  return at < 0 ? first.length : at;
+  const after = first.map(({ id }) => known.has(id)).lastIndexOf(true) + 1;
+  return after === 0 ? null : first.slice(0, after);
 }
 
 /** Whether its author may still change it. */
