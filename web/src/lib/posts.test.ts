@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Comment, Post } from './api/post-types';
 import {
+  bringsEarlier,
   colourOf,
   countOf,
   downToListed,
@@ -137,6 +138,9 @@ test('earlier comments come before those shown, each once', () => {
   const shown = [comment(31, null), comment(32, null)];
   const page = [comment(29, null), comment(30, null), comment(31, null)];
   expect(withComments(shown, page).map(({ id }) => id)).toEqual([29, 30, 31, 32]);
+  expect(bringsEarlier(shown, page)).toBe(true);
+  expect(bringsEarlier(shown, [comment(31, null), comment(40, null)])).toBe(false);
+  expect(bringsEarlier([], page)).toBe(true);
   // 45 comments by twenty, of which the last ten are shown: the one before is on the second page.
   expect(earlierPage(45, 10, 20)).toBe(2);
   expect(earlierPage(45, 25, 20)).toBe(1);

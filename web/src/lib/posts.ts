@@ -156,3 +156,7 @@ export function thread(comment: Comment): { reply: Comment; to: Comment }[] {
 /** Of pages of `size`, oldest first, the one with the comment before the last `shown` of `total`. */
 export const earlierPage = (total: number, shown: number, size: number): number =>
   Math.max(1, Math.ceil((total - shown) / size));
+
+/** Whether a page has a comment from before all those shown. */
+export const bringsEarlier = (list: readonly Comment[], page: readonly Comment[]): boolean =>
+  page.some(({ id }) => list.every((shown) => id < shown.id));
