@@ -3,6 +3,8 @@
 import type { PostType } from './api/post-types';
 import { number } from './format';
 
+const characters = (n: number) => `${number(n)} ${n < 2 ? 'caractère' : 'caractères'}`;
+
 export const publishWords = {
   title: 'Nouvelle publication',
   type: 'De quoi s’agit-il ?',
@@ -16,8 +18,8 @@ export const publishWords = {
   titleLabel: 'Titre',
   text: 'Votre message',
   textPlaceholder: 'Que se passe-t-il dans le quartier ?',
-  left: (n: number) => `Encore ${number(n)} caractères`,
-  tooLong: (n: number) => `${number(n)} caractères de trop`,
+  left: (n: number) => `Encore ${characters(n)}`,
+  tooLong: (n: number) => `${characters(n)} de trop`,
   anonymous: 'Publier anonymement',
   anonymousHint:
     'Ni votre nom ni votre photo ne seront montrés. Les modérateurs sauront qui a écrit.',
