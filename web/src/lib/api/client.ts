@@ -28,6 +28,8 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** For what takes longer than an answer may. */
   timeoutMs?: number;
+  /** Hears which success it was, where that says something. */
+  onstatus?: (status: number) => void;
 }
 
 export class Api {
@@ -200,6 +202,7 @@ export class Api {
       }
       // Cut short, or the word of something on the way: what was asked for may not have been done.
       if (body === undefined && response.status !== 204) throw new TypeError('unreadable');
+      options.onstatus?.(response.status);
       return (body ?? null) as T;
     } catch (error) {
       if (error instanceof ApiError) throw error;
