@@ -37,7 +37,6 @@ export const publishWords = {
   notMedia: (name: string) => `${name} n’est ni une photo ni une vidéo.`,
   imageTooLarge: (name: string) => `${name} dépasse 10 Mo : choisissez une photo plus petite.`,
   videoTooLarge: (name: string) => `${name} dépasse 50 Mo : coupez la vidéo, une minute au plus.`,
-  videoTooLong: (name: string) => `${name} dure plus d’une minute : coupez la vidéo.`,
   list: 'Fichiers de la publication',
   nth: (n: number, of: number) => `Fichier ${n} sur ${of}`,
   preparing: 'Préparation…',
@@ -57,7 +56,6 @@ export const publishWords = {
   moved: (name: string, at: number, of: number) => `${name} : place ${at} sur ${of}`,
   removed: (name: string) => `${name} a été retiré.`,
   ready: (name: string) => `${name} est envoyé.`,
-  shrunk: (before: string, after: string) => `${before} → ${after}`,
 
   submit: 'Publier',
   busy: 'Publication…',
@@ -66,6 +64,4 @@ export const publishWords = {
   stuck: 'Un fichier n’est pas parti : reprenez son envoi, ou retirez-le.',
   noPlace: 'Choisissez d’abord votre quartier : on publie pour ses voisins.',
   noPlaceLink: 'Choisir mon quartier',
-  published: 'Publication envoyée.',
-  cancel: 'Annuler',
 };
