@@ -1,4 +1,5 @@
 import { beforeEach, expect, test, vi } from 'vitest';
+import { forgetBegun } from './storage';
 import { BLANK, keepDraft, keptDraft } from './drafts';
 
 const kept = new Map<string, string>();
@@ -8,6 +9,10 @@ beforeEach(() => {
   vi.stubGlobal('localStorage', {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => void kept.set(key, value),
+    key: (at: number) => [...kept.keys()][at] ?? null,
+    get length() {
+      return kept.size;
+    },
     removeItem: (key: string) => void kept.delete(key),
   });
 });
@@ -30,6 +35,15 @@ test('nothing is kept of what was taken back or published', () => {
   keepDraft(7, { ...draft, title: ' ', content: '\n' });
   expect(kept.size).toBe(0);
   expect(keptDraft(7)).toEqual(BLANK);
+});
+
+test('who signs out leaves nothing of it on the device, nor of files on their way', () => {
+  keepDraft(7, draft);
+  keepDraft(8, draft);
+  kept.set('cc.uploads', '{}');
+  kept.set('cc.player', 'muted');
+  forgetBegun();
+  expect([...kept.keys()]).toEqual(['cc.player']);
 });
 
 test('what cannot be read is a blank draft', () => {

@@ -1,11 +1,11 @@
 // What a member has begun to write and not published yet: kept by his browser, for him alone.
 
 import { POST_TYPES, type Draft } from './api/post-types';
-import { read, write } from './storage';
+import { BEGUN, read, write } from './storage';
 
 export const BLANK: Draft = { title: '', content: '', post_type: 'info', is_anonymous: false };
 
-const keyOf = (member: number) => `cc.draft.${member}`;
+const keyOf = (member: number) => `${BEGUN.draft}${member}`;
 
 /** What was kept; a blank one where nothing was, or nothing that can be read. */
 export function keptDraft(member: number): Draft {

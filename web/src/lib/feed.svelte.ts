@@ -4,7 +4,7 @@ import { asApiError } from './api/errors';
 import type { Post, Wanted } from './api/post-types';
 import { list } from './api/posts';
 import { joined, nextPage } from './pages';
-import { newerThan, refreshed } from './posts';
+import { downToListed, refreshed } from './posts';
 import { session } from './session.svelte';
 
 /** How long a list is shown again as it was, to who comes back to it. */
@@ -27,6 +27,12 @@ export class Feed {
   #size = 1;
   /** Of several first pages the one asked for last is believed. */
   #asked = 0;
+  /** Grows with all that is done here: what was asked for before does not know of it. */
+  #changes = 0;
+  /** Posts of this member that were put in front, whatever was written meanwhile. */
+  #added = new Set<number>();
+  /** The order of what is fresh and of what it stands among; null where there is more of it than a page. */
+  #order: number[] | null = [];
 
   constructor(
     readonly key: string,
@@ -41,10 +47,13 @@ export class Feed {
     this.isBusy = true;
     this.trouble = null;
     try {
+      const changes = this.#changes;
       const { results, next } = await list(this.wanted, 1, this.of);
       if (asked !== this.#asked) return;
+      if (changes !== this.#changes) return await this.load();
       this.posts = results;
       this.fresh = [];
+      this.#added.clear();
       this.hasMore = next !== null;
       this.#size = Math.max(1, results.length);
       this.readAt = Date.now();
@@ -83,23 +92,36 @@ export class Feed {
   /** Sees what was written since, and how those listed do. */
   async look(signal: AbortSignal): Promise<void> {
     if (this.isBusy || this.posts === null) return;
-    const asked = this.#asked;
-    const { results } = await list(this.wanted, 1, this.of, signal);
-    if (asked !== this.#asked || this.posts === null) return;
-    this.fresh = results.slice(0, newerThan(this.posts, results));
+    const [asked, changes] = [this.#asked, this.#changes];
+    const { results, next } = await list(this.wanted, 1, this.of, signal);
+    if (asked !== this.#asked || changes !== this.#changes || this.posts === null) return;
+    const before = this.posts.filter(({ id }) => !this.#added.has(id));
+    const head = downToListed(before, results) ?? (next === null ? results : null);
+    const known = new Set(this.posts.map(({ id }) => id));
+    this.fresh = (head ?? results).filter(({ id }) => !known.has(id));
+    this.#order = head?.map(({ id }) => id) ?? null;
     const now = new Map(results.map((post) => [post.id, post]));
     this.posts = this.posts.map((post) => now.get(post.id) ?? post);
   }
 
-  /** Lists what was written since. */
-  showFresh(): void {
-    this.posts = refreshed(this.posts ?? [], this.fresh);
+  /** Lists what was written since; from the beginning where that is more than was told. */
+  async showFresh(): Promise<void> {
+    if (this.#order === null) return this.load();
+    const posts = this.posts ?? [];
+    const all = new Map([...posts, ...this.fresh].map((post) => [post.id, post]));
+    this.posts = refreshed(
+      posts,
+      this.#order.flatMap((id) => all.get(id) ?? []),
+    );
     this.fresh = [];
+    this.#added.clear();
   }
 
   /** A post as it is now. */
   put(post: Post): void {
+    this.#changes += 1;
     this.posts = this.posts?.map((it) => (it.id === post.id ? post : it)) ?? null;
+    this.fresh = this.fresh.map((it) => (it.id === post.id ? post : it));
   }
 
   /** A post of this member, just written: where all posts are listed, or all of his. */
@@ -107,11 +129,18 @@ export class Feed {
     const { type, search } = this.wanted;
     const isListed = (type === null || type === post.post_type) && !search;
     const isHis = this.of === null || this.of === session.user?.id;
-    if (this.posts && isListed && isHis) this.posts = refreshed(this.posts, [post]);
+    if (!isListed || !isHis) return;
+    this.#changes += 1;
+    if (!this.posts) return;
+    this.posts = refreshed(this.posts, [post]);
+    this.#added.add(post.id);
+    this.#order?.unshift(post.id);
   }
 
   remove(id: number): void {
+    this.#changes += 1;
     this.posts = this.posts?.filter((post) => post.id !== id) ?? null;
+    this.fresh = this.fresh.filter((post) => post.id !== id);
   }
 }
 

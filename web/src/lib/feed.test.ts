@@ -1,7 +1,13 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { Post } from './api/post-types';
 
-const server = vi.hoisted(() => ({ posts: [] as { id: number }[], fails: false, asked: 0 }));
+const server = vi.hoisted(() => ({
+  posts: [] as { id: number }[],
+  fails: false,
+  asked: 0,
+  /** What happens while an answer is on its way. */
+  meanwhile: () => {},
+}));
 const SIZE = 20;
 
 vi.mock('./session.svelte', () => ({ session: { user: { id: 1, quartier: 2 }, api: {} } }));
@@ -10,7 +16,10 @@ vi.mock('./api/posts', () => ({
     server.asked += 1;
     if (server.fails) throw new Error('away');
     const results = server.posts.slice((page - 1) * SIZE, page * SIZE);
-    return { results, next: server.posts.length > page * SIZE ? 'more' : null, count: 0 };
+    const answer = { results, next: server.posts.length > page * SIZE ? 'more' : null, count: 0 };
+    await Promise.resolve();
+    server.meanwhile();
+    return answer;
   },
 }));
 
@@ -26,6 +35,7 @@ beforeEach(() => {
   server.posts = numbered(45, 1);
   server.fails = false;
   server.asked = 0;
+  server.meanwhile = () => {};
 });
 
 test('page after page all is listed once, whatever is written and deleted meanwhile', async () => {
@@ -54,9 +64,75 @@ test('what was written since is told, and listed when it is asked for', async ()
   await it.look(signal);
   expect(it.fresh).toHaveLength(2);
   expect(it.posts).toHaveLength(SIZE);
-  it.showFresh();
+  await it.showFresh();
   expect(ids(it)?.slice(0, 3)).toEqual([47, 46, 45]);
   expect(it.fresh).toHaveLength(0);
+});
+
+test('more than a page that was written since leaves no hole: all is asked for anew', async () => {
+  const it = feed();
+  await it.load();
+  server.posts = [...numbered(75, 46), ...server.posts];
+  await it.look(signal);
+  expect(it.fresh).toHaveLength(SIZE);
+  await it.showFresh();
+  expect(it.fresh).toHaveLength(0);
+  while (it.hasMore) await it.more();
+  expect(ids(it)).toEqual(numbered(75, 1).map(({ id }) => id));
+});
+
+test('the first posts of a list that had none come with all that follows them', async () => {
+  server.posts = [];
+  const it = feed();
+  await it.load();
+  server.posts = numbered(45, 1);
+  await it.look(signal);
+  await it.showFresh();
+  while (it.hasMore) await it.more();
+  expect(ids(it)).toHaveLength(45);
+});
+
+test('what others wrote before a post of his own is told, and stands below it', async () => {
+  const it = feed();
+  await it.load();
+  it.add({ id: 48 } as Post);
+  server.posts = [...numbered(48, 46), ...server.posts];
+  await it.look(signal);
+  expect(it.fresh.map(({ id }) => id)).toEqual([47, 46]);
+  it.add({ id: 49 } as Post);
+  await it.showFresh();
+  expect(ids(it)?.slice(0, 5)).toEqual([49, 48, 47, 46, 45]);
+
+  // However many they are: his own does not make the page a known one.
+  it.add({ id: 80 } as Post);
+  server.posts = [...numbered(80, 49), ...server.posts.slice(1)];
+  await it.look(signal);
+  await it.showFresh();
+  while (it.hasMore) await it.more();
+  expect(new Set(ids(it))).toEqual(new Set(server.posts.map(({ id }) => id)));
+});
+
+test('an answer that does not know what was done meanwhile is not believed', async () => {
+  const it = feed();
+  await it.load();
+  const likedAs = (id: number) => it.posts?.find((post) => post.id === id)?.is_liked_by_user;
+  server.meanwhile = () => {
+    server.meanwhile = () => {};
+    it.put({ id: 45, is_liked_by_user: true } as Post);
+    it.remove(44);
+  };
+  await it.look(signal);
+  expect(likedAs(45)).toBe(true);
+  expect(ids(it)?.slice(0, 2)).toEqual([45, 43]);
+
+  server.posts = server.posts.filter(({ id }) => id !== 44);
+  server.meanwhile = () => {
+    server.meanwhile = () => {};
+    server.posts = [{ id: 46 }, ...server.posts];
+    it.add({ id: 46 } as Post);
+  };
+  await it.load();
+  expect(ids(it)?.slice(0, 3)).toEqual([46, 45, 43]);
 });
 
 test('a page that does not come says so, and is asked for again', async () => {

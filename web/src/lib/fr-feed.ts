@@ -68,6 +68,7 @@ export const feedWords = {
 
   post: {
     title: (name: string) => `Publication de ${name}`,
+    anonymousOwn: 'Votre publication anonyme',
     anonymous: 'Membre anonyme',
     anonymousYou: 'Vous, anonymement',
     someone: 'Un membre',
@@ -96,7 +97,6 @@ export const feedWords = {
     reportPlaceholder: 'Arnaque, insultes, fausse information…',
     reportYes: 'Signaler',
     reporting: 'Envoi…',
-    cancel: 'Annuler',
     gone: 'Cette publication n’existe plus',
     goneText: 'Elle a été supprimée, ou elle n’est pas de votre commune.',
     back: 'Retour au fil',
@@ -105,7 +105,6 @@ export const feedWords = {
 
   likes: {
     like: 'J’aime',
-    liked: 'Vous aimez',
     count: (n: number) => `${number(n)} J’aime`,
     told: (likes: boolean, n: number) =>
       likes ? `Vous aimez cette publication. ${n} J’aime.` : `Vous n’aimez plus. ${n} J’aime.`,
@@ -156,7 +155,6 @@ export const feedWords = {
     copy: 'Copier le lien',
     copied: 'Lien copié',
     copyFailed: 'Votre navigateur ne permet pas de copier : gardez le doigt sur l’adresse.',
-    link: 'Adresse de la publication',
     invite: (who: string) => `À lire sur CommuniConnect : ${who}`,
     opens: 'Ouvre un nouvel onglet',
   },

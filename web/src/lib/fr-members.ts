@@ -93,7 +93,6 @@ export const members = {
     submit: 'Préparer le direct',
     busy: 'Préparation…',
     needQuartier: 'Choisissez d’abord votre quartier : vos voisins y verront vos directs.',
-    saveQuartier: 'Enregistrer mon quartier',
     formSteps: [
       'Vous préparez le direct ici.',
       'Vous copiez le serveur et la clé de stream dans OBS, ou une adresse dans votre téléphone.',

@@ -11,7 +11,6 @@ export const profileWords = {
   cancel: 'Annuler',
   picture: 'Changer la photo',
   pictureRemove: 'Retirer la photo',
-  pictureBusy: 'Envoi de la photo…',
   pictureSaved: 'Photo enregistrée.',
   pictureRemoved: 'Photo retirée.',
   notPicture: 'Choisissez une photo (JPEG, PNG, GIF ou WebP).',

@@ -3,6 +3,8 @@
 import type { PostType } from './api/post-types';
 import { number } from './format';
 
+const characters = (n: number) => `${number(n)} ${n < 2 ? 'caractère' : 'caractères'}`;
+
 export const publishWords = {
   title: 'Nouvelle publication',
   type: 'De quoi s’agit-il ?',
@@ -16,8 +18,8 @@ export const publishWords = {
   titleLabel: 'Titre',
   text: 'Votre message',
   textPlaceholder: 'Que se passe-t-il dans le quartier ?',
-  left: (n: number) => `Encore ${number(n)} caractères`,
-  tooLong: (n: number) => `${number(n)} caractères de trop`,
+  left: (n: number) => `Encore ${characters(n)}`,
+  tooLong: (n: number) => `${characters(n)} de trop`,
   anonymous: 'Publier anonymement',
   anonymousHint:
     'Ni votre nom ni votre photo ne seront montrés. Les modérateurs sauront qui a écrit.',
@@ -35,7 +37,6 @@ export const publishWords = {
   notMedia: (name: string) => `${name} n’est ni une photo ni une vidéo.`,
   imageTooLarge: (name: string) => `${name} dépasse 10 Mo : choisissez une photo plus petite.`,
   videoTooLarge: (name: string) => `${name} dépasse 50 Mo : coupez la vidéo, une minute au plus.`,
-  videoTooLong: (name: string) => `${name} dure plus d’une minute : coupez la vidéo.`,
   list: 'Fichiers de la publication',
   nth: (n: number, of: number) => `Fichier ${n} sur ${of}`,
   preparing: 'Préparation…',
@@ -55,7 +56,6 @@ export const publishWords = {
   moved: (name: string, at: number, of: number) => `${name} : place ${at} sur ${of}`,
   removed: (name: string) => `${name} a été retiré.`,
   ready: (name: string) => `${name} est envoyé.`,
-  shrunk: (before: string, after: string) => `${before} → ${after}`,
 
   submit: 'Publier',
   busy: 'Publication…',
@@ -64,6 +64,4 @@ export const publishWords = {
   stuck: 'Un fichier n’est pas parti : reprenez son envoi, ou retirez-le.',
   noPlace: 'Choisissez d’abord votre quartier : on publie pour ses voisins.',
   noPlaceLink: 'Choisir mon quartier',
-  published: 'Publication envoyée.',
-  cancel: 'Annuler',
 };

@@ -29,7 +29,7 @@ test('a like counts at once, and once', () => {
 
 test('it is shown before the server has answered', async () => {
   const { asked, send, shown, show } = server();
-  void new Like(false, send, show).toggle();
+  void new Like(false, send, show).toggle(false);
   expect(shown).toEqual([[true, null]]);
   await asked[0]?.answer();
   expect(shown).toHaveLength(1);
@@ -37,7 +37,7 @@ test('it is shown before the server has answered', async () => {
 
 test('what is refused is taken back, with a word', async () => {
   const { asked, send, shown, show } = server();
-  void new Like(false, send, show).toggle();
+  void new Like(false, send, show).toggle(false);
   await asked[0]?.answer(refusal(500));
   expect(shown).toEqual([
     [true, null],
@@ -48,9 +48,9 @@ test('what is refused is taken back, with a word', async () => {
 test('what was so already is no refusal', async () => {
   const { asked, send, shown, show } = server();
   const like = new Like(false, send, show);
-  void like.toggle();
+  void like.toggle(false);
   await asked[0]?.answer(refusal(400));
-  void like.toggle();
+  void like.toggle(true);
   await asked[1]?.answer(refusal(404));
   expect(shown).toEqual([
     [true, null],
@@ -61,10 +61,7 @@ test('what was so already is no refusal', async () => {
 test('who presses again and again is asked for once at a time, and in the end as he wants', async () => {
   const { asked, send, show } = server();
   const like = new Like(false, send, show);
-  void like.toggle();
-  void like.toggle();
-  void like.toggle();
-  void like.toggle();
+  for (const shown of [false, true, false, true]) void like.toggle(shown);
   expect(asked).toHaveLength(1);
   await asked[0]?.answer();
   expect(asked.map(({ likes }) => likes)).toEqual([true, false]);
@@ -75,11 +72,20 @@ test('who presses again and again is asked for once at a time, and in the end as
 test('a post that is read anew meanwhile does not undo a press', async () => {
   const { asked, send, shown, show } = server();
   const like = new Like(false, send, show);
-  void like.toggle();
+  void like.toggle(false);
   like.learn(false);
+  expect(shown.slice(-1)[0]).toEqual([true, null]);
   await asked[0]?.answer();
   like.learn(true);
-  void like.toggle();
+  void like.toggle(true);
   expect(shown.slice(-1)[0]).toEqual([false, null]);
   expect(asked.slice(-1)[0]?.likes).toBe(false);
+});
+
+test('who sees no like wants one, whatever was known', async () => {
+  const { asked, send, shown, show } = server();
+  const like = new Like(true, send, show);
+  await like.toggle(false);
+  expect(shown).toEqual([[true, null]]);
+  expect(asked).toHaveLength(0);
 });

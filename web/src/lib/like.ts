@@ -29,13 +29,15 @@ export class Like {
     this.#known = this.#wanted = known;
   }
 
-  /** What the server said of it when the post was read anew. */
+  /** What the server said of it when the post was read anew: before it heard of a press, maybe. */
   learn(known: boolean): void {
     if (!this.#sends) this.#known = this.#wanted = known;
+    else if (known !== this.#wanted) this.onchange(this.#wanted, null);
   }
 
-  async toggle(): Promise<void> {
-    this.#wanted = !this.#wanted;
+  /** A press, by who sees it `shown`: the other is what he wants. */
+  async toggle(shown: boolean): Promise<void> {
+    this.#wanted = !shown;
     this.onchange(this.#wanted, null);
     if (this.#sends) return;
     this.#sends = true;

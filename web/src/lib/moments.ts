@@ -26,17 +26,25 @@ export function ago(at: string, now: number): string {
   if (past < MINUTE) return 'à l’instant';
   if (past < HOUR) return `${Math.floor(past / MINUTE)}${NBSP}min`;
   if (past < DAY) return `${Math.floor(past / HOUR)}${NBSP}h`;
-  if (past < 2 * DAY) return 'hier';
-  if (past < 7 * DAY) return `${Math.floor(past / DAY)}${NBSP}j`;
-  const day = `${then.getDate()}${NBSP}${MONTHS[then.getMonth()]}`;
-  const isThisYear = then.getFullYear() === new Date(now).getFullYear();
+  const today = new Date(now);
+  const days = Math.round((midnight(today) - midnight(then)) / DAY);
+  if (days < 2) return 'hier';
+  if (days < 7) return `${days}${NBSP}j`;
+  const day = dayOf(then).replace(' ', NBSP);
+  const isThisYear = then.getFullYear() === today.getFullYear();
   return isThisYear ? day : `${day} ${then.getFullYear()}`;
 }
+
+/** `1er mars`, `12 mars`. */
+const dayOf = (at: Date): string =>
+  `${at.getDate()}${at.getDate() === 1 ? 'er' : ''} ${MONTHS[at.getMonth()]}`;
+
+const midnight = (at: Date): number =>
+  new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
 
 /** The same moment in full: `12 mars 2024 à 09:05`. */
 export function moment(at: string): string {
   const then = new Date(at);
   const two = (n: number) => String(n).padStart(2, '0');
-  const day = `${then.getDate()} ${MONTHS[then.getMonth()]} ${then.getFullYear()}`;
-  return `${day} à ${two(then.getHours())}:${two(then.getMinutes())}`;
+  return `${dayOf(then)} ${then.getFullYear()} à ${two(then.getHours())}:${two(then.getMinutes())}`;
 }

@@ -9,6 +9,12 @@ export function nameOf(author: Writer, isAnonymous: boolean, own: boolean): stri
   return [author.first_name, author.last_name].join(' ').trim() || feedWords.post.someone;
 }
 
+/** What a post without a title is called: by its reader, or (`own` false) by all who may hear of it. */
+export const calledPost = (author: Writer, isAnonymous: boolean, own: boolean): string =>
+  isAnonymous && own
+    ? feedWords.post.anonymousOwn
+    : feedWords.post.title(nameOf(author, isAnonymous, own));
+
 /** What the server says of who lives nowhere it knows of, or of whom nobody is to know. */
 const NOWHERE = 'Non spécifié';
 

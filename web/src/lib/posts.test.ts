@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Comment, Post } from './api/post-types';
 import {
+  bringsEarlier,
   colourOf,
   countOf,
+  downToListed,
   earlierPage,
   feedPath,
   isEditable,
   liveOf,
-  newerThan,
   ratioOf,
   refreshed,
   shownMedia,
@@ -42,10 +43,10 @@ test('what was written since comes first, and nothing is listed twice', () => {
     { id: 3, likes: 5 },
   ];
   expect(refreshed(list, first)).toEqual([first[0], first[1], list[1]]);
-  expect(newerThan(list, first)).toBe(1);
-  expect(newerThan(rows(2, 1), rows(3, 2, 1))).toBe(1);
-  expect(newerThan(rows(2, 1), rows(9, 8))).toBe(2);
-  expect(newerThan(rows(2, 1), rows(2, 1))).toBe(0);
+  expect(downToListed(list, first)).toEqual(first);
+  expect(downToListed(rows(5, 2), rows(5, 4, 3, 2, 1))).toEqual(rows(5, 4, 3, 2));
+  expect(downToListed(rows(2, 1), rows(9, 8))).toBeNull();
+  expect(downToListed([], [])).toBeNull();
 });
 
 test('a post is changed for half an hour', () => {
@@ -137,6 +138,9 @@ test('earlier comments come before those shown, each once', () => {
   const shown = [comment(31, null), comment(32, null)];
   const page = [comment(29, null), comment(30, null), comment(31, null)];
   expect(withComments(shown, page).map(({ id }) => id)).toEqual([29, 30, 31, 32]);
+  expect(bringsEarlier(shown, page)).toBe(true);
+  expect(bringsEarlier(shown, [comment(31, null), comment(40, null)])).toBe(false);
+  expect(bringsEarlier([], page)).toBe(true);
   // 45 comments by twenty, of which the last ten are shown: the one before is on the second page.
   expect(earlierPage(45, 10, 20)).toBe(2);
   expect(earlierPage(45, 25, 20)).toBe(1);

@@ -38,11 +38,15 @@ export function refreshed<T extends { id: number }>(list: readonly T[], first: r
   return [...first, ...list.filter(({ id }) => !known.has(id))];
 }
 
-/** How many of a first page are not listed yet: above the first that is. */
-export function newerThan(list: readonly { id: number }[], first: readonly { id: number }[]) {
+/** The rows of a first page down to the last that is listed, below which it tells nothing new; null where
+ * none of it is. */
+export function downToListed<T extends { id: number }>(
+  list: readonly { id: number }[],
+  first: readonly T[],
+): T[] | null {
   const known = new Set(list.map(({ id }) => id));
-  const at = first.findIndex(({ id }) => known.has(id));
-  return at < 0 ? first.length : at;
+  const after = first.map(({ id }) => known.has(id)).lastIndexOf(true) + 1;
+  return after === 0 ? null : first.slice(0, after);
 }
 
 /** Whether its author may still change it. */
@@ -152,3 +156,7 @@ export function thread(comment: Comment): { reply: Comment; to: Comment }[] {
 /** Of pages of `size`, oldest first, the one with the comment before the last `shown` of `total`. */
 export const earlierPage = (total: number, shown: number, size: number): number =>
   Math.max(1, Math.ceil((total - shown) / size));
+
+/** Whether a page has a comment from before all those shown. */
+export const bringsEarlier = (list: readonly Comment[], page: readonly Comment[]): boolean =>
+  page.some(({ id }) => list.every((shown) => id < shown.id));

@@ -112,6 +112,8 @@ class Router {
 
   #follow(event: MouseEvent): void {
     if (event.defaultPrevented || event.button !== 0) return;
+    // Within the page of a stranger nothing but the player is ever shown.
+    if (this.route.page === 'embed') return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest?.('a');
     if (!link || link.target || link.hasAttribute('download')) return;

@@ -74,6 +74,40 @@ test('a link that is cut is told from a refusal', async () => {
   await expect(api.regions()).rejects.toMatchObject({ details: { failure: 'network', status: 0 } });
 });
 
+test('an answer that is cut short, or is not the server’s, is no success', async () => {
+  const answered = (response: Response) =>
+    new Api(
+      () => {
+        throw new Error('unused');
+      },
+      async () => response,
+    ).regions();
+  const cut = new ReadableStream({
+    start(body) {
+      body.enqueue(new TextEncoder().encode('{"regions": ['));
+      body.error(new TypeError('network'));
+    },
+  });
+  for (const body of [cut, '{"regions": [', '<h1>Bienvenue à l’hôtel</h1>', '']) {
+    await expect(answered(new Response(body, { status: 200 }))).rejects.toMatchObject({
+      details: { failure: 'network', status: 0 },
+    });
+  }
+  await expect(answered(new Response('<h1>', { status: 502 }))).rejects.toMatchObject({
+    status: 502,
+  });
+});
+
+test('an answer that has nothing to say has said it', async () => {
+  const api = new Api(
+    () => {
+      throw new Error('unused');
+    },
+    async () => new Response(null, { status: 204 }),
+  );
+  await expect(api.revoke({ access: 'a0', refresh: 'r0' })).resolves.toBeUndefined();
+});
+
 test('times are told by the server’s clock', async () => {
   const { api } = client([200, { regions: [] }, { date: 'Thu, 01 Jan 2032 00:00:00 GMT' }]);
   await api.regions();

@@ -28,6 +28,8 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** For what takes longer than an answer may. */
   timeoutMs?: number;
+  /** Hears which success it was, where that says something. */
+  onstatus?: (status: number) => void;
 }
 
 export class Api {
@@ -194,11 +196,14 @@ export class Api {
       else if (options.body !== undefined) init.body = JSON.stringify(options.body);
       const response = await this.send(path, init);
       this.#readClock(response);
-      const body: unknown = await response.json().catch(() => null);
+      const body: unknown = await response.json().catch(() => undefined);
       if (!response.ok) {
-        throw errorFromResponse(response.status, body, response.headers.get('retry-after'));
+        throw errorFromResponse(response.status, body ?? null, response.headers.get('retry-after'));
       }
-      return body as T;
+      // Cut short, or the word of something on the way: what was asked for may not have been done.
+      if (body === undefined && response.status !== 204) throw new TypeError('unreadable');
+      options.onstatus?.(response.status);
+      return (body ?? null) as T;
     } catch (error) {
       if (error instanceof ApiError) throw error;
       const late = abort.signal.aborted && !options.signal?.aborted;

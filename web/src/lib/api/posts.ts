@@ -57,12 +57,16 @@ export const say = (post: number, content: string, parent: number | null) =>
 export const removeComment = (id: number) =>
   api.signed(`/api/posts/comments/${id}/`, { method: 'DELETE' });
 
-/** Passes a post on within the site. */
-export const share = (id: number, comment: string) =>
-  api.signed<{ message: string }>(`/api/posts/posts/${id}/share/`, {
+/** Passes a post on within the site; whether this member had not yet. */
+export async function share(id: number): Promise<{ message: string; isNew: boolean }> {
+  let isNew = false;
+  const { message } = await api.signed<{ message: string }>(`/api/posts/posts/${id}/share/`, {
     method: 'POST',
-    body: { share_type: 'share', comment },
+    body: { share_type: 'share', comment: '' },
+    onstatus: (status) => (isNew = status === 201),
   });
+  return { message, isNew };
+}
 
 export type Platform = 'whatsapp' | 'facebook' | 'twitter' | 'telegram' | 'email' | 'copy_link';
 

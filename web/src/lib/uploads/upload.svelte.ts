@@ -4,12 +4,12 @@
 import { asApiError } from '../api/errors';
 import { comeBackMs } from '../patience';
 import { session } from '../session.svelte';
-import { read, write } from '../storage';
+import { BEGUN, read, write } from '../storage';
 import { marked, next, secondsLeft, share, type Mark } from './plan';
 import { announce, giveUp, goOn, look, type There } from './tus';
 
 /** Where the files are that have not come whole. */
-const KEY = 'cc.uploads';
+const KEY = BEGUN.uploads;
 /** As many as the server keeps open for one member. */
 const REMEMBERED = 10;
 
