@@ -12,7 +12,7 @@ use http::request::Parts;
 use hub::{Channel, Playlist};
 use metrics::Counter;
 use packager::Rendition;
-use recorder::{Error, Library, Rewind, Sought};
+use recorder::{Content, Error, Library, Rewind, Standing};
 
 use crate::{
     Directives, Malformed, caching::Kept, directives::parameter, failure::Failure,
@@ -34,8 +34,7 @@ impl Delivery {
         let from_ms = from_ms.map(|it| it.parse().map_err(|_| Failure::Date)).transpose()?;
         let (_, rewind) = self.begun(channel, asked).await?;
         let of_sound = rendition == Rendition::SOUND;
-        let playlist = rewind.multivariant_playlist(channel.name().as_str(), of_sound, from_ms);
-        playlist.ok_or(Failure::NotStarted)
+        rewind.multivariant_playlist(of_sound, from_ms).ok_or(Failure::NotStarted)
     }
 
     /// A media playlist of it.
@@ -47,10 +46,11 @@ impl Delivery {
     ) -> Result<Arc<Playlist>, Failure> {
         let directives =
             Directives::parse(asked.uri.query()).map_err(|Malformed| Failure::Directives)?;
-        // Before what is listed is known: the end comes after its last segment.
-        let has_ended = channel.state().ended;
-        let (_, rewind) = self.begun(channel, asked).await?;
-        let playlist = rewind.media_playlist(rendition, directives.skip, has_ended);
+        // Before what is listed is known: the end comes after its last segment, and that once it is written.
+        let has_ended = channel.state().ended && !self.is_written(channel);
+        let (library, rewind) = self.begun(channel, asked).await?;
+        let playlist = library.rewind_playlist(&rewind, rendition, directives.skip, has_ended);
+        let playlist = playlist.await.map_err(unreadable(channel.name().as_str()))?;
         playlist.ok_or(Failure::UnknownPath)
     }
 
@@ -59,7 +59,7 @@ impl Delivery {
         &self,
         channel: &Channel,
         rendition: Rendition,
-        seek: impl Fn(&Rewind) -> Sought,
+        seek: impl Fn(&Rewind) -> Option<Content>,
         kept: &Kept,
         asked: &Parts,
         sent_bytes: Counter,
@@ -69,8 +69,7 @@ impl Delivery {
             failure => failure,
         })?;
         let name = channel.name().as_str();
-        let content = library.rewound(&rewind, seek).await.map_err(unreadable(name))?;
-        let content = content.ok_or(Failure::UnknownSegment)?;
+        let content = seek(&rewind).ok_or(Failure::UnknownSegment)?;
         self.stored(library, name, rendition, content, kept, asked, sent_bytes).await
     }
 
@@ -87,6 +86,12 @@ impl Delivery {
         let source = Rendition::Source;
         self.first(channel, source, asked, |channel| channel.media_playlist(source)).await?;
         self.rewind_of(channel).await
+    }
+
+    /// Whether some of the live may still come to its recording.
+    fn is_written(&self, channel: &Channel) -> bool {
+        let name = channel.name().as_str();
+        self.recordings.as_ref().is_some_and(|it| it.standing(name) == Standing::Written)
     }
 
     async fn rewind_of(&self, channel: &Channel) -> Result<(&Library, Arc<Rewind>), Failure> {

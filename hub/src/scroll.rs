@@ -45,12 +45,13 @@ impl Scroll {
         self.0.iter().map(|piece| piece.text.len() + piece.deflated.len()).sum()
     }
 
-    /// The playlist of these pieces between `head` and `tail`; see [`Playlist::new`].
+    /// The playlist of these pieces between `head` and `tail`; see [`Playlist::new`]. Its entity tag is made of `mark`
+    /// and of what it says.
     pub fn playlist(
         &self,
         head: String,
         tail: String,
-        etag: String,
+        mark: &str,
         target_duration_s: u32,
     ) -> Playlist {
         let (head, tail) = (Piece::new(head), Piece::new(tail));
@@ -68,6 +69,7 @@ impl Scroll {
         gzip.extend(LAST_BLOCK);
         gzip.extend(crc.sum().to_le_bytes());
         gzip.extend(crc.amount().to_le_bytes());
+        let etag = format!("W/\"{mark}.{:08x}\"", crc.sum());
         Playlist::gzipped(text, Bytes::from(gzip), etag, target_duration_s)
     }
 }
@@ -105,7 +107,7 @@ mod tests {
         let mut expected = lines(0..0);
         for pieces in 0..4_u32 {
             let tail = lines(pieces * 128..pieces * 128 + 7);
-            let playlist = scroll.playlist("#EXTM3U\n".into(), tail.clone(), "W/\"1\"".into(), 2);
+            let playlist = scroll.playlist("#EXTM3U\n".into(), tail.clone(), "1", 2);
             let whole = format!("#EXTM3U\n{expected}{tail}");
             assert_eq!(playlist.text(), whole.as_bytes());
             // A decoder of one member, as browsers have.
@@ -119,7 +121,7 @@ mod tests {
             scroll.push(piece);
         }
         scroll.drop_first();
-        let playlist = scroll.playlist(String::new(), String::new(), "W/\"1\"".into(), 2);
+        let playlist = scroll.playlist(String::new(), String::new(), "1", 2);
         assert_eq!(playlist.text(), lines(128..512).as_bytes());
         assert!(playlist.gzip().len() < playlist.text().len() / 4);
     }

@@ -8,8 +8,8 @@
 //! hub::Channel ──▶ Follower ──▶ Queue ──▶ Writer ──▶ recordings/<playback name>/ ──▶ Uploader ──▶ bucket
 //!     window        cursor      threads                      │                                      │
 //!                                     Library ──▶ Recording ◀┴──────────────────────────────────────┘
-//!                                                     ├────▶ Film
-//!                              hub::Channel ──────────┴────▶ Rewind
+//!                                        │            └────▶ Film
+//!                                        └─────────────────▶ Rewind
 //! ```
 //!
 //! Segments are written as they are, so that a recording is what its viewers saw: nothing is remuxed again
@@ -42,7 +42,7 @@ pub use library::{Library, Standing};
 pub use past::Left;
 pub use recorder::{Progress, Recorder, State};
 pub use recording::{Alone, Blob, Content, Moment, Open, Opening, Recording, Summary};
-pub use rewind::{Rewind, Sought};
+pub use rewind::Rewind;
 pub use uploader::Uploader;
 
 /// Why a recording cannot be read.

@@ -16,8 +16,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hub::Channel;
+use hub::{Channel, Playlist};
 use media::id::{PlaybackName, UserId};
+use packager::Rendition;
 use storage::Depot;
 use tokio::{
     sync::{Notify, Semaphore},
@@ -26,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Content, Disk as _, Error, Film, Recording, Rewind, Sought, System, When,
+    Config, Disk as _, Error, Film, Recording, Rewind, System, When,
     far::Found,
     film::Cut,
     recording::Folder,
@@ -83,6 +84,8 @@ struct Shelves {
     open: Lately<Recording>,
     films: Lately<Film>,
     rewinds: Lately<Rewind>,
+    /// How often something was written of any recording.
+    editions: u64,
     due: Due,
 }
 
@@ -115,6 +118,8 @@ struct Known {
     /// Its volumes may leave the disk.
     may_leave: bool,
     size: Option<Size>,
+    /// Another one each time that something was written of it.
+    edition: u64,
     /// Whose turn it is to open it: the others find it open.
     opening: Arc<tokio::sync::Mutex<()>>,
     /// The same to make a film of it.
@@ -302,7 +307,7 @@ impl Library {
         Ok(film)
     }
 
-    /// What viewers of a live may go back to, so far as `window` reaches, up to the newest segment that is complete.
+    /// What viewers of a live may go back to, so far as `window` reaches, up to the newest segment that is written.
     ///
     /// # Errors
     /// [`Error::Unknown`] where it is not recorded, [`Error::Busy`]; those of the disk.
@@ -314,18 +319,19 @@ impl Library {
         let (name, epoch) = (channel.name(), channel.epoch().as_str());
         let at_hand = || {
             let mut shelves = self.lock();
-            let opening =
-                Arc::clone(&shelves.known.get(name.as_str()).ok_or(Error::Unknown)?.opening);
+            let known = shelves.known.get(name.as_str()).ok_or(Error::Unknown)?;
+            let (opening, edition) = (Arc::clone(&known.opening), known.edition);
             let rewind = shelves.rewinds.find(name).filter(|rewind| rewind.epoch() == epoch);
-            Ok::<_, Error>((opening, rewind))
+            Ok::<_, Error>((opening, edition, rewind))
         };
-        let (opening, rewind) = at_hand()?;
-        if let Some(rewind) = rewind.filter(|rewind| rewind.follow(channel, false)) {
+        let (opening, edition, rewind) = at_hand()?;
+        if let Some(rewind) = rewind.filter(|rewind| rewind.edition() == edition) {
             return Ok(rewind);
         }
         let _turn = timeout(PLACE_WITHIN, opening.lock()).await.map_err(|_| Error::Busy)?;
-        let rewind = match at_hand()?.1 {
-            Some(rewind) if rewind.follow(channel, false) => return Ok(rewind),
+        let (_, edition, rewind) = at_hand()?;
+        let rewind = match rewind {
+            Some(rewind) if rewind.edition() == edition => return Ok(rewind),
             Some(rewind) => rewind,
             None => {
                 let folder = Folder { path: self.folder(name), depot: self.0.depot.clone() };
@@ -333,8 +339,7 @@ impl Library {
             }
         };
         let reading = Arc::clone(&rewind);
-        self.read(move || reading.read()).await?;
-        rewind.follow(channel, true);
+        self.read(move || reading.read(edition)).await?;
         let mut shelves = self.lock();
         if shelves.known.contains_key(name.as_str()) {
             let (name, held_bytes) = (name.clone(), Rewind::held_bytes);
@@ -343,24 +348,27 @@ impl Library {
         Ok(rewind)
     }
 
-    /// Something of what viewers may go back to that is not in memory; `None` where there is no such thing.
+    /// A media playlist of it: see [`Rewind::media_playlist`]. The first one of a long live is written on a thread
+    /// that may block.
     ///
     /// # Errors
-    /// [`Error::Busy`]; those of the disk.
-    pub async fn rewound(
+    /// [`Error::Busy`].
+    pub async fn rewind_playlist(
         &self,
         rewind: &Arc<Rewind>,
-        seek: impl Fn(&Rewind) -> Sought,
-    ) -> Result<Option<Content>, Error> {
-        if let Sought::Unread = seek(rewind) {
-            let reading = Arc::clone(rewind);
-            self.read(move || reading.read()).await?;
+        rendition: Rendition,
+        is_delta: bool,
+        has_ended: bool,
+    ) -> Result<Option<Arc<Playlist>>, Error> {
+        if rewind.is_long(rendition) {
+            let writing = Arc::clone(rewind);
+            let write = move || {
+                writing.write(rendition);
+                Ok(())
+            };
+            self.read(write).await?;
         }
-        match seek(rewind) {
-            Sought::Found(content) => Ok(Some(content)),
-            // It left the window, and the disk never had it.
-            Sought::Unknown | Sought::Unread => Ok(None),
-        }
+        Ok(rewind.media_playlist(rendition, is_delta, has_ended))
     }
 
     /// Runs what blocks on a thread for that, when there is a place.
@@ -660,7 +668,18 @@ impl Library {
     pub(crate) fn begin(&self, name: &PlaybackName) {
         let mut shelves = self.lock();
         shelves.forget(name);
-        shelves.known.insert(name.as_str().into(), Known { is_written: true, ..Known::default() });
+        let edition = shelves.next_edition();
+        let known = Known { is_written: true, edition, ..Known::default() };
+        shelves.known.insert(name.as_str().into(), known);
+    }
+
+    /// Something was written of it: who goes back in its live reads it.
+    pub(crate) fn wrote(&self, name: &PlaybackName) {
+        let mut shelves = self.lock();
+        let edition = shelves.next_edition();
+        if let Some(known) = shelves.known.get_mut(name.as_str()) {
+            known.edition = edition;
+        }
     }
 
     /// It is written no more; it is there if anything was written of it.
@@ -668,7 +687,8 @@ impl Library {
         let mut shelves = self.lock();
         shelves.forget(name);
         if is_there {
-            shelves.known.insert(name.as_str().into(), Known::default());
+            let edition = shelves.next_edition();
+            shelves.known.insert(name.as_str().into(), Known { edition, ..Known::default() });
         }
         drop(shelves);
         self.due(name.clone());
@@ -750,6 +770,12 @@ impl Library {
 }
 
 impl Shelves {
+    /// One that no recording had.
+    fn next_edition(&mut self) -> u64 {
+        self.editions += 1;
+        self.editions
+    }
+
     fn is_finished(&self, name: &PlaybackName) -> bool {
         self.known.get(name.as_str()).is_some_and(|known| !known.is_written)
     }

@@ -280,6 +280,7 @@ impl Follower {
         let Done { writer, written, outcome } = self.wait(came, after_msn).await?;
         self.writer = writer;
         self.is_there |= self.writer.is_some();
+        self.recorder.0.recordings.wrote(self.channel.name());
         if written > 0 {
             self.cursor.written(written as u64);
             ::metrics::counter!("recorder_segments_total").increment(written as u64);

@@ -40,7 +40,7 @@ pub(crate) const MAX_INDEX_BYTES: u64 = 224 * 1024 * 1024;
 /// A run of the server that did not end in order may have left lines on the disk that came there before the bytes
 /// they tell of; what was synced did not. These are of its last seconds, so the newest so many bytes of each run
 /// are looked at.
-const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const UNSURE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A recording that is not being written.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub struct Recording {
 
 impl Folder {
     /// What the recording is called.
-    fn name(&self) -> Option<PlaybackName> {
+    pub(crate) fn name(&self) -> Option<PlaybackName> {
         self.path.file_name()?.to_str()?.parse().ok()
     }
 }
@@ -177,7 +177,7 @@ impl Recording {
             multivariant: OnceLock::new(),
             media: Default::default(),
         };
-        let mut whole = Whole::of(&recording.folder, &index.records)?;
+        let mut whole = Whole::of(&recording.folder, &index.records);
         for record in index.records {
             if !whole.is_whole(&record) {
                 recording.summary.damaged += u64::from(matches!(record, Record::Segment(_)));
@@ -817,7 +817,8 @@ impl Opening {
 
 /// Tells what lies whole in the volumes of a recording. What is in the bucket is not read for that: the store
 /// keeps what it took.
-struct Whole {
+#[derive(Debug)]
+pub(crate) struct Whole {
     folder: Folder,
     /// What is in the bucket.
     uploaded: Uploaded,
@@ -828,9 +829,20 @@ struct Whole {
 }
 
 impl Whole {
+    /// One that looks at nothing unless it is told to. Blocks.
+    pub(crate) fn new(folder: &Folder) -> Self {
+        let uploaded = match &folder.depot {
+            // Damaged, it says nothing of what is on the disk.
+            Some(_) => Uploaded::read(&folder.path).ok().flatten().unwrap_or_default(),
+            None => Uploaded::default(),
+        };
+        let (lens, unsure_from) = (HashMap::new(), HashMap::new());
+        Self { folder: folder.clone(), uploaded, lens, unsure_from }
+    }
+
     /// A power cut may have come before each place where another run of the server went on, and before the end
     /// of what has none.
-    fn of(folder: &Folder, records: &[Record]) -> Result<Self, Error> {
+    fn of(folder: &Folder, records: &[Record]) -> Self {
         let mut unsure_from = HashMap::new();
         let has_end = matches!(records.last(), Some(Record::End { .. }));
         let mut unsure = if has_end { 0 } else { UNSURE_BYTES };
@@ -847,12 +859,7 @@ impl Whole {
                 unsure = unsure.saturating_sub(place.len);
             }
         }
-        let uploaded = match &folder.depot {
-            // Damaged, it says nothing of what is on the disk.
-            Some(_) => Uploaded::read(&folder.path).ok().flatten().unwrap_or_default(),
-            None => Uploaded::default(),
-        };
-        Ok(Self { folder: folder.clone(), uploaded, lens: HashMap::new(), unsure_from })
+        Self { unsure_from, ..Self::new(folder) }
     }
 
     /// What is in the bucket, and the volumes that are there alone.
@@ -861,19 +868,30 @@ impl Whole {
         (self.uploaded, far.map(|(volume, _)| volume).collect())
     }
 
-    fn is_whole(&mut self, record: &Record) -> bool {
+    /// Whether a volume is in the bucket alone.
+    pub(crate) fn is_far(&self, volume: u32) -> bool {
+        self.lens.get(&volume).is_some_and(|(_, is_far)| *is_far)
+    }
+
+    pub(crate) fn is_whole(&mut self, record: &Record) -> bool {
         // All segments hang on them, and the second copy is of use only if the first is looked at.
         let is_init = matches!(record, Record::Init(_));
         record.places().into_iter().all(|place| self.lies_whole(place, is_init))
     }
 
-    fn lies_whole(&mut self, place: &Place, is_read: bool) -> bool {
+    /// Whether something is there; every byte of it where it is to be read.
+    pub(crate) fn lies_whole(&mut self, place: &Place, is_read: bool) -> bool {
         let Self { folder, uploaded, lens, unsure_from } = self;
         let look = || match fs::metadata(volume_path(&folder.path, place.volume)) {
             Ok(file) => (file.len(), false),
             Err(_) => uploaded.volumes.get(&place.volume).map_or((0, false), |len| (*len, true)),
         };
-        let (len, is_far) = *lens.entry(place.volume).or_insert_with(look);
+        let volume = lens.entry(place.volume).or_insert_with(look);
+        if volume.0 < place.end() {
+            // It grows while it is written.
+            *volume = look();
+        }
+        let (len, is_far) = *volume;
         let is_unsure =
             is_read || unsure_from.get(&place.volume).is_some_and(|from| place.at >= *from);
         let blob = || Blob { folder: folder.clone(), place: place.clone(), is_far };

@@ -1,24 +1,29 @@
 //! What viewers of a live that is on may go back to (ADR 48).
 //!
-//! Here: every segment of its epoch that is on the disk or in the window, as playlists that go on from segment to
+//! Here: every segment of its epoch that the index of its recording tells of, as playlists that go on from segment to
 //! segment; where the bytes lie of those that left the window. Not here: what the lines of such a list are
 //! (`packager::rewind`), HTTP (`delivery`).
 //!
-//! Nobody pays for it before somebody goes back: then the index of the recording is read once, and what comes later
-//! is taken from the window of the channel, which every segment passes. The disk is asked again for the place of
-//! something that has left it. What a list said once it says until it leaves: it is written at its end, and its
-//! oldest pieces are taken away.
+//! Nobody pays for it before somebody goes back: then the index is read once, and read on when more was written. A
+//! segment is listed once it is told of there, so that what is listed can be had: who goes back needs no edge. What a
+//! list said once it says until it leaves: it is written at its end, and its oldest pieces are taken away.
+//!
+//! The disk is read by threads that may block, one at a time, under a lock of their own. That of what was read is held
+//! as long as some of it is taken in, or a piece of a list is written.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::fs::FileExt as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use hub::{Channel, Playlist, Scroll};
+use hub::{Playlist, Scroll};
 use media::Labels;
 use packager::{
     Rendition,
@@ -28,17 +33,19 @@ use packager::{
 
 use crate::{
     Content, Error,
-    index::{self, Index, Place, Record},
-    recording::{Alone, Blob, Folder, offer, renditions},
-    writer::{INDEX, has_own_bytes, volume_path},
+    index::{self, Index, Place, Record, Stored},
+    recording::{Alone, Blob, Folder, UNSURE_BYTES, Whole, offer, renditions},
+    writer::{INDEX, has_own_bytes},
 };
 
 /// Segments of a piece of a list: it is compressed once, and leaves as a whole.
 const PIECE_SEGMENTS: u64 = 128;
 /// Segments listed at most, whatever the window: a day of them.
-const LISTED_MAX: usize = 43_200;
-/// Segments known at most: those that left the list are asked for as long as somebody has an older one.
-const KNOWN_MAX: usize = 2 * LISTED_MAX;
+const LISTED_MAX: u64 = 43_200;
+/// So many init segments are known without a look at which of them are needed.
+const INITS_FEW: usize = 64;
+/// The multivariant playlist sums up all that is listed: it is made again when that grew by one in so many.
+const OFFER_GROWTH: u64 = 16;
 /// Bytes of an index that are read at once.
 const READ_BYTES: usize = 1 << 20;
 /// Nobody begins nearer to the end of a list, in target durations (rfc8216bis §4.4.2.2).
@@ -49,27 +56,45 @@ const START_TARGETS: u64 = 3;
 pub struct Rewind {
     folder: Folder,
     epoch: String,
-    /// How far back lists reach; to the beginning without.
-    window: Option<Duration>,
-    known: Mutex<Known>,
+    /// What had been written when the index was read last.
+    edition: AtomicU64,
+    held_bytes: AtomicUsize,
+    /// Locked while the disk is read.
+    reader: Mutex<Reader>,
+    told: Mutex<Told>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Reader {
     /// Where the next line of the index begins.
     read_to: u64,
+    whole: Option<Whole>,
+}
+
+#[derive(Debug)]
+struct Told {
+    known: Known,
+    lists: Lists,
+}
+
+/// What the index tells.
+#[derive(Debug)]
+struct Known {
+    /// How far back lists reach.
+    window_us: u64,
     inits: HashMap<(Rendition, u32), index::Init>,
     rows: VecDeque<Row>,
     /// The Media Sequence Number of the first row.
     first_msn: u64,
+    /// The pieces that are listed, and how long all of them are.
+    pieces: VecDeque<Piece>,
+    listed_us: u64,
     target_duration_s: u32,
-    labels: Arc<Labels>,
-    /// Volumes that were looked for, and those that are in the bucket alone.
-    volumes: HashSet<u32>,
+    labels: Labels,
+    /// What was ever in it.
+    offered: HashSet<Rendition>,
+    /// Volumes that are in the bucket alone.
     far_volumes: HashSet<u32>,
-    rolls: HashMap<Rendition, Roll>,
-    /// The multivariant playlists, of all and of the sound, up to a segment.
-    multivariant: HashMap<bool, (u64, Arc<Playlist>)>,
 }
 
 /// One segment.
@@ -78,8 +103,23 @@ struct Row {
     segment: index::Segment,
     /// Discontinuities from the beginning of the epoch to it, its own included.
     discontinuities: u64,
-    /// Neither the window nor the disk has it.
+    /// The disk does not have it.
     is_lost: bool,
+}
+
+/// Segments that come to a list one by one, and leave it at once.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    first_msn: u64,
+    length_us: u64,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    rolls: HashMap<Rendition, Roll>,
+    /// The multivariant playlists, of all and of the sound, and up to which segment; nothing where more is offered.
+    multivariant: [Option<Arc<Playlist>>; 2],
+    offered_msn: Option<u64>,
 }
 
 /// The list of one rendition, written as far as it goes.
@@ -99,102 +139,120 @@ struct Roll {
     delta: Option<Arc<Playlist>>,
 }
 
-/// Where the bytes of something are.
-#[derive(Debug)]
-pub enum Sought {
-    /// There is no such thing.
-    Unknown,
-    /// Nobody looked at the disk since it came.
-    Unread,
-    /// Here.
-    Found(Content),
-}
-
 impl Rewind {
     pub(crate) fn new(folder: Folder, epoch: &str, window: Option<Duration>) -> Self {
-        Self { folder, epoch: epoch.to_owned(), window, known: Mutex::default() }
+        let micros = |window: Duration| u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+        let known = Known::new(window.map_or(u64::MAX, micros));
+        Self {
+            folder,
+            epoch: epoch.to_owned(),
+            edition: AtomicU64::default(),
+            held_bytes: AtomicUsize::default(),
+            reader: Mutex::default(),
+            told: Mutex::new(Told { known, lists: Lists::default() }),
+        }
     }
 
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch
     }
 
-    /// Reads what was written since the last time. Blocks.
+    /// What of the recording was read, as the library counts it.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    /// Reads what was written since the last time: an `edition` of the recording. Blocks.
     ///
     /// # Errors
     /// Those of the disk.
-    pub(crate) fn read(&self) -> Result<(), Error> {
-        let index = match File::open(self.folder.path.join(INDEX)) {
-            Ok(index) => index,
+    pub(crate) fn read(&self, edition: u64) -> Result<(), Error> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match File::open(self.folder.path.join(INDEX)) {
+            Ok(index) => self.read_on(&index, &mut reader)?,
             // Nothing was written yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::Disk(error)),
-        };
+        }
+        let mut told = self.lock();
+        if let Some(name) = self.folder.name() {
+            told.offer(name.as_str(), &self.epoch);
+        }
+        self.held_bytes.store(told.held_bytes(), Ordering::Relaxed);
+        self.edition.store(edition, Ordering::Release);
+        Ok(())
+    }
+
+    fn read_on(&self, index: &File, reader: &mut Reader) -> Result<(), Error> {
+        let Reader { read_to, whole } = reader;
+        let whole = whole.get_or_insert_with(|| Whole::new(&self.folder));
         let mut bytes = vec![0; READ_BYTES];
         loop {
-            // Some at a time: others ask meanwhile.
-            let mut known = self.lock();
-            let len = read_at(&index, &mut bytes, known.read_to).map_err(Error::Disk)?;
+            let len = read_at(index, &mut bytes, *read_to).map_err(Error::Disk)?;
             let read = Index::read(bytes.get(..len).unwrap_or_default());
             let is_full = len == bytes.len();
-            known.read_to += match read.whole_len {
+            *read_to += match read.whole_len {
                 // Damage, longer than any line.
                 0 if is_full => len as u64,
                 // What is being written is read again.
                 whole_len => whole_len,
             };
+            let mut records = Vec::new();
             for record in read.records {
-                self.take(&mut known, record);
+                match record {
+                    Record::Init(index::Init { ref epoch, .. })
+                    | Record::Segment(index::Segment { ref epoch, .. })
+                        if *epoch != self.epoch => {}
+                    Record::Resumed => {
+                        self.take(std::mem::take(&mut records), whole);
+                        self.check_newest(whole);
+                    }
+                    record if whole.is_whole(&record) => records.push(record),
+                    _ => {}
+                }
             }
+            self.take(records, whole);
             if !is_full {
                 return Ok(());
             }
         }
     }
 
-    fn take(&self, known: &mut Known, record: Record) {
-        for place in record.places() {
-            if known.volumes.insert(place.volume)
-                && fs::metadata(volume_path(&self.folder.path, place.volume)).is_err()
-            {
-                known.far_volumes.insert(place.volume);
-            }
-        }
-        match record {
-            Record::Init(init) if init.epoch == self.epoch => known.add_init(init),
-            Record::Segment(segment) if segment.epoch == self.epoch => known.add(segment),
-            Record::Labels(called) => known.labels = Arc::new(index::labels(&called)),
-            _ => {}
+    fn take(&self, records: Vec<Record>, whole: &Whole) {
+        let mut told = self.lock();
+        for record in records {
+            let far = record.places().into_iter().map(|place| place.volume);
+            told.known.far_volumes.extend(far.filter(|volume| whole.is_far(*volume)));
+            told.take(record);
         }
     }
 
-    /// Takes what is complete from the window of the live. False where something before that was not read yet, if
-    /// it may have been written: where it was not, it is `lost`.
-    pub(crate) fn follow(&self, channel: &Channel, lost: bool) -> bool {
-        let Some(last) = channel.state().last_msn else { return true };
-        let mut known = self.lock();
-        while known.next_msn().is_none_or(|next| next <= last) {
-            let held = known.next_msn().and_then(|next| channel.segment(next));
-            let segment = match held {
-                Some(segment) => segment,
-                None if !lost => return false,
-                None => {
-                    // The oldest that is there.
-                    let from = known.next_msn().unwrap_or(0);
-                    let newer = (from..=last).rev().map_while(|msn| channel.segment(msn));
-                    let Some(oldest) = newer.last() else { return true };
-                    oldest
-                }
-            };
-            for init in segment.renditions().into_iter().filter_map(|it| segment.init(it)) {
-                if !known.inits.contains_key(&(init.rendition, init.id)) {
-                    known.add_init(index::Init::of(&self.epoch, &init, Place::default()));
-                }
-            }
-            known.add(index::Segment::of(&self.epoch, &segment));
+    /// A power cut may have come before another run of the server went on: what is told of may not be there.
+    fn check_newest(&self, whole: &mut Whole) {
+        let newest = self.lock().known.newest_places(UNSURE_BYTES);
+        let mut is_lost = |places: &[Place]| !places.iter().all(|it| whole.lies_whole(it, true));
+        let lost = newest.into_iter().filter(|(_, places)| is_lost(places));
+        let lost: Vec<u64> = lost.map(|(msn, _)| msn).collect();
+        if !lost.is_empty() {
+            let Told { known, lists } = &mut *self.lock();
+            known.lose_bytes(&lost);
+            lists.rolls.clear();
         }
-        known.labels = channel.labels();
-        true
+    }
+
+    /// Whether there is more to write of the list of a rendition than one piece of it.
+    pub(crate) fn is_long(&self, rendition: Rendition) -> bool {
+        let told = self.lock();
+        let written = told.lists.rolls.get(&rendition).map_or(0, |roll| roll.next_msn);
+        let from = written.max(told.known.first_listed());
+        let left = told.known.next_msn().map_or(0, |next| next.saturating_sub(from));
+        left > PIECE_SEGMENTS && told.known.offered.contains(&rendition)
+    }
+
+    /// Writes the list of a rendition to its end, if it is offered.
+    pub(crate) fn write(&self, rendition: Rendition) {
+        // A piece at a time: others ask meanwhile.
+        while !self.lock().write(rendition) {}
     }
 
     /// The media playlist of a rendition, or a delta update of it; `None` where there is nothing of it.
@@ -204,82 +262,53 @@ impl Rewind {
         is_delta: bool,
         has_ended: bool,
     ) -> Option<Arc<Playlist>> {
-        let mut known = self.lock();
-        let has_media = |row: &Row| row.segment.stored(rendition).is_some_and(|it| it.bytes > 0);
-        if !known.rolls.contains_key(&rendition) && !known.rows.iter().any(has_media) {
-            return None;
-        }
-        let mut roll = known.rolls.remove(&rendition).unwrap_or_default();
-        roll.go_on(&known, rendition, self.window);
-        let playlist = roll.playlist(&known, rendition, &self.epoch, is_delta, has_ended);
-        known.rolls.insert(rendition, roll);
-        playlist
+        let mut told = self.lock();
+        while !told.write(rendition) {}
+        let Told { known, lists } = &mut *told;
+        let roll = lists.rolls.get_mut(&rendition)?;
+        roll.playlist(known, rendition, &self.epoch, is_delta, has_ended)
     }
 
     /// The multivariant playlist, of all or of its sounds alone; where a date is given, in Unix milliseconds, that
     /// is where players begin. Its URIs are those of a live's.
     pub fn multivariant_playlist(
         &self,
-        name: &str,
         of_sound: bool,
         from_ms: Option<i64>,
     ) -> Option<Arc<Playlist>> {
-        let mut known = self.lock();
-        let next_msn = known.next_msn()?;
-        let at_hand = known.multivariant.get(&of_sound).filter(|(msn, _)| *msn == next_msn);
-        let playlist = match at_hand {
-            Some((_, playlist)) => Arc::clone(playlist),
-            None => {
-                let offers: Vec<Offer> = renditions()
-                    .filter(|it| !of_sound || matches!(it, Rendition::Audio(_)))
-                    .filter_map(|it| known.offer(it))
-                    .collect();
-                let uri =
-                    |rendition| format!("{name}/{}/{}", self.epoch, rewind::file_name(rendition));
-                let text = vod::multivariant(&offers, &known.labels, uri)?;
-                let etag = format!("W/\"{}.r{next_msn}.m\"", self.epoch);
-                let playlist = Arc::new(Playlist::new(text, etag, known.target_duration_s));
-                known.multivariant.insert(of_sound, (next_msn, Arc::clone(&playlist)));
-                playlist
-            }
-        };
+        let told = self.lock();
+        let playlist = Arc::clone(told.lists.multivariant.get(usize::from(of_sound))?.as_ref()?);
         let Some(from_ms) = from_ms else { return Some(playlist) };
-        let start = rewind::start(known.offset_us(from_ms, self.window));
+        let start = rewind::start(told.known.offset_us(from_ms));
         Some(Arc::new(playlist.with_start(&start, &from_ms.max(0).to_string())))
     }
 
     /// A segment by the number in its name.
-    pub fn segment(&self, rendition: Rendition, number: u64) -> Sought {
-        let known = self.lock();
+    pub fn segment(&self, rendition: Rendition, number: u64) -> Option<Content> {
+        let told = self.lock();
+        let known = &told.known;
         // Numbers grow like Media Sequence Numbers.
         let at = known.rows.partition_point(|row| row.segment.msn < number);
-        let row = known.rows.get(at).filter(|row| row.segment.msn == number);
-        let Some(row) = row.filter(|row| !row.is_lost) else { return Sought::Unknown };
-        let Some(stored) = row.segment.stored(rendition) else { return Sought::Unknown };
+        let row = known.rows.get(at).filter(|row| row.segment.msn == number && !row.is_lost)?;
+        let stored = row.segment.stored(rendition)?;
         if stored.bytes == 0 {
-            return Sought::Found(Content::Nothing);
+            return Some(Content::Nothing);
         }
         let lies_in = if has_own_bytes(rendition) { rendition } else { Rendition::Source };
-        let place = row.segment.stored(lies_in).and_then(|stored| stored.place.as_ref());
-        let Some(place) = place else { return Sought::Unread };
-        let blob = self.blob(&known, place);
+        let blob = self.blob(known, row.segment.stored(lies_in)?.place.as_ref()?);
         if lies_in == rendition {
-            return Sought::Found(Content::Stored(blob));
+            return Some(Content::Stored(blob));
         }
-        let init = stored.init.and_then(|id| known.inits.get(&(rendition, id)));
-        let Some(init) = init else { return Sought::Unknown };
-        let alone = Alone::new(blob, rendition, init.timescale(), stored.bytes);
-        Sought::Found(Content::Alone(alone))
+        let init = known.inits.get(&(rendition, stored.init?))?;
+        Some(Content::Alone(Alone::new(blob, rendition, init.timescale(), stored.bytes)))
     }
 
     /// An init segment.
-    pub fn init(&self, rendition: Rendition, id: u32) -> Sought {
-        let known = self.lock();
-        match known.inits.get(&(rendition, id)) {
-            None => Sought::Unknown,
-            Some(init) if init.place.len == 0 => Sought::Unread,
-            Some(init) => Sought::Found(Content::Stored(self.blob(&known, &init.place))),
-        }
+    pub fn init(&self, rendition: Rendition, id: u32) -> Option<Content> {
+        let told = self.lock();
+        let known = &told.known;
+        let init = known.inits.get(&(rendition, id))?;
+        Some(Content::Stored(self.blob(known, &init.place)))
     }
 
     fn blob(&self, known: &Known, place: &Place) -> Blob {
@@ -287,22 +316,104 @@ impl Rewind {
         Blob::new(self.folder.clone(), place.clone(), is_far)
     }
 
-    /// Bytes that it takes in memory, about.
+    /// Bytes that it took in memory when it was read last, about.
     pub(crate) fn held_bytes(&self) -> usize {
-        const ROW_BYTES: usize = 640;
-        let known = self.lock();
-        let texts = known.rolls.values().map(|roll| roll.scroll.held_bytes() + roll.open.len());
-        known.rows.len() * ROW_BYTES + texts.sum::<usize>()
+        self.held_bytes.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    fn take(&mut self, record: Record) {
+        let Self { known, lists } = self;
+        match record {
+            Record::Init(init) => {
+                let is_new = known.add_init(init);
+                if is_new {
+                    lists.offered_msn = None;
+                }
+            }
+            Record::Segment(segment) => {
+                let offered = known.offered.len();
+                if !known.add(segment) {
+                    // They list something else.
+                    lists.rolls.clear();
+                }
+                if known.offered.len() > offered {
+                    lists.offered_msn = None;
+                }
+            }
+            Record::Labels(called) => {
+                (known.labels, lists.offered_msn) = (index::labels(&called), None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the multivariant playlists, where those made no longer say what there is.
+    fn offer(&mut self, name: &str, epoch: &str) {
+        let Self { known, lists } = self;
+        let Some(next_msn) = known.next_msn() else { return };
+        let lasts = |made: u64| next_msn <= made.saturating_add(made / OFFER_GROWTH);
+        if lists.offered_msn.is_some_and(lasts) {
+            return;
+        }
+        lists.offered_msn = Some(next_msn);
+        let offers: Vec<Offer> = renditions().filter_map(|it| known.offer(it)).collect();
+        let is_of_sound = |offer: &&Offer| matches!(offer.rendition, Rendition::Audio(_));
+        let of_sound: Vec<Offer> = offers.iter().filter(is_of_sound).cloned().collect();
+        let uri = |rendition| format!("{name}/{epoch}/{}", rewind::file_name(rendition));
+        lists.multivariant = [offers, of_sound].map(|offers| {
+            let text = vod::multivariant(&offers, &known.labels, uri)?;
+            let etag = format!("W/\"{epoch}.m{:08x}\"", crc32fast::hash(text.as_bytes()));
+            Some(Arc::new(Playlist::new(text, etag, known.target_duration_s)))
+        });
+    }
+
+    /// Writes some more of the list of a rendition. True at its end, and where it is not offered.
+    fn write(&mut self, rendition: Rendition) -> bool {
+        let Self { known, lists } = self;
+        let is_offered = known.offered.contains(&rendition);
+        !is_offered || lists.rolls.entry(rendition).or_default().go_on(known, rendition)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Self { known, lists } = self;
+        // The checksums of a place lie by themselves.
+        let stored = size_of::<Stored>() + 2 * size_of::<u64>();
+        let renditions = known.rows.back().map_or(0, |row| row.segment.renditions.len());
+        let rows = known.rows.len() * (size_of::<Row>() + renditions * stored);
+        let inits = known.inits.len() * 2 * size_of::<index::Init>();
+        rows + inits + lists.rolls.values().map(Roll::held_bytes).sum::<usize>()
     }
 }
 
 impl Known {
+    fn new(window_us: u64) -> Self {
+        Self {
+            window_us,
+            inits: HashMap::new(),
+            rows: VecDeque::new(),
+            first_msn: 0,
+            pieces: VecDeque::new(),
+            listed_us: 0,
+            target_duration_s: 0,
+            labels: Labels::default(),
+            offered: HashSet::new(),
+            far_volumes: HashSet::new(),
+        }
+    }
+
     fn next_msn(&self) -> Option<u64> {
         (!self.rows.is_empty()).then(|| self.first_msn + self.rows.len() as u64)
+    }
+
+    /// The first segment that is listed, in every rendition.
+    fn first_listed(&self) -> u64 {
+        self.pieces.front().map_or(self.first_msn, |piece| piece.first_msn)
     }
 
     fn row(&self, msn: u64) -> Option<&Row> {
@@ -316,74 +427,134 @@ impl Known {
         (msn.max(self.first_msn)..).zip(rows)
     }
 
-    /// The first segment that is listed, in every rendition: that of the newest piece behind which there is a whole
-    /// window, or as much as is listed at most.
-    fn first_listed(&self, window: Option<Duration>) -> u64 {
-        let window_us = window.map_or(u128::MAX, |window| window.as_micros());
-        let mut behind_us = 0;
-        for (at, row) in self.rows.iter().enumerate().rev() {
-            behind_us += u128::from(row.segment.listed(Rendition::Source).duration_us);
-            let msn = self.first_msn + at as u64;
-            let is_much = self.rows.len() - at >= LISTED_MAX;
-            if msn.is_multiple_of(PIECE_SEGMENTS) && (behind_us >= window_us || is_much) {
-                return msn;
-            }
-        }
-        self.first_msn
+    /// The newest copy counts: an older one was written before a disk failed. True where there was none.
+    fn add_init(&mut self, init: index::Init) -> bool {
+        self.inits.insert((init.rendition, init.id), init).is_none()
     }
 
-    /// One whose place is known takes the place of one whose is not.
-    fn add_init(&mut self, init: index::Init) {
-        let name = (init.rendition, init.id);
-        if self.inits.get(&name).is_none_or(|known| known.place.len == 0) {
-            self.inits.insert(name, init);
-        }
-    }
-
-    fn add(&mut self, mut segment: index::Segment) {
+    /// False where something else was told of before at its Media Sequence Number, which is forgotten with all
+    /// after it: the live went on there after a restart.
+    fn add(&mut self, mut segment: index::Segment) -> bool {
         // One that an earlier version wrote does not say where it was listed.
-        let Some(kept) = segment.kept.take() else { return };
+        let Some(kept) = segment.kept.take() else { return true };
         let (msn, discontinuities) = (kept.msn(), kept.discontinuities());
         self.target_duration_s = kept.target_duration_s();
         segment.epoch = String::new();
         let row = Row { segment, discontinuities, is_lost: false };
+        let mut is_new = true;
         match self.next_msn() {
             None => self.first_msn = msn,
-            Some(next) if msn < next => return self.write_again(msn, row),
+            Some(next) if msn < next => {
+                let at = msn.checked_sub(self.first_msn).and_then(|at| usize::try_from(at).ok());
+                let Some(known) = at.and_then(|at| self.rows.get_mut(at)) else { return true };
+                if known.segment.msn == row.segment.msn {
+                    // Written again after a disk failed.
+                    *known = row;
+                    return true;
+                }
+                is_new = false;
+                while self.next_msn().is_some_and(|next| next > msn) {
+                    self.pop_newest();
+                }
+            }
             // Longer than anything is listed.
-            Some(next) if msn - next > LISTED_MAX as u64 => {
+            Some(next) if msn - next > LISTED_MAX => {
                 self.rows.clear();
-                self.first_msn = msn;
+                self.pieces.clear();
+                (self.first_msn, self.listed_us) = (msn, 0);
             }
             Some(next) if msn > next => self.lose(next, msn, &row),
             Some(_) => {}
         }
+        self.push(row);
+        self.slide();
+        is_new
+    }
+
+    fn push(&mut self, row: Row) {
+        let msn = self.first_msn + self.rows.len() as u64;
+        let length_us = row.length_us();
+        match self.pieces.back_mut().filter(|_| !msn.is_multiple_of(PIECE_SEGMENTS)) {
+            Some(piece) => piece.length_us += length_us,
+            None => self.pieces.push_back(Piece { first_msn: msn, length_us }),
+        }
+        self.listed_us += length_us;
+        let with_media = row.segment.renditions.iter().filter(|stored| stored.bytes > 0);
+        self.offered.extend(with_media.map(|stored| stored.rendition));
         self.rows.push_back(row);
-        while self.rows.len() > KNOWN_MAX {
-            self.rows.pop_front();
+    }
+
+    fn pop_newest(&mut self) {
+        let Some(row) = self.rows.pop_back() else { return };
+        let msn = self.first_msn + self.rows.len() as u64;
+        let length_us = row.length_us();
+        let Some(piece) = self.pieces.back_mut() else { return };
+        piece.length_us = piece.length_us.saturating_sub(length_us);
+        self.listed_us = self.listed_us.saturating_sub(length_us);
+        if piece.first_msn == msn {
+            self.pieces.pop_back();
+        }
+    }
+
+    /// A piece leaves the list once there is a whole window behind it, or as much as is listed at most. It is asked
+    /// for as long as somebody has an older list: as many segments as that are known longer.
+    fn slide(&mut self) {
+        let next = self.first_msn + self.rows.len() as u64;
+        let list_len = next - self.first_listed();
+        let mut leaves = false;
+        while let (Some(first), Some(second)) = (self.pieces.front(), self.pieces.get(1)) {
+            let behind_us = self.listed_us.saturating_sub(first.length_us);
+            if behind_us < self.window_us && next - second.first_msn < LISTED_MAX {
+                break;
+            }
+            self.listed_us = behind_us;
+            self.pieces.pop_front();
+            leaves = true;
+        }
+        if !leaves {
+            return;
+        }
+        let first_known = self.first_listed().saturating_sub(list_len);
+        while self.first_msn < first_known && self.rows.pop_front().is_some() {
             self.first_msn += 1;
         }
-    }
-
-    /// Something that was listed already: where it lies; or another segment, with which the live went on after a
-    /// restart.
-    fn write_again(&mut self, msn: u64, row: Row) {
-        let at = msn.checked_sub(self.first_msn).and_then(|at| usize::try_from(at).ok());
-        let Some(known) = at.and_then(|at| self.rows.get_mut(at)) else { return };
-        if known.segment.msn == row.segment.msn {
-            let has_places = |row: &Row| row.segment.renditions.iter().any(|it| it.place.is_some());
-            if !has_places(known) || known.is_lost {
-                known.segment.renditions = row.segment.renditions;
-                known.is_lost = false;
-            }
-        } else if self.rolls.is_empty() {
-            // Nobody was told of what came after.
-            self.rows.truncate(at.unwrap_or(0));
-            self.rows.push_back(row);
+        if self.inits.len() > INITS_FEW {
+            let stored = self.rows.iter().flat_map(|row| &row.segment.renditions);
+            let needed: HashSet<_> =
+                stored.filter_map(|it| Some((it.rendition, it.init?))).collect();
+            let newest = needed.iter().map(|(_, id)| *id).max();
+            // What comes next is told of before the segments that need it.
+            self.inits.retain(|name, _| needed.contains(name) || Some(name.1) > newest);
         }
     }
 
-    /// Lists as gaps what neither the window nor the disk has any more, up to a segment that is there.
+    /// The newest segments of so many bytes, and where they lie.
+    fn newest_places(&self, bytes: u64) -> Vec<(u64, Vec<Place>)> {
+        let (mut newest, mut left) = (Vec::new(), bytes);
+        for (at, row) in self.rows.iter().enumerate().rev().filter(|(_, row)| !row.is_lost) {
+            let places: Vec<Place> =
+                row.segment.renditions.iter().filter_map(|it| it.place.clone()).collect();
+            let len: u64 = places.iter().map(|place| place.len).sum();
+            newest.push((self.first_msn + at as u64, places));
+            left = left.saturating_sub(len);
+            if left == 0 {
+                break;
+            }
+        }
+        newest
+    }
+
+    /// Lists as gaps what was told of and is not there.
+    fn lose_bytes(&mut self, lost: &[u64]) {
+        for msn in lost {
+            let at = msn.checked_sub(self.first_msn).and_then(|at| usize::try_from(at).ok());
+            if let Some(row) = at.and_then(|at| self.rows.get_mut(at)) {
+                row.lose();
+            }
+        }
+    }
+
+    /// Lists as gaps what the disk does not have, up to a segment that is there.
     fn lose(&mut self, from: u64, to: u64, next: &Row) {
         let Some(last) = self.rows.back() else { return };
         let [last_source, next_source] =
@@ -403,7 +574,6 @@ impl Known {
             let mut renditions = renditions.clone();
             for stored in &mut renditions {
                 (stored.date_ms, stored.duration_us) = (date_ms, each_ms * 1_000);
-                (stored.bytes, stored.place) = (0, None);
             }
             let segment = index::Segment {
                 epoch: String::new(),
@@ -414,33 +584,37 @@ impl Known {
                 renditions,
                 kept: None,
             };
-            self.rows.push_back(Row { segment, discontinuities, is_lost: true });
+            let mut row = Row { segment, discontinuities, is_lost: false };
+            row.lose();
+            self.push(row);
             date_ms = date_ms.saturating_add_unsigned(each_ms);
         }
     }
 
     fn offer(&self, rendition: Rendition) -> Option<Offer> {
+        let listed = self.rows_from(self.first_listed()).map(|(_, row)| &row.segment);
         let inits =
             self.rows.iter().rev().filter_map(|row| {
                 self.inits.get(&(rendition, row.segment.stored(rendition)?.init?))
             });
-        let segments = self.rows.iter().map(|row| &row.segment);
-        offer(rendition, segments, inits, self.target_duration_s)
+        offer(rendition, listed, inits, self.target_duration_s)
     }
 
     /// How far into the list something that was live at a date is, in microseconds.
-    fn offset_us(&self, date_ms: i64, window: Option<Duration>) -> u64 {
-        let (mut offset_us, mut total_us) = (0_u64, 0_u64);
-        for (_, row) in self.rows_from(self.first_listed(window)) {
-            let listed = row.segment.listed(Rendition::Source);
-            let into_ms = date_ms.saturating_sub(listed.program_date_time_ms);
-            if let Ok(into_ms) = u64::try_from(into_ms) {
-                offset_us = total_us + into_ms.saturating_mul(1_000).min(listed.duration_us);
-            }
-            total_us += listed.duration_us;
-        }
+    fn offset_us(&self, date_ms: i64) -> u64 {
+        let after = self.rows.partition_point(|row| row.date_ms() <= date_ms);
+        let msn = (self.first_msn + after as u64).saturating_sub(1).max(self.first_listed());
+        let piece_msn = |piece: &&Piece| piece.first_msn <= msn;
+        let before_us: u64 = self.pieces.iter().take_while(piece_msn).map(|it| it.length_us).sum();
+        let piece = self.pieces.iter().take_while(piece_msn).last();
+        let Some((piece, row)) = piece.zip(self.row(msn)) else { return 0 };
+        let in_piece = self.rows_from(piece.first_msn).take_while(|(at, _)| *at < msn);
+        let in_piece_us: u64 = in_piece.map(|(_, row)| row.length_us()).sum();
+        let into_ms = u64::try_from(date_ms.saturating_sub(row.date_ms())).unwrap_or(0);
+        let into_us = into_ms.saturating_mul(1_000).min(row.length_us());
         let margin_us = START_TARGETS * u64::from(self.target_duration_s) * 1_000_000;
-        offset_us.min(total_us.saturating_sub(margin_us))
+        let offset_us = before_us.saturating_sub(piece.length_us) + in_piece_us + into_us;
+        offset_us.min(self.listed_us.saturating_sub(margin_us))
     }
 }
 
@@ -450,6 +624,22 @@ impl Row {
         let index::Segment { msn: number, discontinuity, .. } = self.segment;
         Entry { number, listed: self.segment.listed(rendition), discontinuity }
     }
+
+    fn length_us(&self) -> u64 {
+        self.segment.listed(Rendition::Source).duration_us
+    }
+
+    fn date_ms(&self) -> i64 {
+        self.segment.listed(Rendition::Source).program_date_time_ms
+    }
+
+    /// Its bytes are not there.
+    fn lose(&mut self) {
+        self.is_lost = true;
+        for stored in &mut self.segment.renditions {
+            (stored.bytes, stored.place) = (0, None);
+        }
+    }
 }
 
 impl Roll {
@@ -458,11 +648,11 @@ impl Roll {
         self.pieces.front().copied().unwrap_or(self.open_msn)
     }
 
-    /// Writes what came since; what is too old leaves.
-    fn go_on(&mut self, known: &Known, rendition: Rendition, window: Option<Duration>) {
-        if self.next_msn < known.first_msn {
-            *self =
-                Self { next_msn: known.first_msn, open_msn: known.first_msn, ..Self::default() };
+    /// Writes what came since, a piece of it at most; what is too old leaves. True at the end.
+    fn go_on(&mut self, known: &Known, rendition: Rendition) -> bool {
+        let first = known.first_listed();
+        if self.next_msn < first {
+            *self = Self { next_msn: first, open_msn: first, ..Self::default() };
         }
         for (msn, row) in known.rows_from(self.next_msn) {
             self.pen.write(&mut self.open, rendition, &row.entry(rendition));
@@ -471,15 +661,16 @@ impl Roll {
                 self.scroll.push(std::mem::take(&mut self.open));
                 self.pieces.push_back(self.open_msn);
                 (self.open_msn, self.pen) = (self.next_msn, Pen::default());
+                break;
             }
         }
-        let first = known.first_listed(window);
         while self.pieces.get(1).copied().unwrap_or(self.open_msn) <= first
             && !self.pieces.is_empty()
         {
             self.pieces.pop_front();
             self.scroll.drop_first();
         }
+        known.next_msn().is_none_or(|next| self.next_msn >= next)
     }
 
     fn playlist(
@@ -514,9 +705,8 @@ impl Roll {
             independent: is_of_sound || rows.clone().all(|(_, row)| !row.segment.dependent),
             skipped,
         };
-        let next_msn = self.next_msn;
+        let mark = format!("{epoch}.r{first_msn}-{}", self.next_msn);
         let mut tail = String::new();
-        let etag = |form: &str| format!("W/\"{epoch}.r{next_msn}{form}\"");
         if skipped > 0 {
             let from = first_msn + skipped as u64;
             // Word for word the end of the whole: as that was written, from the beginning of a piece.
@@ -530,20 +720,14 @@ impl Roll {
                 }
                 pen.write(&mut tail, rendition, &row.entry(rendition));
             }
-            let delta = Scroll::default().playlist(
-                head.to_string(),
-                tail,
-                etag(".d"),
-                known.target_duration_s,
-            );
+            let delta =
+                Scroll::default().playlist(head.to_string(), tail, &mark, known.target_duration_s);
             self.delta = Some(Arc::new(delta));
             return self.delta.clone();
         }
         tail.push_str(&self.open);
         tail.push_str(if has_ended { rewind::ENDLIST } else { "" });
-        let form = if has_ended { ".e" } else { "" };
-        let whole =
-            self.scroll.playlist(head.to_string(), tail, etag(form), known.target_duration_s);
+        let whole = self.scroll.playlist(head.to_string(), tail, &mark, known.target_duration_s);
         self.whole = Some(Arc::new(whole));
         self.whole.clone()
     }
@@ -563,6 +747,13 @@ impl Roll {
         }
         let listed = usize::try_from(self.next_msn - self.first_msn()).unwrap_or(0);
         listed.saturating_sub(kept)
+    }
+
+    /// Bytes that it takes in memory.
+    fn held_bytes(&self) -> usize {
+        let made = [&self.whole, &self.delta].into_iter().flatten();
+        let made = made.map(|playlist| playlist.text().len() + playlist.gzip().len());
+        self.scroll.held_bytes() + self.open.len() + made.sum::<usize>()
     }
 }
 

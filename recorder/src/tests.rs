@@ -74,13 +74,17 @@ impl House {
     }
 
     async fn until(&self, enough: impl Fn(Progress) -> bool) {
-        let reached = async {
-            while !enough(self.recorder.progress(self.channel.name()).unwrap()) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(SOON, reached).await.expect("soon");
+        until(&self.recorder, &self.channel, enough).await;
     }
+}
+
+async fn until(recorder: &Recorder, channel: &Channel, enough: impl Fn(Progress) -> bool) {
+    let reached = async {
+        while !enough(recorder.progress(channel.name()).unwrap()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, reached).await.expect("soon");
 }
 
 fn live(epoch: u8, config: packager::Config) -> Arc<Channel> {

@@ -1,6 +1,7 @@
 //! Going back in a live that is on.
 
 use super::{lives::Gate, past::Stopped, *};
+use crate::index::{Index, Place, Record};
 
 /// A window that holds all of these lives: their own playlists say what is to be listed.
 fn endless() -> packager::Config {
@@ -52,6 +53,44 @@ impl House {
     async fn rewind(&self) -> Arc<Rewind> {
         self.recordings.rewind(&self.channel, None).await.unwrap()
     }
+
+    /// The same, by who reads all of it now.
+    async fn rewind_anew(&self, window: Option<Duration>) -> (Library, Arc<Rewind>) {
+        let library = Library::open(self.folder.path().join("recordings")).unwrap();
+        let rewind = library.rewind(&self.channel, window).await.unwrap();
+        (library, rewind)
+    }
+
+    /// Writes the index again, as `change` leaves it.
+    fn change_index(&self, change: impl FnOnce(&mut Vec<Record>)) {
+        let path = self.recorded().join("index");
+        let mut records = Index::read(&fs::read(&path).unwrap()).records;
+        change(&mut records);
+        fs::write(&path, records.iter().map(Record::line).collect::<String>()).unwrap();
+    }
+
+    /// Turns the last byte at a place.
+    fn turn_byte(&self, place: &Place) {
+        let path = self.recorded().join(format!("{:05}.volume", place.volume));
+        let mut volume = fs::read(&path).unwrap();
+        volume[place.end() as usize - 1] ^= 1;
+        fs::write(&path, volume).unwrap();
+    }
+}
+
+/// The bytes of a segment of the source, if it is there.
+fn segment_of(rewind: &Rewind, number: u64) -> Option<Bytes> {
+    let content = rewind.segment(Rendition::Source, number)?;
+    Some(bytes_of(content).unwrap())
+}
+
+fn source(rewind: &Rewind) -> String {
+    text(rewind.media_playlist(Rendition::Source, false, false))
+}
+
+/// The number in the name of a segment.
+fn number(line: &Line) -> u64 {
+    line.0.trim_end_matches(".m4s").parse().unwrap()
 }
 
 /// What a playlist says of each segment: its name, length, whether it is a gap or comes after a break, its init
@@ -121,6 +160,7 @@ async fn what_may_be_gone_back_to_is_what_the_live_listed_in_every_rendition() {
     renditions.iter().for_each(|it| assert_as_live(&house.channel, &rewind, *it));
     drop(publisher);
     house.channel.end();
+    house.recorder.finished(house.channel.name()).await;
     let rewind = house.rewind().await;
     renditions.iter().for_each(|it| assert_as_live(&house.channel, &rewind, *it));
     assert!(rewind.media_playlist(Rendition::SourceTs, false, true).is_none());
@@ -132,9 +172,8 @@ async fn a_list_goes_on_at_its_end_and_a_delta_update_leaves_out_what_is_known()
     let mut publisher = publish(&house.channel, 0..10_000);
     house.send(&mut publisher, 10_000..60_100).await;
     let rewind = house.rewind().await;
-    let whole = |rewind: &Rewind| text(rewind.media_playlist(Rendition::Source, false, false));
-    let before = whole(&rewind);
-    // From the window, and, where that has let it go, from the disk.
+    let before = source(&rewind);
+    // Also while nobody asks.
     house.send(&mut publisher, 60_100..80_100).await;
     let rewind = {
         house.rewind().await.media_playlist(Rendition::Source, false, false);
@@ -143,7 +182,7 @@ async fn a_list_goes_on_at_its_end_and_a_delta_update_leaves_out_what_is_known()
     house.send(&mut publisher, 80_100..160_100).await;
     drop(rewind);
     let rewind = house.rewind().await;
-    let after = whole(&rewind);
+    let after = source(&rewind);
     assert!(after.len() > before.len() && after.starts_with(&before));
     let listed = resolved(&after);
     assert_eq!(listed.first().unwrap().0, "0.m4s");
@@ -169,7 +208,7 @@ async fn what_left_the_window_is_read_from_the_disk_as_it_was_in_every_rendition
     let mut publisher = publish_two_sounds(&house.channel, 0..6_100);
     let segment = house.channel.segment(2).unwrap();
     house.written().await;
-    // Somebody goes back early: what comes later is not read again before it is asked for.
+    // Somebody goes back early: what comes later is not read before it is asked for.
     let rewind = house.rewind().await;
     house.send_of(&mut publisher, 6_100..120_000, media_in_two_sounds).await;
     let later = house.channel.segment(house.channel.state().last_msn.unwrap() - 2).unwrap();
@@ -181,18 +220,15 @@ async fn what_left_the_window_is_read_from_the_disk_as_it_was_in_every_rendition
     for segment in [segment, later] {
         assert!(house.channel.segment(segment.msn()).is_none(), "it left the window");
         for rendition in segment.renditions() {
-            let seek = |rewind: &Rewind| rewind.segment(rendition, segment.number());
-            let content = house.recordings.rewound(&rewind, seek).await.unwrap().unwrap();
+            let content = rewind.segment(rendition, segment.number()).unwrap();
             assert_eq!(bytes_of(content).unwrap(), segment.bytes(rendition).unwrap());
             let init = segment.init(rendition).unwrap();
-            let seek = |rewind: &Rewind| rewind.init(rendition, init.id);
-            let content = house.recordings.rewound(&rewind, seek).await.unwrap().unwrap();
+            let content = rewind.init(rendition, init.id).unwrap();
             assert_eq!(bytes_of(content).unwrap(), init.bytes);
         }
     }
     for number in [1_000, u64::MAX] {
-        let seek = |rewind: &Rewind| rewind.segment(Rendition::Source, number);
-        assert!(house.recordings.rewound(&rewind, seek).await.unwrap().is_none(), "{number}");
+        assert!(segment_of(&rewind, number).is_none(), "{number}");
     }
 }
 
@@ -204,7 +240,7 @@ async fn a_window_lets_whole_pieces_go_and_keeps_all_of_itself() {
     let window = Duration::from_secs(100);
     let rewound = || house.recordings.rewind(&house.channel, Some(window));
     let mut first_before = 0;
-    for from_s in (30..600).step_by(10) {
+    for from_s in (30..900).step_by(10) {
         house.send(&mut publisher, from_s * 1_000..(from_s + 10) * 1_000).await;
         let rewind = rewound().await.unwrap();
         let lists = [Rendition::Source, Rendition::SOUND].map(|it| {
@@ -225,7 +261,16 @@ async fn a_window_lets_whole_pieces_go_and_keeps_all_of_itself() {
         assert!(lists[0] >= first_before && lists[0] % 128 == 0);
         first_before = lists[0];
     }
-    assert_eq!(first_before, 128);
+    assert_eq!(first_before, 384);
+    // What left is had by those who have a list of it, and forgotten with these.
+    let rewind = rewound().await.unwrap();
+    let is_had = |number| segment_of(&rewind, number).is_some();
+    assert!(is_had(384) && is_had(256) && !is_had(100));
+    // Who comes now is told the same.
+    let told = source(&rewind);
+    let (library, rewind) = house.rewind_anew(Some(window)).await;
+    let list = library.rewind_playlist(&rewind, Rendition::Source, false, false).await.unwrap();
+    assert_eq!(text(list), told);
 }
 
 #[tokio::test]
@@ -235,7 +280,7 @@ async fn a_live_that_goes_on_after_a_restart_is_gone_back_in_to_its_first_beginn
     house.send(&mut publisher, 10_000..100_000).await;
     drop(publisher);
     house.written().await;
-    let before = text(house.rewind().await.media_playlist(Rendition::Source, false, false));
+    let before = source(house.rewind().await.as_ref());
     let first = house.channel.segment(house.channel.state().last_msn.unwrap()).unwrap();
     let stopped = Stopped::of(house).await;
     let packager = stopped.revived().await.unwrap();
@@ -247,17 +292,18 @@ async fn a_live_that_goes_on_after_a_restart_is_gone_back_in_to_its_first_beginn
     let recorder = Recorder::start(library.clone(), config, Arc::new(System)).unwrap();
     recorder.resume(&channel, past_msn + 1);
     let _publisher = publish(&channel, 0..20_000);
+    let new = channel.state().last_msn.unwrap() - past_msn;
+    until(&recorder, &channel, |progress| progress.written + progress.lost >= new).await;
     let rewind = library.rewind(&channel, None).await.unwrap();
-    let after = text(rewind.media_playlist(Rendition::Source, false, false));
+    let after = source(&rewind);
     assert!(after.starts_with(&before), "{before}\n{after}");
     // What the live lists now is how it ends.
     let (listed, of_live) =
         (resolved(&after), resolved(&text(channel.media_playlist(Rendition::Source))));
+    assert!(listed.len() > of_live.len() && of_live.len() > 10, "{after}");
     let (listed, of_live) = (listed.iter().rev(), of_live.iter().rev());
     assert!(listed.zip(of_live).all(|(is, was)| (&is.0, is.2, is.3) == (&was.0, was.2, was.3)));
-    let seek = |rewind: &Rewind| rewind.segment(Rendition::Source, first.number());
-    let content = library.rewound(&rewind, seek).await.unwrap().unwrap();
-    assert_eq!(bytes_of(content).unwrap(), first.bytes(Rendition::Source).unwrap());
+    assert_eq!(segment_of(&rewind, first.number()), first.bytes(Rendition::Source));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,15 +320,95 @@ async fn what_the_disk_never_took_is_a_gap_of_its_length() {
     gate.set(false);
     house.written().await;
     let rewind = house.rewind().await;
-    let listed = resolved(&text(rewind.media_playlist(Rendition::Source, false, false)));
+    let listed = resolved(&source(&rewind));
     assert_eq!(listed.len() as u64, house.channel.state().last_msn.unwrap() + 1, "MSNs go on");
     let lost: Vec<_> = listed.iter().filter(|it| it.3).collect();
     assert!(!lost.is_empty() && lost.len() < listed.len() - 20, "{}", lost.len());
     let dates: Vec<_> = listed.iter().map(|it| it.5).collect();
     assert!(dates.windows(2).all(|it| (it[1] - it[0]) <= 2_100), "{dates:?}");
-    let number = lost[0].0.trim_end_matches(".m4s").parse().unwrap();
-    let seek = |rewind: &Rewind| rewind.segment(Rendition::Source, number);
-    assert!(house.recordings.rewound(&rewind, seek).await.unwrap().is_none());
+    assert!(segment_of(&rewind, number(lost[0])).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_listed_can_be_had_also_where_the_disk_took_nothing_meanwhile() {
+    let gate = Arc::new(Gate::default());
+    let config = Config { free_min_bytes: 0, ..Config::default() };
+    let house = House::with(config, gate.clone());
+    let mut publisher = publish(&house.channel, 0..10_000);
+    house.written().await;
+    let before = source(house.rewind().await.as_ref());
+    gate.set(true);
+    publisher.push(&mut media(10_000..14_100)).unwrap();
+    gate.until_awaited();
+    assert_eq!(source(house.rewind().await.as_ref()), before, "nothing that may never be there");
+    publisher.push(&mut media(14_100..180_000)).unwrap();
+    assert_eq!(source(house.rewind().await.as_ref()), before);
+    gate.set(false);
+    house.written().await;
+    let rewind = house.rewind().await;
+    let after = source(&rewind);
+    assert!(after.starts_with(&before), "{before}\n{after}");
+    let listed = resolved(&after);
+    assert_eq!(listed.len() as u64, house.channel.state().last_msn.unwrap() + 1);
+    assert!(listed.iter().any(|it| it.3), "something was lost");
+    for line in &listed {
+        let is_there = segment_of(&rewind, number(line)).is_some_and(|bytes| !bytes.is_empty());
+        assert_eq!(is_there, !line.3, "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_copies_the_one_that_is_whole_is_read() {
+    let house = House::new();
+    let _publisher = publish(&house.channel, 0..10_000);
+    house.written().await;
+    let segment = house.channel.segment(1).unwrap();
+    let (init, msn) = (segment.init(Rendition::Source).unwrap(), segment.msn());
+    let is_init =
+        |record: &&Record| matches!(record, Record::Init(it) if it.rendition == Rendition::Source);
+    for which in [0, 1] {
+        let mut copies = Vec::new();
+        house.change_index(|records| copies = records.iter().filter(is_init).cloned().collect());
+        assert_eq!(copies.len(), 2);
+        let place = copies[which].places()[0].clone();
+        house.turn_byte(&place);
+        let (_, rewind) = house.rewind_anew(None).await;
+        let read = rewind.init(Rendition::Source, init.id).unwrap();
+        assert_eq!(bytes_of(read).unwrap(), init.bytes, "copy {which} is damaged");
+        house.turn_byte(&place);
+    }
+    // A segment that was written again after a disk failed.
+    house.change_index(|records| {
+        let is_it = |it: &&mut Record| matches!(it, Record::Segment(it) if it.msn == msn);
+        let first = records.iter_mut().find(is_it).unwrap();
+        let again = first.clone();
+        let Record::Segment(first) = first else { unreachable!() };
+        first.renditions[0].place.as_mut().unwrap().crc[0] ^= 1;
+        records.push(again);
+    });
+    let (_, rewind) = house.rewind_anew(None).await;
+    assert_eq!(segment_of(&rewind, segment.number()), segment.bytes(Rendition::Source));
+    let last = house.channel.state().last_msn.unwrap();
+    assert_eq!(resolved(&source(&rewind)).len() as u64, last + 1);
+}
+
+#[tokio::test]
+async fn what_a_power_cut_took_is_a_gap() {
+    let house = House::new();
+    let _publisher = publish(&house.channel, 0..20_000);
+    house.written().await;
+    let last = house.channel.segment(house.channel.state().last_msn.unwrap()).unwrap();
+    house.change_index(|records| {
+        let Some(Record::Segment(segment)) = records.last() else { panic!("{records:?}") };
+        house.turn_byte(segment.renditions[0].place.as_ref().unwrap());
+        records.push(Record::Resumed);
+    });
+    let (_, rewind) = house.rewind_anew(None).await;
+    let listed = resolved(&source(&rewind));
+    let gaps: Vec<u64> = listed.iter().filter(|it| it.3).map(number).collect();
+    assert_eq!(gaps, [last.number()]);
+    assert!(segment_of(&rewind, last.number()).is_none());
+    assert!(segment_of(&rewind, last.number() - 1).is_some());
 }
 
 #[tokio::test]
@@ -291,7 +417,7 @@ async fn players_are_told_where_a_date_is_and_where_the_lists_are() {
     let mut publisher = publish(&house.channel, 0..10_000);
     house.send(&mut publisher, 10_000..60_000).await;
     let rewind = house.rewind().await;
-    let said = |of_sound, from_ms| text(rewind.multivariant_playlist("a", of_sound, from_ms));
+    let said = |of_sound, from_ms| text(rewind.multivariant_playlist(of_sound, from_ms));
     let (whole, epoch) = (said(false, None), house.channel.epoch());
     for file in ["source-rewind.m3u8", "audio-rewind.m3u8"] {
         assert!(whole.contains(&format!("\na/{epoch}/{file}\n")), "{whole}");
