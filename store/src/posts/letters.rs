@@ -91,7 +91,7 @@ impl Drop for Counting<'_> {
     }
 }
 
-/// Counts the letters of posts; what one post alone has is as rare as what none has. Some 10 ms.
+/// Counts the letters of posts; what one post alone has is as rare as what none has.
 pub(crate) fn count<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Posts {
     let mut posts = Posts::new();
     for text in texts {
